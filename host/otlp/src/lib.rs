@@ -1,1 +1,14 @@
-//! placeholder
+//! Bytes to batch and back. A leaf: no I/O, no async runtime, no Wasm.
+//!
+//! The way of the data: [`batch::Batch::load`] indexes requests (over [`index`], [`wire`], [`value`]); [`columns`] shows
+//! parts of the rows to plugins; [`edit`] applies what they answer; [`encode`] writes what is left.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod columns;
+pub mod condition;
+pub mod edit;
+pub mod index;
+pub mod path;
+pub mod value;
+pub mod wire;

@@ -1,0 +1,36 @@
+//! Conditions: which spans a plan (or a sidecar) is about, judged in the host.
+
+use crate::edit::Constant;
+use crate::path::Path;
+
+/// How a condition compares; see the contract's `operator`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// There is a value, of any type.
+    Exists,
+    /// Equal, and of the same type.
+    Equals,
+    /// A text that begins with it.
+    Prefix,
+    /// A text that contains it.
+    Contains,
+    /// A text that a regular expression matches.
+    Matches,
+    /// A number above it.
+    Greater,
+    /// A number below it.
+    Less,
+}
+
+/// One condition, as it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// Of what.
+    pub path: Path,
+    /// How it compares.
+    pub operator: Operator,
+    /// One of these suffices.
+    pub values: Vec<Constant>,
+    /// Turns the whole condition around.
+    pub negated: bool,
+}

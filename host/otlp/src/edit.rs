@@ -1,0 +1,156 @@
+//! Edits: what a plugin answers. The host's side of the contract's `edit`.
+
+use crate::columns::{Cells, Texts};
+use crate::path::Path;
+
+/// Which rows of the call an edit is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Every row.
+    Every,
+    /// These, each once.
+    These(Vec<u32>),
+    /// One byte per row, 0 = not this row.
+    Marked(Vec<u8>),
+}
+
+/// A constant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Constant {
+    /// Text.
+    Text(String),
+    /// A boolean.
+    Boolean(bool),
+    /// An integer.
+    Integer(i64),
+    /// A float.
+    Float(f64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+/// What is written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// The same on every row.
+    Same(Constant),
+    /// One cell for each row of the edit, in order.
+    Each(Cells),
+}
+
+/// What an edit may find at its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Anything.
+    Upsert,
+    /// Nothing.
+    Insert,
+    /// Something.
+    Update,
+}
+
+/// How a probability is meant; see the contract's `sampling`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// A trace already sampled at or below this probability passes whole.
+    Equalizing,
+    /// Whatever arrives is thinned by it.
+    Proportional,
+}
+
+/// One edit, over the rows of the call that it answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Rows leave the batch.
+    Drop {
+        /// Which rows.
+        at: Rows,
+        /// Why.
+        reason: String,
+    },
+    /// Rows are kept with a probability.
+    Sample {
+        /// Which rows.
+        at: Rows,
+        /// 0 to 1.
+        probability: f64,
+        /// How it is meant.
+        how: Sampling,
+        /// Why the others leave.
+        reason: String,
+    },
+    /// Rows that the plugin has chosen to keep.
+    Weigh {
+        /// Which rows.
+        at: Rows,
+        /// Their whole probability, where it is known.
+        probability: Option<f64>,
+    },
+    /// Writes a path.
+    Set {
+        /// Where.
+        path: Path,
+        /// Which rows.
+        at: Rows,
+        /// What.
+        to: Values,
+        /// Over what.
+        mode: Mode,
+    },
+    /// Copies one path to another.
+    Copy {
+        /// The source.
+        path: Path,
+        /// The target.
+        to: Path,
+        /// Which rows.
+        at: Rows,
+        /// Over what.
+        mode: Mode,
+    },
+    /// Moves one path to another.
+    Move {
+        /// The source.
+        path: Path,
+        /// The target.
+        to: Path,
+        /// Which rows.
+        at: Rows,
+        /// Over what.
+        mode: Mode,
+    },
+    /// Removes a path.
+    Remove {
+        /// What.
+        path: Path,
+        /// Which rows.
+        at: Rows,
+    },
+    /// Replaces entries of an `entries` column by texts.
+    Rewrite {
+        /// The column's place in the plan.
+        column: u32,
+        /// Which entries.
+        entries: Vec<u32>,
+        /// One text for each.
+        to: Texts,
+    },
+    /// Removes entries of an `entries` column.
+    RemoveEntries {
+        /// The column's place in the plan.
+        column: u32,
+        /// Which entries.
+        entries: Vec<u32>,
+    },
+    /// Adds an event.
+    Event {
+        /// The row.
+        row: u32,
+        /// Nanoseconds since the Unix epoch.
+        time: u64,
+        /// Its name.
+        name: String,
+        /// Its attributes.
+        attributes: Vec<(String, Constant)>,
+    },
+}

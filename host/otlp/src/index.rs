@@ -1,0 +1,377 @@
+//! Bytes to index, in one pass: where each part of each span stands. Refuses what is malformed, with the reason.
+//!
+//! Reads fields in any order, merges sub-messages that came in pieces, lets the last of a repeated scalar win, as
+//! protobuf asks. What is unknown is skipped here and stays in the bytes.
+
+use crate::batch::{Attribute, Batch, Changes, Incoming, Origin, Part, RequestRows, Resource, Run, Scope, Span};
+use crate::value;
+use crate::wire::{Reader, Slice, WireError, WireFault};
+
+mod parts;
+
+/// Field numbers of the trace messages.
+pub mod field {
+    /// `ExportTraceServiceRequest.resource_spans`
+    pub const RESOURCE_SPANS: u32 = 1;
+    /// `ResourceSpans.resource` and `ScopeSpans.scope`
+    pub const OWNER: u32 = 1;
+    /// `ResourceSpans.scope_spans` and `ScopeSpans.spans`
+    pub const CHILDREN: u32 = 2;
+    /// `ResourceSpans.schema_url` and `ScopeSpans.schema_url`
+    pub const SCHEMA_URL: u32 = 3;
+    /// `Resource.attributes`
+    pub const RESOURCE_ATTRIBUTES: u32 = 1;
+    /// `Resource.dropped_attributes_count`
+    pub const RESOURCE_DROPPED: u32 = 2;
+    /// `InstrumentationScope.name`
+    pub const SCOPE_NAME: u32 = 1;
+    /// `InstrumentationScope.version`
+    pub const SCOPE_VERSION: u32 = 2;
+    /// `InstrumentationScope.attributes`
+    pub const SCOPE_ATTRIBUTES: u32 = 3;
+    /// `InstrumentationScope.dropped_attributes_count`
+    pub const SCOPE_DROPPED: u32 = 4;
+    /// `Span.trace_id`
+    pub const TRACE_ID: u32 = 1;
+    /// `Span.span_id`
+    pub const SPAN_ID: u32 = 2;
+    /// `Span.trace_state`
+    pub const TRACE_STATE: u32 = 3;
+    /// `Span.parent_span_id`
+    pub const PARENT_SPAN_ID: u32 = 4;
+    /// `Span.name`
+    pub const NAME: u32 = 5;
+    /// `Span.kind`
+    pub const KIND: u32 = 6;
+    /// `Span.start_time_unix_nano`
+    pub const START_TIME: u32 = 7;
+    /// `Span.end_time_unix_nano`
+    pub const END_TIME: u32 = 8;
+    /// `Span.attributes`
+    pub const ATTRIBUTES: u32 = 9;
+    /// `Span.dropped_attributes_count`
+    pub const DROPPED_ATTRIBUTES: u32 = 10;
+    /// `Span.events`
+    pub const EVENTS: u32 = 11;
+    /// `Span.dropped_events_count`
+    pub const DROPPED_EVENTS: u32 = 12;
+    /// `Span.links`
+    pub const LINKS: u32 = 13;
+    /// `Span.dropped_links_count`
+    pub const DROPPED_LINKS: u32 = 14;
+    /// `Span.status`
+    pub const STATUS: u32 = 15;
+    /// `Span.flags`
+    pub const FLAGS: u32 = 16;
+    /// `Status.message`
+    pub const STATUS_MESSAGE: u32 = 2;
+    /// `Status.code`
+    pub const STATUS_CODE: u32 = 3;
+}
+
+/// Why a request is not OTLP trace data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed OTLP trace data: {error}, in {place}")]
+pub struct Malformed {
+    /// What is wrong, and at which byte of the uncompressed request.
+    pub error: WireError,
+    /// In which message.
+    pub place: &'static str,
+}
+
+/// How deep each message stands, counted from the request.
+mod depth {
+    pub(super) const SPAN: u32 = 3;
+    pub(super) const OWNER_ATTRIBUTE: u32 = 3;
+    pub(super) const SCOPE_ATTRIBUTE: u32 = 4;
+    pub(super) const SPAN_ATTRIBUTE: u32 = SPAN + 1;
+    pub(super) const EVENT_ATTRIBUTE: u32 = SPAN + 2;
+}
+
+fn at(place: &'static str) -> impl Fn(WireError) -> Malformed {
+    move |error| Malformed { error, place }
+}
+
+/// Indexes the request at `part` of the batch's bytes, and appends its rows. On failure the batch is as before.
+pub(crate) fn append(batch: &mut Batch, part: Slice, request: &Incoming) -> Result<(), Malformed> {
+    let before = Mark::of(batch);
+    let bytes = batch.bytes.clone();
+    let outcome = Indexer { bytes: &bytes, batch }.request(part, request);
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(mut malformed) => {
+            before.restore(batch);
+            // Offsets are told as the sender counts them.
+            malformed.error.offset = malformed.error.offset.saturating_sub(part.at);
+            Err(malformed)
+        }
+    }
+}
+
+/// How long the lists were.
+struct Mark {
+    arena: usize,
+    spans: usize,
+    attributes: usize,
+    events: usize,
+    links: usize,
+    scopes: usize,
+    resources: usize,
+    live: u32,
+}
+
+impl Mark {
+    fn of(batch: &Batch) -> Self {
+        Self {
+            arena: batch.arena.len(),
+            spans: batch.spans.len(),
+            attributes: batch.attributes.len(),
+            events: batch.events.len(),
+            links: batch.links.len(),
+            scopes: batch.scopes.len(),
+            resources: batch.resources.len(),
+            live: batch.live,
+        }
+    }
+
+    fn restore(&self, batch: &mut Batch) {
+        batch.arena.truncate(self.arena);
+        batch.spans.truncate(self.spans);
+        batch.attributes.truncate(self.attributes);
+        batch.events.truncate(self.events);
+        batch.links.truncate(self.links);
+        batch.scopes.truncate(self.scopes);
+        batch.resources.truncate(self.resources);
+        batch.live = self.live;
+    }
+}
+
+struct Indexer<'a, 'b> {
+    /// The batch's own bytes, borrowed apart from it, so that they can be read while the lists grow.
+    bytes: &'a [u8],
+    batch: &'b mut Batch,
+}
+
+impl Indexer<'_, '_> {
+    fn request(&mut self, part: Slice, request: &Incoming) -> Result<(), Malformed> {
+        let place = at("ExportTraceServiceRequest");
+        if u64::from(part.at) + u64::from(part.len) >= u64::from(crate::batch::ARENA) {
+            return Err(place(WireError { kind: WireFault::TooLarge, offset: part.at }));
+        }
+        let first = self.batch.rows();
+        let bytes = self.bytes;
+        let mut reader = Reader::within(bytes, part);
+        while let Some(f) = reader.next().map_err(&place)? {
+            if f.number == field::RESOURCE_SPANS {
+                let body = f.bytes().map_err(&place)?;
+                self.resource_spans(Slice::between(f.start, f.end), body)?;
+            }
+        }
+        let rows = Run { start: first, len: self.batch.rows() - first };
+        self.batch.live += rows.len;
+        self.batch.requests.push(RequestRows { context: request.context.clone(), rows });
+        Ok(())
+    }
+
+    fn resource_spans(&mut self, whole: Slice, body: Slice) -> Result<(), Malformed> {
+        let place = at("ResourceSpans");
+        let number = self.batch.resources.len();
+        let mut resource = Resource {
+            field: whole,
+            body,
+            schema_url: Slice::EMPTY,
+            attributes: Run { start: self.batch.attributes.len() as u32, len: 0 },
+            scopes: Run { start: self.batch.scopes.len() as u32, len: 0 },
+            rows: Run { start: self.batch.rows(), len: 0 },
+            original: number as u32,
+            changes: Changes::default(),
+        };
+        self.batch.resources.push(resource);
+        let bytes = self.bytes;
+        let mut reader = Reader::within(bytes, body);
+        while let Some(f) = reader.next().map_err(&place)? {
+            match f.number {
+                field::OWNER => {
+                    let piece = f.bytes().map_err(&place)?;
+                    self.owner(piece, &mut resource.attributes, None).map_err(at("Resource"))?;
+                }
+                field::CHILDREN => {
+                    let body = f.bytes().map_err(&place)?;
+                    self.scope_spans(Slice::between(f.start, f.end), body, number as u32)?;
+                }
+                field::SCHEMA_URL => resource.schema_url = f.bytes().map_err(&place)?,
+                _ => {}
+            }
+        }
+        resource.scopes.len = self.batch.scopes.len() as u32 - resource.scopes.start;
+        resource.rows.len = self.batch.rows() - resource.rows.start;
+        self.batch.resources[number] = resource;
+        Ok(())
+    }
+
+    fn scope_spans(&mut self, whole: Slice, body: Slice, resource: u32) -> Result<(), Malformed> {
+        let place = at("ScopeSpans");
+        let number = self.batch.scopes.len();
+        let mut scope = Scope {
+            field: whole,
+            body,
+            name: Slice::EMPTY,
+            version: Slice::EMPTY,
+            schema_url: Slice::EMPTY,
+            attributes: Run { start: self.batch.attributes.len() as u32, len: 0 },
+            resource,
+            rows: Run { start: self.batch.rows(), len: 0 },
+            original: number as u32,
+            changes: Changes::default(),
+        };
+        self.batch.scopes.push(scope);
+        let request = self.batch.requests.len() as u32;
+        let bytes = self.bytes;
+        let mut reader = Reader::within(bytes, body);
+        while let Some(f) = reader.next().map_err(&place)? {
+            match f.number {
+                field::OWNER => {
+                    let piece = f.bytes().map_err(&place)?;
+                    let mut attributes = scope.attributes;
+                    self.owner(piece, &mut attributes, Some(&mut scope)).map_err(at("InstrumentationScope"))?;
+                    scope.attributes = attributes;
+                }
+                field::CHILDREN => {
+                    let body = f.bytes().map_err(&place)?;
+                    self.span(Slice::between(f.start, f.end), body, number as u32, request)?;
+                }
+                field::SCHEMA_URL => scope.schema_url = f.bytes().map_err(&place)?,
+                _ => {}
+            }
+        }
+        scope.rows.len = self.batch.rows() - scope.rows.start;
+        self.batch.scopes[number] = scope;
+        Ok(())
+    }
+
+    /// Reads one piece of a `Resource`, or of an `InstrumentationScope` if `scope` is given. Pieces merge.
+    fn owner(&mut self, piece: Slice, attributes: &mut Run, mut scope: Option<&mut Scope>) -> Result<(), WireError> {
+        let (number, depth) = match scope {
+            None => (field::RESOURCE_ATTRIBUTES, depth::OWNER_ATTRIBUTE),
+            Some(_) => (field::SCOPE_ATTRIBUTES, depth::SCOPE_ATTRIBUTE),
+        };
+        let bytes = self.bytes;
+        let mut reader = Reader::within(bytes, piece);
+        while let Some(f) = reader.next()? {
+            match (f.number, &mut scope) {
+                (n, _) if n == number => {
+                    let pair = f.bytes()?;
+                    self.make_last(attributes);
+                    self.attribute(pair, depth, attributes.len)?;
+                    attributes.len += 1;
+                }
+                (field::RESOURCE_DROPPED, None) | (field::SCOPE_DROPPED, Some(_)) => drop(f.varint()?),
+                (field::SCOPE_NAME, Some(scope)) => scope.name = f.bytes()?,
+                (field::SCOPE_VERSION, Some(scope)) => scope.version = f.bytes()?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a run of attributes to the list's end, if others came in between, so that it can grow there.
+    fn make_last(&mut self, run: &mut Run) {
+        let end = self.batch.attributes.len() as u32;
+        if run.start + run.len != end {
+            self.batch.attributes.extend_from_within(run.range());
+            run.start = end;
+        }
+    }
+
+    #[inline]
+    fn attribute(&mut self, part: Slice, depth: u32, ordinal: u32) -> Result<(), WireError> {
+        let (key, value) = match value::check_pair(self.bytes, part, depth)? {
+            Some(pair) => pair,
+            None => {
+                let body = &self.bytes[part.at as usize..part.end() as usize];
+                let (key, value) = value::canonical::split_pair(body);
+                (self.batch.put(&key), self.batch.put(&value))
+            }
+        };
+        self.batch.attributes.push(Attribute { key, value, origin: Origin::at(ordinal) });
+        Ok(())
+    }
+
+    fn span(&mut self, whole: Slice, body: Slice, scope: u32, request: u32) -> Result<(), Malformed> {
+        let place = at("Span");
+        let mut span = Span {
+            field: whole,
+            body,
+            trace_id: Slice::EMPTY,
+            span_id: Slice::EMPTY,
+            parent_span_id: Slice::EMPTY,
+            trace_state: Slice::EMPTY,
+            name: Slice::EMPTY,
+            status_message: Slice::EMPTY,
+            start_time: 0,
+            end_time: 0,
+            status_code: 0,
+            kind: 0,
+            flags: 0,
+            dropped_attributes: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+            attributes: Run { start: self.batch.attributes.len() as u32, len: 0 },
+            events: Run { start: self.batch.events.len() as u32, len: 0 },
+            links: Run { start: self.batch.links.len() as u32, len: 0 },
+            scope,
+            request,
+            changes: Changes::default(),
+            valid_ids: false,
+            dropped: false,
+        };
+        let bytes = self.bytes;
+        let mut reader = Reader::within(bytes, body);
+        while let Some(f) = reader.next().map_err(&place)? {
+            (|| {
+                match f.number {
+                    field::ATTRIBUTES => {
+                        self.attribute(f.bytes()?, depth::SPAN_ATTRIBUTE, span.attributes.len)?;
+                        span.attributes.len += 1;
+                    }
+                    field::TRACE_ID => span.trace_id = f.bytes()?,
+                    field::SPAN_ID => span.span_id = f.bytes()?,
+                    field::TRACE_STATE => span.trace_state = f.bytes()?,
+                    field::PARENT_SPAN_ID => span.parent_span_id = f.bytes()?,
+                    field::NAME => span.name = f.bytes()?,
+                    field::KIND => span.kind = f.varint()? as i32,
+                    field::START_TIME => span.start_time = f.fixed64()?,
+                    field::END_TIME => span.end_time = f.fixed64()?,
+                    field::DROPPED_ATTRIBUTES => span.dropped_attributes = f.varint()? as u32,
+                    field::EVENTS => {
+                        let body = parts::event(self.batch, bytes, f.bytes()?)?;
+                        self.batch.events.push(Part { body, origin: Origin::at(span.events.len) });
+                        span.events.len += 1;
+                    }
+                    field::DROPPED_EVENTS => span.dropped_events = f.varint()? as u32,
+                    field::LINKS => {
+                        let body = parts::link(self.batch, bytes, f.bytes()?)?;
+                        self.batch.links.push(Part { body, origin: Origin::at(span.links.len) });
+                        span.links.len += 1;
+                    }
+                    field::DROPPED_LINKS => span.dropped_links = f.varint()? as u32,
+                    field::STATUS => parts::status(bytes, f.bytes()?, &mut span)?,
+                    field::FLAGS => span.flags = f.fixed32()?,
+                    _ => {}
+                }
+                Ok(())
+            })()
+            .map_err(&place)?;
+        }
+        let whole =
+            |id: Slice, len: u32| id.len == len && bytes[id.at as usize..id.end() as usize] != [0; 16][..len as usize];
+        span.valid_ids = whole(span.trace_id, 16)
+            && whole(span.span_id, 8)
+            && (span.parent_span_id.is_empty() || span.parent_span_id.len == 8);
+        self.batch.spans.push(span);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

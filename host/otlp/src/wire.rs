@@ -1,0 +1,402 @@
+//! Protobuf's wire format: varints, tags, fields and their lengths. Owns no knowledge of OTLP.
+//!
+//! Readers accept what the protobuf specification lets a writer emit and refuse everything else with a reason and an
+//! offset; nothing here panics on any input. The limits are those of the reference decoders: varints of ten bytes,
+//! field numbers of 29 bits, nesting of [`MAX_DEPTH`].
+
+/// How deeply messages (and groups) may be nested, counted from the outermost message. The limit of other decoders
+/// (prost, Go's), so that what passes here can be read behind us.
+pub const MAX_DEPTH: u32 = 100;
+
+/// Why bytes are not a protobuf message of the expected type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} at byte {offset}")]
+pub struct WireError {
+    /// What is wrong.
+    pub kind: WireFault,
+    /// Where, counted from the start of the whole message.
+    pub offset: u32,
+}
+
+/// What can be wrong with a message on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireFault {
+    /// The input ends inside a field.
+    #[error("field is cut off")]
+    Truncated,
+    /// A varint longer than ten bytes, or larger than 64 bits.
+    #[error("varint is too long")]
+    OverlongVarint,
+    /// A length reaches beyond the message that contains it.
+    #[error("length reaches beyond its message")]
+    LengthTooLong,
+    /// Field number 0, a field number over 29 bits, or wire type 6 or 7.
+    #[error("invalid field tag")]
+    InvalidTag,
+    /// A known field with a wire type that is not its own.
+    #[error("field {0} has the wrong wire type")]
+    WrongWireType(u32),
+    /// A group that ends without having begun, or does not end.
+    #[error("unbalanced group")]
+    UnbalancedGroup,
+    /// Messages or groups are nested deeper than [`MAX_DEPTH`].
+    #[error("nesting is deeper than 100 levels")]
+    TooDeep,
+    /// The message is larger than offsets of 32 bits reach.
+    #[error("message is larger than 2 GiB")]
+    TooLarge,
+}
+
+/// One field as it stands on the wire; offsets are absolute, from the start of the buffer that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// The field's number.
+    pub number: u32,
+    /// Where its tag begins.
+    pub start: u32,
+    /// Where it ends, one beyond the last byte.
+    pub end: u32,
+    /// What it holds.
+    pub payload: Payload,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// Wire type 0.
+    Varint(u64),
+    /// Wire type 1.
+    Fixed64(u64),
+    /// Wire type 2: where the bytes stand.
+    Bytes(Slice),
+    /// Wire type 5.
+    Fixed32(u32),
+    /// Wire types 3 and 4: a whole group, skipped.
+    Group,
+}
+
+/// A run of bytes by offset and length. Of a batch, offsets below the length of its bytes lie in them and the others
+/// in its arena (see [`crate::batch::Batch::get`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Slice {
+    /// Where it begins.
+    pub at: u32,
+    /// How many bytes it has.
+    pub len: u32,
+}
+
+impl Slice {
+    /// The empty slice.
+    pub const EMPTY: Self = Self { at: 0, len: 0 };
+
+    /// The slice from `at` up to `end`.
+    #[must_use]
+    pub fn between(at: u32, end: u32) -> Self {
+        Self { at, len: end - at }
+    }
+
+    /// One beyond the last byte.
+    #[must_use]
+    pub fn end(self) -> u32 {
+        self.at + self.len
+    }
+
+    /// Whether there is no byte.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Reads the fields of one message, from `at` to `end` of `bytes`.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Over a whole buffer.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, end: bytes.len() }
+    }
+
+    /// Over a part of a buffer, so that offsets count from the buffer's start. A part beyond the buffer is cut off.
+    #[must_use]
+    pub fn within(bytes: &'a [u8], part: Slice) -> Self {
+        let end = (part.end() as usize).min(bytes.len());
+        Self { bytes, at: (part.at as usize).min(end), end }
+    }
+
+    fn fail<T>(&self, kind: WireFault, at: usize) -> Result<T, WireError> {
+        let _ = self;
+        Err(WireError { kind, offset: u32::try_from(at).unwrap_or(u32::MAX) })
+    }
+
+    /// Reads one varint.
+    #[inline]
+    pub fn varint(&mut self) -> Result<u64, WireError> {
+        if self.at < self.end && self.bytes[self.at] < 0x80 {
+            let value = u64::from(self.bytes[self.at]);
+            self.at += 1;
+            return Ok(value);
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, WireError> {
+        let start = self.at;
+        let mut value = 0u64;
+        for shift in 0..10u32 {
+            let Some(&byte) = self.bytes[..self.end].get(self.at) else {
+                return self.fail(WireFault::Truncated, start);
+            };
+            self.at += 1;
+            // The tenth byte has room for one bit only.
+            if shift == 9 && byte > 1 {
+                return self.fail(WireFault::OverlongVarint, start);
+            }
+            value |= u64::from(byte & 0x7f) << (shift * 7);
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        self.fail(WireFault::OverlongVarint, start)
+    }
+
+    /// The next field, or `None` at the message's end.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "a fallible lending reader, not an iterator")]
+    pub fn next(&mut self) -> Result<Option<Field>, WireError> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let start = self.at;
+        let tag = self.varint()?;
+        let number = tag >> 3;
+        if number == 0 || tag > u64::from(u32::MAX) {
+            return self.fail(WireFault::InvalidTag, start);
+        }
+        let number = number as u32;
+        let payload = match tag & 7 {
+            0 => Payload::Varint(self.varint()?),
+            1 => Payload::Fixed64(u64::from_le_bytes(self.fixed(start)?)),
+            2 => {
+                let len = self.varint()?;
+                if len > (self.end - self.at) as u64 {
+                    return self.fail(WireFault::LengthTooLong, start);
+                }
+                let slice = Slice { at: self.at as u32, len: len as u32 };
+                self.at += len as usize;
+                Payload::Bytes(slice)
+            }
+            3 => {
+                self.skip_group(number, start, 1)?;
+                Payload::Group
+            }
+            4 => return self.fail(WireFault::UnbalancedGroup, start),
+            5 => Payload::Fixed32(u32::from_le_bytes(self.fixed(start)?)),
+            _ => return self.fail(WireFault::InvalidTag, start),
+        };
+        Ok(Some(Field { number, start: start as u32, end: self.at as u32, payload }))
+    }
+
+    fn fixed<const N: usize>(&mut self, start: usize) -> Result<[u8; N], WireError> {
+        match self.bytes[self.at..self.end].first_chunk::<N>() {
+            Some(chunk) => {
+                self.at += N;
+                Ok(*chunk)
+            }
+            None => self.fail(WireFault::Truncated, start),
+        }
+    }
+
+    /// Skips to the end of the group `number`, whose start tag has been read. Without recursion, so that nesting costs
+    /// no stack: the numbers of the open groups are kept in a small stack of our own.
+    fn skip_group(&mut self, number: u32, start: usize, depth: u32) -> Result<(), WireError> {
+        let mut open = [0u32; MAX_DEPTH as usize];
+        let mut level = depth as usize;
+        open[level - 1] = number;
+        while level > 0 {
+            if self.at >= self.end {
+                return self.fail(WireFault::UnbalancedGroup, start);
+            }
+            let at = self.at;
+            let tag = self.varint()?;
+            if tag >> 3 == 0 || tag > u64::from(u32::MAX) {
+                return self.fail(WireFault::InvalidTag, at);
+            }
+            let inner = (tag >> 3) as u32;
+            match tag & 7 {
+                0 => drop(self.varint()?),
+                1 => drop(self.fixed::<8>(at)?),
+                2 => {
+                    let len = self.varint()?;
+                    if len > (self.end - self.at) as u64 {
+                        return self.fail(WireFault::LengthTooLong, at);
+                    }
+                    self.at += len as usize;
+                }
+                3 => {
+                    if level == open.len() {
+                        return self.fail(WireFault::TooDeep, at);
+                    }
+                    open[level] = inner;
+                    level += 1;
+                }
+                4 if open[level - 1] == inner => level -= 1,
+                4 => return self.fail(WireFault::UnbalancedGroup, at),
+                5 => drop(self.fixed::<4>(at)?),
+                _ => return self.fail(WireFault::InvalidTag, at),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Field {
+    fn wrong<T>(&self) -> Result<T, WireError> {
+        Err(WireError { kind: WireFault::WrongWireType(self.number), offset: self.start })
+    }
+
+    /// The bytes of a string, bytes or message field.
+    #[inline]
+    pub fn bytes(&self) -> Result<Slice, WireError> {
+        if let Payload::Bytes(slice) = self.payload { Ok(slice) } else { self.wrong() }
+    }
+
+    /// The value of a varint field.
+    #[inline]
+    pub fn varint(&self) -> Result<u64, WireError> {
+        if let Payload::Varint(value) = self.payload { Ok(value) } else { self.wrong() }
+    }
+
+    /// The value of a fixed64 or double field.
+    #[inline]
+    pub fn fixed64(&self) -> Result<u64, WireError> {
+        if let Payload::Fixed64(value) = self.payload { Ok(value) } else { self.wrong() }
+    }
+
+    /// The value of a fixed32 field.
+    #[inline]
+    pub fn fixed32(&self) -> Result<u32, WireError> {
+        if let Payload::Fixed32(value) = self.payload { Ok(value) } else { self.wrong() }
+    }
+}
+
+// === writing ===
+
+/// Appends a varint.
+#[inline]
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// How many bytes a varint takes.
+#[inline]
+#[must_use]
+pub fn varint_len(value: u64) -> usize {
+    // One byte for each seven bits, at least one.
+    (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
+/// Appends a field's tag and a length, before bytes that the caller appends.
+#[inline]
+pub fn put_header(out: &mut Vec<u8>, number: u32, len: usize) {
+    put_varint(out, u64::from(number) << 3 | 2);
+    put_varint(out, len as u64);
+}
+
+/// Appends a string, bytes or message field.
+#[inline]
+pub fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+    put_header(out, number, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// How many bytes a string, bytes or message field of `len` bytes takes with its header.
+#[inline]
+#[must_use]
+pub fn field_len(number: u32, len: usize) -> usize {
+    varint_len(u64::from(number) << 3) + varint_len(len as u64) + len
+}
+
+/// Appends a varint field.
+#[inline]
+pub fn put_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
+    put_varint(out, u64::from(number) << 3);
+    put_varint(out, value);
+}
+
+/// Appends a fixed64 or double field.
+#[inline]
+pub fn put_fixed64_field(out: &mut Vec<u8>, number: u32, value: u64) {
+    put_varint(out, u64::from(number) << 3 | 1);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(bytes: &[u8]) -> Result<Vec<Field>, WireError> {
+        let mut reader = Reader::new(bytes);
+        let mut fields = Vec::new();
+        while let Some(field) = reader.next()? {
+            fields.push(field);
+        }
+        Ok(fields)
+    }
+
+    #[test]
+    fn varints_of_every_length_round_trip() {
+        for shift in 0..64 {
+            for value in [1u64 << shift, (1u64 << shift) - 1, u64::MAX >> shift] {
+                let mut out = Vec::new();
+                put_varint(&mut out, value);
+                assert_eq!(out.len(), varint_len(value), "{value}");
+                assert_eq!(Reader::new(&out).varint(), Ok(value));
+            }
+        }
+    }
+
+    #[test]
+    fn overlong_varints_are_refused() {
+        let eleven = [&[0x08][..], &[0x80; 10], &[0]].concat();
+        assert_eq!(read_all(&eleven).unwrap_err().kind, WireFault::OverlongVarint);
+        let too_big = [&[0x08][..], &[0xff; 9], &[2]].concat();
+        assert_eq!(read_all(&too_big).unwrap_err().kind, WireFault::OverlongVarint);
+    }
+
+    #[test]
+    fn a_length_beyond_the_message_is_refused_without_overflow() {
+        let mut bytes = vec![0x0a];
+        put_varint(&mut bytes, u64::MAX);
+        assert_eq!(read_all(&bytes).unwrap_err(), WireError { kind: WireFault::LengthTooLong, offset: 0 });
+    }
+
+    #[test]
+    fn groups_are_skipped_whole_and_must_balance() {
+        // group 1 { group 2 { } field 3: 7 }  then field 4: 9
+        let bytes = [0x0b, 0x13, 0x14, 0x18, 7, 0x0c, 0x20, 9];
+        let fields = read_all(&bytes).unwrap();
+        assert_eq!(fields[0].payload, Payload::Group);
+        assert_eq!((fields[0].start, fields[0].end), (0, 6));
+        assert_eq!(fields[1].payload, Payload::Varint(9));
+        assert_eq!(read_all(&bytes[..5]).unwrap_err().kind, WireFault::UnbalancedGroup);
+        assert_eq!(read_all(&[0x0b, 0x14]).unwrap_err().kind, WireFault::UnbalancedGroup);
+        assert_eq!(read_all(&[0x0b; 101]).unwrap_err().kind, WireFault::TooDeep);
+    }
+
+    #[test]
+    fn tags_of_field_zero_and_unknown_wire_types_are_refused() {
+        assert_eq!(read_all(&[0x00, 1]).unwrap_err().kind, WireFault::InvalidTag);
+        assert_eq!(read_all(&[0x0e, 1]).unwrap_err().kind, WireFault::InvalidTag);
+    }
+}
