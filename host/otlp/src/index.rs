@@ -285,13 +285,12 @@ impl Indexer<'_, '_> {
 
     #[inline]
     fn attribute(&mut self, part: Slice, depth: u32, ordinal: u32) -> Result<(), WireError> {
-        let (key, value) = match value::check_pair(self.bytes, part, depth)? {
-            Some(pair) => pair,
-            None => {
-                let body = &self.bytes[part.at as usize..part.end() as usize];
-                let (key, value) = value::canonical::split_pair(body);
-                (self.batch.put(&key), self.batch.put(&value))
-            }
+        let (key, value) = if let Some(pair) = value::check_pair(self.bytes, part, depth)? {
+            pair
+        } else {
+            let body = &self.bytes[part.at as usize..part.end() as usize];
+            let (key, value) = value::canonical::split_pair(body);
+            (self.batch.put(&key), self.batch.put(&value))
         };
         self.batch.attributes.push(Attribute { key, value, origin: Origin::at(ordinal) });
         Ok(())

@@ -1,1 +1,8 @@
-//! placeholder
+//! The data plane, in the order of the flow: receive, admit, chain, queue, export. Knows stages, not Wasm; knows no
+//! configuration file and no plugin folder.
+#![forbid(unsafe_code)]
+
+pub mod admit;
+pub mod chain;
+pub mod export;
+pub mod request;

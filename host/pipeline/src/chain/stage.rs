@@ -1,0 +1,134 @@
+//! A stage: one place in the chain, that is a plugin of one version with its settings and how the host treats it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use otlp::columns::Column;
+use otlp::condition::Condition;
+use otlp::edit::Edit;
+
+use super::plan::{Failure, Plan};
+
+/// A plugin that is loaded and configured, from which instances are made. Implemented by the plugin host.
+pub trait Program: Send + Sync + Debug + 'static {
+    /// What it asked for. The same for all its instances.
+    fn plan(&self) -> &Plan;
+
+    /// Makes an instance and configures it. Takes some tens of microseconds for a Rust plugin and milliseconds for others;
+    /// bounded by the deadline for `configure`.
+    fn instantiate(&self) -> Result<Box<dyn Instance>, Fault>;
+}
+
+/// One instance of a plugin: its own memory, used by one thread at a time.
+pub trait Instance: Send {
+    /// Calls `process`. Invariant: after a fault, of whatever kind, it is not called again: one rule for traps, answered errors
+    /// and bad edits. Whatever the call logged, counted or added to the plugin's state is held back until [`Instance::settle`].
+    fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault>;
+
+    /// Ends the last call: what it logged, counted and added stands (`kept`), or is undone because the call failed or its edits
+    /// were refused.
+    fn settle(&mut self, kept: bool);
+
+    /// Whether it should make way for a fresh one (its memory has grown, it has served long enough).
+    fn is_worn(&self) -> bool {
+        false
+    }
+}
+
+/// What an instance is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// How many rows.
+    pub rows: u32,
+    /// The plan's columns, in its order.
+    pub columns: &'a [Arc<Column>],
+    /// What `now` answers: nanoseconds since the Unix epoch.
+    pub now: u64,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct Fault {
+    /// Which way it failed.
+    pub kind: FaultKind,
+    /// What the plugin or the engine said.
+    pub message: String,
+}
+
+/// The ways in which a call can fail. The names are metric labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// It trapped.
+    Trap,
+    /// It took longer than its deadline.
+    Deadline,
+    /// It wanted more memory than its limit.
+    Memory,
+    /// It answered an error.
+    Error,
+    /// Its edits break the contract.
+    Edits,
+    /// No instance could be made.
+    Instantiate,
+}
+
+impl FaultKind {
+    /// The metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Trap => "trap",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::Error => "error",
+            Self::Edits => "edits",
+            Self::Instantiate => "instantiate",
+        }
+    }
+}
+
+impl std::fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// How one stage is set up: the program, and what the operator's sidecar says about it.
+#[derive(Debug, Clone)]
+pub struct StageSpec {
+    /// The file's name without its number and ending: `scrub-pii`.
+    pub name: Arc<str>,
+    /// Which build it is: the content hash's first twelve hex digits.
+    pub version: Arc<str>,
+    /// The plugin.
+    pub program: Arc<dyn Program>,
+    /// Narrows the plan's `when`; empty narrows nothing.
+    pub when: Vec<Vec<Condition>>,
+    /// What becomes of spans on which it fails: the sidecar's word, else the plan's.
+    pub on_error: Failure,
+    /// How long a call may take.
+    pub deadline: Duration,
+    /// When repeated faults take it out for a while.
+    pub breaker: BreakerPolicy,
+}
+
+/// When a stage's breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    /// So many faults ...
+    pub faults: u32,
+    /// ... within this time open it ...
+    pub within: Duration,
+    /// ... for so long. Then one call is tried.
+    pub pause: Duration,
+}
+
+impl Default for BreakerPolicy {
+    fn default() -> Self {
+        Self { faults: 5, within: Duration::from_mins(1), pause: Duration::from_secs(10) }
+    }
+}

@@ -1,0 +1,97 @@
+//! A request on its way in, and its two possible answers. Receivers make the first and translate the second into the
+//! words of their protocol; nothing in between knows gRPC or HTTP.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use otlp::batch::RequestContext;
+
+use crate::admit::Permit;
+
+/// One OTLP export call: protobuf, uncompressed.
+#[derive(Debug)]
+pub struct Request {
+    /// An `ExportTraceServiceRequest`.
+    pub body: Bytes,
+    /// What came with it.
+    pub context: Arc<RequestContext>,
+    /// Its share of the bytes in flight; given back when the request is answered.
+    pub permit: Permit,
+}
+
+/// The spans are taken; some of them may have been rejected for good (OTLP's partial success).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// How many spans were rejected.
+    pub rejected_spans: u64,
+    /// Why, or a warning where none was rejected; empty if there is nothing to say.
+    pub message: String,
+}
+
+/// Nothing of the request was taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind of refusal: decides code and retry.
+    pub kind: RefusalKind,
+    /// What, where and what to do; shown to the sender.
+    pub message: String,
+}
+
+/// Why a request is refused. The receivers' one table from here to status codes is in `receive/status.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// Not OTLP: never to be sent again. `INVALID_ARGUMENT`, 400.
+    Malformed,
+    /// Larger than the limit: never to be sent again. `RESOURCE_EXHAUSTED` without `RetryInfo`, 413.
+    TooLarge,
+    /// No room now (budget, queue, breaker, start, shutdown): to be sent again after the delay. `UNAVAILABLE` with `RetryInfo`,
+    /// 503 with `Retry-After`.
+    Unavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A fault of ours. `INTERNAL`, 500.
+    Internal,
+}
+
+impl Refusal {
+    /// The spans are not OTLP.
+    #[must_use]
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Malformed, message: message.into() }
+    }
+
+    /// The request is over a size limit.
+    #[must_use]
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::TooLarge, message: message.into() }
+    }
+
+    /// There is no room now.
+    #[must_use]
+    pub fn unavailable(retry_after: Duration, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Unavailable { retry_after }, message: message.into() }
+    }
+
+    /// Whether the sender may try again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, RefusalKind::Unavailable { .. })
+    }
+}
+
+/// What a request is answered.
+pub type Answer = Result<Accepted, Refusal>;
+
+/// Where receivers hand requests to.
+pub trait Handler: Send + Sync + 'static {
+    /// Takes a request through the chain and into the queues, and answers when they have it.
+    fn handle(&self, request: Request) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>>;
+
+    /// Whether requests would be refused now whatever they hold (not ready, shutting down): asked before a body is read.
+    fn refuses(&self) -> Option<Refusal>;
+}
