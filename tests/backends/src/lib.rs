@@ -1,0 +1,20 @@
+//! How real back ends and real SDK clients are obtained for tests: built once from locked sources, kept outside the checkout.
+//!
+//! Knows folders, lock files and tool chains; not how a program is configured or started (the harness does that).
+#![forbid(unsafe_code)]
+
+mod cache;
+mod clients;
+mod go;
+
+pub use cache::{Obtained, Recipe, on_path, required};
+pub use clients::{node_modules, python};
+pub use go::{collector, jaeger, tempo};
+
+use std::path::{Path, PathBuf};
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("this crate is two folders below the root").to_path_buf()
+}
