@@ -34,14 +34,25 @@ pub enum Obtained {
 }
 
 impl Obtained {
-    /// The path, or nothing after a loud line that `who` was skipped. An error where nothing may be skipped.
+    /// The path, or nothing after a loud line that `who` was skipped. In CI, where Go must be there, that is an error.
     pub fn or_skip(self, who: &str) -> Result<Option<PathBuf>> {
         match self {
             Self::Ready(path) => Ok(Some(path)),
             Self::Missing(program) if required() => bail!("{who} needs `{program}`, which must be there when CI=true"),
             Self::Missing(program) => {
-                loudly(&format!("SKIPPED {who}: `{program}` is not on the PATH"));
+                loudly(&skipped(who, program));
                 Ok(None)
+            }
+        }
+    }
+
+    /// The same for what may be missing in CI too: Node and Python.
+    pub fn or_skip_optional(self, who: &str) -> Option<PathBuf> {
+        match self {
+            Self::Ready(path) => Some(path),
+            Self::Missing(program) => {
+                loudly(&skipped(who, program));
+                None
             }
         }
     }
@@ -126,6 +137,10 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
     let said = [output.stdout, output.stderr].concat();
     bail!("{shown} failed ({}):\n{}", output.status, String::from_utf8_lossy(&said))
+}
+
+fn skipped(who: &str, program: &str) -> String {
+    format!("SKIPPED {who}: `{program}` is not on the PATH")
 }
 
 /// A line that a test runner's capturing does not hide.

@@ -1,1 +1,28 @@
-//! placeholder
+//! What tests and benches stand on: the real proxy as a process, back ends that record, real back ends, clients, spans.
+//!
+//! Knows OTLP from its public definition alone (prost), so that it is an oracle and not an echo of the code under test.
+#![forbid(unsafe_code)]
+
+pub mod accounts;
+pub mod client;
+pub mod fetch;
+pub mod jaeger;
+pub mod load;
+pub mod metrics;
+pub mod plugins;
+pub mod process;
+pub mod proxy;
+pub mod sdk;
+pub mod sink;
+pub mod spans;
+pub mod stored;
+pub mod tempo;
+pub mod wait;
+pub mod wire;
+
+pub use client::{Answer, Client, Compression, Protocol};
+pub use jaeger::Jaeger;
+pub use proxy::Proxy;
+pub use sink::{Behaviour, Sink};
+pub use spans::{Generator, Profile};
+pub use tempo::Tempo;

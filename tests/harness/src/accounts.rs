@@ -1,0 +1,98 @@
+//! Both sums of invariant 6: every span that came in is accounted for exactly once.
+//!
+//! received = refused + dropped by plugins + admitted; and for each destination,
+//! admitted = sent + rejected by the back end + dropped by the queue + held.
+
+use crate::metrics::Metrics;
+use anyhow::{Result, bail, ensure};
+
+/// What happened to spans at the door and in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door {
+    /// Spans in requests that were read.
+    pub received: u64,
+    /// Refused to their senders.
+    pub refused: u64,
+    /// Dropped by plugins.
+    pub dropped: u64,
+    /// Taken on.
+    pub admitted: u64,
+}
+
+/// What happened to spans for one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Spans that its queue took, or would have without its policy.
+    pub admitted: u64,
+    /// Acknowledged by the back end.
+    pub sent: u64,
+    /// Rejected by the back end for good.
+    pub rejected: u64,
+    /// Dropped by the queue's policy.
+    pub dropped: u64,
+    /// In the queue or on the way.
+    pub held: u64,
+}
+
+/// One reading of all accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accounts {
+    /// The first sum.
+    pub door: Door,
+    /// The second, for each destination.
+    pub destinations: Vec<Destination>,
+}
+
+impl Accounts {
+    /// Takes the accounts from a scrape.
+    pub fn read(metrics: &Metrics) -> Self {
+        let door = Door {
+            received: whole(metrics, "tracemill_receive_spans_total", &[]),
+            refused: whole(metrics, "tracemill_refused_spans_total", &[]),
+            dropped: whole(metrics, "tracemill_dropped_spans_total", &[]),
+            admitted: whole(metrics, "tracemill_admitted_spans_total", &[]),
+        };
+        let names = metrics.values("tracemill_export_admitted_spans_total", "destination");
+        Self { door, destinations: names.into_iter().map(|name| destination(metrics, name)).collect() }
+    }
+
+    /// The account of one destination.
+    pub fn destination(&self, name: &str) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| destination.name == name)
+    }
+
+    /// Whether both sums hold; the error shows the numbers.
+    pub fn check(&self) -> Result<()> {
+        let Door { received, refused, dropped, admitted } = self.door;
+        ensure!(received == refused + dropped + admitted, "spans are not accounted for: {:?}", self.door);
+        for each in &self.destinations {
+            let accounted = each.sent + each.rejected + each.dropped + each.held;
+            ensure!(each.admitted == accounted, "spans are not accounted for: {each:?}");
+            if each.admitted != admitted {
+                bail!("destination {} was to get {admitted} spans, but {each:?}", each.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn destination(metrics: &Metrics, name: String) -> Destination {
+    let of = |metric: &str| whole(metrics, metric, &[("destination", &name)]);
+    Destination {
+        admitted: of("tracemill_export_admitted_spans_total"),
+        sent: of("tracemill_export_sent_spans_total"),
+        rejected: of("tracemill_export_rejected_spans_total"),
+        dropped: of("tracemill_export_dropped_spans_total"),
+        held: of("tracemill_export_held_spans"),
+        name,
+    }
+}
+
+fn whole(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
+    metrics.sum(name, labels) as u64
+}
+
+#[cfg(test)]
+mod tests;

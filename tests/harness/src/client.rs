@@ -1,0 +1,145 @@
+//! A sender of OTLP that says exactly what it was answered: gRPC or HTTP, protobuf or JSON, compressed or not.
+//!
+//! It retries nothing: tests want to see refusals. Malformed bytes can be sent too.
+
+mod answer;
+
+pub use crate::wire::Compression;
+pub use answer::{Answer, Refusal};
+
+use crate::wire;
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message as _;
+use std::time::Duration;
+
+/// The path of OTLP/gRPC's trace service.
+pub const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// The path of OTLP/HTTP.
+pub const HTTP_PATH: &str = "/v1/traces";
+
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How a request is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP/gRPC.
+    Grpc,
+    /// OTLP/HTTP with protobuf.
+    HttpProtobuf,
+    /// OTLP/HTTP with JSON.
+    HttpJson,
+}
+
+/// One connection (gRPC, h2c) or a small pool of them (HTTP/1.1). Clones share it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    protocol: Protocol,
+    compression: Compression,
+    base: String,
+    headers: http::HeaderMap,
+}
+
+impl Client {
+    /// To `address` (`host:port`).
+    pub fn new(protocol: Protocol, address: &str) -> Self {
+        Self::build(protocol, address, protocol == Protocol::Grpc)
+    }
+
+    /// OTLP/HTTP over HTTP/2 without TLS.
+    pub fn h2c(protocol: Protocol, address: &str) -> Self {
+        Self::build(protocol, address, true)
+    }
+
+    fn build(protocol: Protocol, address: &str, http2: bool) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder
+            .http2_only(http2)
+            .http2_initial_stream_window_size(1 << 20)
+            .http2_initial_connection_window_size(4 << 20);
+        Self {
+            http: builder.build(connector),
+            protocol,
+            compression: Compression::None,
+            base: format!("http://{address}"),
+            headers: http::HeaderMap::new(),
+        }
+    }
+
+    /// Compresses what it sends.
+    #[must_use]
+    pub fn compress(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Adds a header to every request.
+    pub fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
+        self.headers.insert(name, value.parse().with_context(|| format!("header {name}: {value}"))?);
+        Ok(self)
+    }
+
+    /// Sends a request; an error means that there was no answer in the protocol's terms.
+    pub async fn send(&self, request: &ExportTraceServiceRequest) -> Result<Answer> {
+        self.send_bytes(self.encode(request)?).await
+    }
+
+    /// The message as this client's protocol writes it, before compression.
+    pub fn encode(&self, request: &ExportTraceServiceRequest) -> Result<Bytes> {
+        Ok(match self.protocol {
+            Protocol::Grpc | Protocol::HttpProtobuf => request.encode_to_vec().into(),
+            Protocol::HttpJson => serde_json::to_vec(request)?.into(),
+        })
+    }
+
+    /// Sends bytes as they are (compressed and framed, if it does that), be they a message or not.
+    pub async fn send_bytes(&self, message: Bytes) -> Result<Answer> {
+        let request = match self.protocol {
+            Protocol::Grpc => self.grpc_request(&message)?,
+            Protocol::HttpProtobuf => self.http_request(&message, "application/x-protobuf")?,
+            Protocol::HttpJson => self.http_request(&message, "application/json")?,
+        };
+        let exchange = async {
+            let (head, body) = self.http.request(request).await.context("sending the request")?.into_parts();
+            let body = body.collect().await.context("reading the answer")?;
+            let trailers = body.trailers().cloned().unwrap_or_default();
+            match self.protocol {
+                Protocol::Grpc => Answer::from_grpc(&head, &trailers, &body.to_bytes()),
+                Protocol::HttpProtobuf => Answer::from_protobuf(&head, &body.to_bytes()),
+                Protocol::HttpJson => Answer::from_json(&head, &body.to_bytes()),
+            }
+        };
+        tokio::time::timeout(TIMEOUT, exchange).await.context("no answer in a minute")?
+    }
+
+    fn grpc_request(&self, message: &Bytes) -> Result<Request<Full<Bytes>>> {
+        let builder = Request::post(format!("{}{GRPC_PATH}", self.base))
+            .header(header::CONTENT_TYPE, "application/grpc")
+            .header(header::TE, "trailers")
+            .header("grpc-encoding", self.compression.name());
+        self.finish(builder, wire::frame(message, self.compression)?)
+    }
+
+    fn http_request(&self, message: &Bytes, content_type: &str) -> Result<Request<Full<Bytes>>> {
+        let mut builder = Request::post(format!("{}{HTTP_PATH}", self.base)).header(header::CONTENT_TYPE, content_type);
+        if self.compression != Compression::None {
+            builder = builder.header(header::CONTENT_ENCODING, self.compression.name());
+        }
+        self.finish(builder, self.compression.pack(message)?)
+    }
+
+    fn finish(&self, builder: http::request::Builder, body: Bytes) -> Result<Request<Full<Bytes>>> {
+        let mut request = builder.body(Full::new(body))?;
+        request.headers_mut().extend(self.headers.clone());
+        Ok(request)
+    }
+}

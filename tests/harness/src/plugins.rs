@@ -1,0 +1,43 @@
+//! Plugin files: where built ones are, and how they get into a folder.
+
+use anyhow::{Context as _, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// An official plugin, as `cargo xtask plugins` built it.
+pub fn official(name: &str) -> Result<PathBuf> {
+    built("target/plugins", name)
+}
+
+/// A guest of the tests, built by the same command.
+pub fn guest(name: &str) -> Result<PathBuf> {
+    built("target/guests", name)
+}
+
+fn built(folder: &str, name: &str) -> Result<PathBuf> {
+    let path = backends::root().join(folder).join(name).with_extension("wasm");
+    ensure!(path.exists(), "{} is not there: run `cargo xtask plugins`", path.display());
+    Ok(path)
+}
+
+/// Puts a file into the folder as a careful operator does: whole, by renaming.
+pub fn install(folder: &Path, file: &str, bytes: &[u8]) -> Result<()> {
+    let unfinished = folder.join(format!(".{file}.unfinished"));
+    fs::write(&unfinished, bytes).with_context(|| format!("writing {}", unfinished.display()))?;
+    fs::rename(&unfinished, folder.join(file)).with_context(|| format!("installing {file}"))
+}
+
+/// The guest `stamp`, made to stamp `version` (at most four digits) on every span: another file for each version.
+pub fn stamp(version: u32) -> Result<Vec<u8>> {
+    const MARK: &[u8] = b"stamp-version-0000";
+    let path = guest("stamp")?;
+    let mut bytes = fs::read(&path)?;
+    let places: Vec<_> =
+        (0..bytes.len().saturating_sub(MARK.len())).filter(|at| bytes[*at..].starts_with(MARK)).collect();
+    ensure!(!places.is_empty(), "{} holds no mark to replace", path.display());
+    ensure!(version < 10_000, "a version of more than four digits");
+    for at in places {
+        bytes[at..at + MARK.len()].copy_from_slice(format!("stamp-version-{version:04}").as_bytes());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,214 @@
+//! The real proxy as a process of its own, with a configuration and a plugin folder in a temporary place.
+
+mod setup;
+
+pub use setup::Setup;
+
+use crate::accounts::Accounts;
+use crate::client::{Client, Protocol};
+use crate::metrics::Metrics;
+use crate::process::Process;
+use crate::{fetch, plugins, wait};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a shutdown may take: the proxy's own drain bound and some more.
+const GRACE: Duration = Duration::from_secs(40);
+
+/// Where the proxy listens, as it says itself.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Ports {
+    /// OTLP/gRPC, `host:port`.
+    pub grpc: String,
+    /// OTLP/HTTP.
+    pub http: String,
+    /// The admin side.
+    pub admin: String,
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    process: Process,
+    ports: Ports,
+    folder: TempDir,
+    config: Value,
+    stopped: bool,
+}
+
+impl Proxy {
+    /// A proxy to be, on free ports of loopback and with an empty plugin folder.
+    pub fn setup() -> Result<Setup> {
+        Setup::new()
+    }
+
+    /// Where it listens.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// A client of its gRPC receiver.
+    pub fn grpc(&self) -> Client {
+        Client::new(Protocol::Grpc, &self.ports.grpc)
+    }
+
+    /// A client of its HTTP receiver.
+    pub fn http(&self, protocol: Protocol) -> Client {
+        Client::new(protocol, &self.ports.http)
+    }
+
+    /// A URL of the admin side.
+    pub fn admin(&self, path: &str) -> String {
+        format!("http://{}{path}", self.ports.admin)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// Its plugin folder.
+    pub fn plugins(&self) -> PathBuf {
+        self.folder.path().join("plugins")
+    }
+
+    /// Its configuration file.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("tracemill.yaml")
+    }
+
+    /// Puts a file into its plugin folder, whole.
+    pub fn install(&self, file: &str, bytes: &[u8]) -> Result<()> {
+        plugins::install(&self.plugins(), file, bytes)
+    }
+
+    /// Changes one key of its configuration file, which it reloads by itself.
+    pub fn configure(&mut self, path: &str, value: Value) -> Result<()> {
+        setup::set(&mut self.config, path, value);
+        setup::write_config(&self.config_file(), &self.config)
+    }
+
+    /// A scrape.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        let answer = fetch::get(&self.admin("/metrics")).await?;
+        ensure!(answer.status.is_success(), "/metrics: {} {}", answer.status, answer.text);
+        Metrics::parse(&answer.text)
+    }
+
+    /// What it says about its plugins.
+    pub async fn plugin_status(&self) -> Result<Value> {
+        fetch::json(&self.admin("/plugins")).await
+    }
+
+    /// Waits until what it says about its plugins is as wanted.
+    pub async fn plugin_status_that(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        let waited = wait::until(what, async || {
+            last = self.plugin_status().await.ok()?;
+            wanted(&last).then(|| last.clone())
+        });
+        let found = waited.await;
+        found.with_context(|| format!("/plugins says {last:#}"))
+    }
+
+    /// The generation of the chain.
+    pub async fn generation(&self) -> Result<u64> {
+        Ok(self.metrics().await?.sum("tracemill_chain_generation", &[]) as u64)
+    }
+
+    /// Waits for a later generation than `old`.
+    pub async fn generation_after(&self, old: u64) -> Result<u64> {
+        let newer = async || self.generation().await.ok().filter(|now| *now > old);
+        wait::until(&format!("a generation after {old}"), newer).await.with_context(|| self.log())
+    }
+
+    /// Both sums, once they hold and no span is held any more for destinations that answer.
+    pub async fn settled(&self) -> Result<Accounts> {
+        let idle = |accounts: &Accounts| accounts.destinations.iter().all(|each| each.held == 0);
+        let mut last = None;
+        let waited = wait::until("all spans to be delivered and accounted for", async || {
+            let accounts = Accounts::read(&self.metrics().await.ok()?);
+            last = Some(accounts.clone());
+            (accounts.check().is_ok() && idle(&accounts)).then_some(accounts)
+        });
+        let found = waited.await;
+        found.with_context(|| format!("{last:#?}"))
+    }
+
+    /// Both sums, as soon as they hold, whatever is still held.
+    pub async fn balanced(&self) -> Result<Accounts> {
+        let mut why = None;
+        let waited = wait::until_within(Duration::from_secs(10), "both sums to hold", async || {
+            let accounts = Accounts::read(&self.metrics().await.ok()?);
+            let checked = accounts.check();
+            why = checked.as_ref().err().map(|error| format!("{error:#}"));
+            checked.ok().map(|()| accounts)
+        });
+        let found = waited.await;
+        found.with_context(|| why.unwrap_or_default())
+    }
+
+    /// Sends SIGTERM and waits for the end. The sums must hold at that time.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        self.balanced().await?;
+        self.signal(Signal::SIGTERM)?;
+        self.ended().await
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        self.stopped = true;
+        self.process.ended(GRACE).await
+    }
+
+    /// Ends it as a crash would.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.stopped = true;
+        self.process.kill().await
+    }
+
+    /// What every system test ends with: the sums hold, and SIGTERM ends it cleanly.
+    async fn finish(&mut self) -> Result<()> {
+        if self.stopped {
+            return Ok(());
+        }
+        self.process.still_running()?;
+        let status = self.stop().await?;
+        ensure!(status.success(), "the proxy ended with {status}");
+        Ok(())
+    }
+
+    async fn wait_until_open(&mut self, ports_file: &std::path::Path) -> Result<()> {
+        let ended = |proxy: &mut Self| proxy.process.still_running().err();
+        let text = wait::until("the proxy's ports file", async || match ended(self) {
+            Some(error) => Some(Err(error)),
+            None => std::fs::read_to_string(ports_file).ok().filter(|text| text.trim_end().ends_with('}')).map(Ok),
+        });
+        self.ports = serde_json::from_str(&text.await??).context("the ports file")?;
+        let ready = self.admin("/readyz");
+        let answer = wait::until("the proxy to be ready", async || match ended(self) {
+            Some(error) => Some(Err(error)),
+            None => fetch::get(&ready).await.ok().filter(|answer| answer.status.is_success()).map(Ok),
+        });
+        match answer.await {
+            Ok(answered) => answered.map(drop),
+            Err(error) => bail!("{error:#}\n{}", self.log()),
+        }
+    }
+}

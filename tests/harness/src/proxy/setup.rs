@@ -1,0 +1,133 @@
+//! What a proxy is started with.
+
+use super::{Ports, Proxy};
+use crate::process::Process;
+use crate::{plugins, sink::Sink};
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// A configuration, a plugin folder and an environment, before the start.
+#[derive(Debug)]
+pub struct Setup {
+    folder: TempDir,
+    config: Value,
+    env: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub(super) fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::create_dir(folder.path().join("plugins"))?;
+        let config = json!({
+            "receive": { "grpc": { "listen": "127.0.0.1:0" }, "http": { "listen": "127.0.0.1:0" } },
+            "plugins": { "folder": folder.path().join("plugins") },
+            "admin": { "listen": "127.0.0.1:0" },
+        });
+        Ok(Self { folder, config, env: Vec::new() })
+    }
+
+    /// Sets one key of the configuration: `a.b.c`.
+    #[must_use]
+    pub fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
+        set(&mut self.config, path, value.into());
+        self
+    }
+
+    /// Exports to a sink over gRPC, to be set further under `export.NAME`.
+    #[must_use]
+    pub fn export_grpc(self, name: &str, sink: &Sink) -> Self {
+        self.set(&format!("export.{name}.grpc"), sink.url())
+    }
+
+    /// Exports to a sink over HTTP.
+    #[must_use]
+    pub fn export_http(self, name: &str, sink: &Sink) -> Self {
+        self.set(&format!("export.{name}.http"), sink.url())
+    }
+
+    /// An official plugin under this name in the folder, `10-drop-health` say.
+    pub fn plugin(self, name: &str, official: &str) -> Result<Self> {
+        let bytes = fs::read(plugins::official(official)?)?;
+        self.file(&format!("{name}.wasm"), &bytes)
+    }
+
+    /// The sidecar of a plugin.
+    pub fn sidecar(self, name: &str, content: &Value) -> Result<Self> {
+        self.file(&format!("{name}.yaml"), content.to_string().as_bytes())
+    }
+
+    /// Any file in the plugin folder.
+    pub fn file(self, file: &str, bytes: &[u8]) -> Result<Self> {
+        plugins::install(&self.folder.path().join("plugins"), file, bytes)?;
+        Ok(self)
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A place for files of the test, gone with the proxy.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Result<Proxy> {
+        let ports_file = self.ports_file();
+        let mut proxy = self.launch()?;
+        proxy.wait_until_open(&ports_file).await?;
+        Ok(proxy)
+    }
+
+    /// Starts it, runs the test on it, checks both sums of invariant 6 and stops it. A failure comes with its log.
+    pub async fn run(self, test: impl AsyncFnOnce(&mut Proxy) -> Result<()>) -> Result<()> {
+        let mut proxy = self.start().await?;
+        let outcome = match test(&mut proxy).await {
+            Ok(()) => proxy.finish().await,
+            failed => failed,
+        };
+        outcome.with_context(|| format!("--- log of the proxy ---\n{}", proxy.log()))
+    }
+
+    fn ports_file(&self) -> PathBuf {
+        self.folder.path().join("ports.json")
+    }
+
+    fn launch(self) -> Result<Proxy> {
+        let config_file = self.folder.path().join("tracemill.yaml");
+        write_config(&config_file, &self.config)?;
+        let mut command = Command::new(binary()?);
+        command.arg("run").arg("--config").arg(&config_file).arg("--ports-file").arg(self.ports_file());
+        command.current_dir(self.folder.path()).envs(self.env).env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let process = Process::start("tracemill", command, &self.folder.path().join("log"))?;
+        let ports = Ports { grpc: String::new(), http: String::new(), admin: String::new() };
+        Ok(Proxy { process, ports, folder: self.folder, config: self.config, stopped: false })
+    }
+}
+
+/// The binary under test: `TRACEMILL_BIN`, or the one that `cargo build` has left.
+pub fn binary() -> Result<PathBuf> {
+    let path = std::env::var_os("TRACEMILL_BIN")
+        .map_or_else(|| backends::root().join("target/debug/tracemill"), PathBuf::from);
+    anyhow::ensure!(path.exists(), "{} is not there: run `cargo build`", path.display());
+    Ok(path)
+}
+
+/// Replaces the file whole. JSON is YAML too.
+pub(super) fn write_config(path: &Path, config: &Value) -> Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    fs::write(&unfinished, serde_json::to_string_pretty(config)?)?;
+    fs::rename(&unfinished, path).context("writing the configuration")
+}
+
+pub(super) fn set(config: &mut Value, path: &str, value: Value) {
+    let place = path.split('.').fold(config, |inside, key| &mut inside[key]);
+    *place = value;
+}

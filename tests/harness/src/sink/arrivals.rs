@@ -1,0 +1,90 @@
+//! What a sink remembers.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use std::collections::HashMap;
+
+/// How much is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// How many requests, spans and bytes.
+    Counts,
+    /// That, and for each span id how often it came and under which generations.
+    Ids,
+    /// That, and every request.
+    Requests,
+}
+
+/// The attribute that `plugins.note_generation` puts on spans.
+pub const GENERATION: &str = "tracemill.generation";
+
+/// What is known of one span id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// How often it came.
+    pub times: u32,
+    /// The generations noted on it, one element for each note.
+    pub generations: Vec<i64>,
+}
+
+/// All that has arrived and was accepted.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    /// Export calls.
+    pub calls: u64,
+    /// Spans, doubles included.
+    pub spans: u64,
+    /// Bytes of messages, decompressed.
+    pub bytes: u64,
+    /// Bytes of bodies as they came.
+    pub wire_bytes: u64,
+    /// By span id.
+    pub ids: HashMap<u64, Arrived>,
+    /// In the order of arrival.
+    pub requests: Vec<ExportTraceServiceRequest>,
+    /// Calls that were not accepted.
+    pub refused_calls: u64,
+    /// Bodies that were no OTLP at all: a proxy must never send one.
+    pub unreadable: Vec<String>,
+}
+
+impl Arrivals {
+    /// Every span of the requests that were kept.
+    pub fn all_spans(&self) -> impl Iterator<Item = &Span> {
+        self.requests.iter().flat_map(spans)
+    }
+
+    pub(super) fn take(&mut self, keep: Keep, request: ExportTraceServiceRequest, bytes: usize, wire_bytes: usize) {
+        self.calls += 1;
+        self.bytes += bytes as u64;
+        self.wire_bytes += wire_bytes as u64;
+        self.spans += spans(&request).count() as u64;
+        if keep != Keep::Counts {
+            spans(&request).for_each(|span| self.note(span));
+        }
+        if keep == Keep::Requests {
+            self.requests.push(request);
+        }
+    }
+
+    fn note(&mut self, span: &Span) {
+        let arrived = self.ids.entry(id(span)).or_default();
+        arrived.times += 1;
+        let noted = span.attributes.iter().filter(|attribute| attribute.key == GENERATION);
+        arrived.generations.extend(noted.filter_map(|attribute| match attribute.value.as_ref()?.value {
+            Some(Value::IntValue(generation)) => Some(generation),
+            _ => None,
+        }));
+    }
+}
+
+/// All spans of a request.
+pub fn spans(request: &ExportTraceServiceRequest) -> impl Iterator<Item = &Span> {
+    request.resource_spans.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans)
+}
+
+/// A span's id as a number; 0 where it has not 8 bytes.
+pub fn id(span: &Span) -> u64 {
+    <[u8; 8]>::try_from(&span.span_id[..]).map_or(0, u64::from_be_bytes)
+}

@@ -1,0 +1,81 @@
+//! A real Tempo of the test's own, on free ports, its data in a temporary folder.
+
+use crate::process::{Process, free_ports};
+use crate::stored::Stored;
+use crate::{fetch, wait};
+use anyhow::{Result, ensure};
+use opentelemetry_proto::tonic::trace::v1::TracesData;
+use prost::Message as _;
+use std::path::Path;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// A running Tempo; it ends with this handle, at once, because its own way to end takes half a minute.
+#[derive(Debug)]
+pub struct Tempo {
+    _process: Process,
+    _folder: TempDir,
+    grpc: u16,
+    http: u16,
+    query: u16,
+}
+
+impl Tempo {
+    /// Builds it if needed, starts it and waits until it is ready. Nothing where Go is missing and may be.
+    pub async fn start() -> Result<Option<Self>> {
+        let Some(binary) = backends::tempo()?.or_skip("tests against Tempo")? else { return Ok(None) };
+        Self::launch(&binary).await.map(Some)
+    }
+
+    async fn launch(binary: &Path) -> Result<Self> {
+        let [grpc, http, query, own_grpc, members] = free_ports()?;
+        let folder = tempfile::tempdir()?;
+        let mut command = Command::new(binary);
+        command
+            .arg(backends::root().join("tests/backends/tempo/tempo.yaml"))
+            .current_dir(folder.path())
+            .env("TEMPO_DATA", folder.path())
+            .env("TEMPO_OTLP_GRPC", grpc.to_string())
+            .env("TEMPO_OTLP_HTTP", http.to_string())
+            .env("TEMPO_HTTP", query.to_string())
+            .env("TEMPO_GRPC", own_grpc.to_string())
+            .env("TEMPO_MEMBERS", members.to_string());
+        let mut process = Process::start("tempo", command, &folder.path().join("log"))?;
+        let ready = format!("http://127.0.0.1:{query}/ready");
+        let open = async || match process.still_running() {
+            Ok(()) => fetch::get(&ready).await.ok().filter(|answer| answer.status.is_success()).map(|_| Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        wait::until("Tempo to be ready", open).await??;
+        Ok(Self { _process: process, _folder: folder, grpc, http, query })
+    }
+
+    /// Its OTLP/gRPC end.
+    pub fn grpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.grpc)
+    }
+
+    /// Its OTLP/HTTP end.
+    pub fn http_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
+    /// A trace by its id in hex; empty where there is none.
+    ///
+    /// Asked for as protobuf: Tempo's `Trace` has the field numbers of `TracesData`, while its JSON is of an older schema.
+    pub async fn trace(&self, id: &str) -> Result<Vec<Stored>> {
+        let url = format!("http://127.0.0.1:{}/api/traces/{id}", self.query);
+        let answer = fetch::protobuf(&url).await?;
+        if answer.0 == http::StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        ensure!(answer.0.is_success(), "{url}: {} {:?}", answer.0, answer.1);
+        Ok(Stored::all(TracesData::decode(answer.1)?.resource_spans))
+    }
+
+    /// Waits until a trace has so many spans.
+    pub async fn trace_of(&self, id: &str, spans: usize) -> Result<Vec<Stored>> {
+        let whole = async || self.trace(id).await.ok().filter(|found| found.len() >= spans);
+        wait::until(&format!("{spans} spans of trace {id} in Tempo"), whole).await
+    }
+}

@@ -1,0 +1,58 @@
+//! Real SDKs send, real back ends store, and what they stored can be read back.
+
+use anyhow::Result;
+use tracemill_harness::sdk::Sdk;
+use tracemill_harness::stored::Stored;
+use tracemill_harness::{Client, Generator, Jaeger, Profile, Protocol, Tempo};
+
+#[tokio::test]
+async fn jaeger_gives_back_what_sdks_sent() -> Result<()> {
+    let Some(jaeger) = Jaeger::start().await? else { return Ok(()) };
+    let grpc = jaeger.grpc_url();
+    let http = jaeger.http_url();
+    let ends = [
+        (Sdk::Node, Protocol::Grpc, &grpc),
+        (Sdk::Node, Protocol::HttpProtobuf, &http),
+        (Sdk::Node, Protocol::HttpJson, &http),
+        (Sdk::Python, Protocol::Grpc, &grpc),
+        (Sdk::Python, Protocol::HttpProtobuf, &http),
+    ];
+    for (sdk, protocol, url) in ends {
+        let address = url.trim_start_matches("http://");
+        let Some(sent) = sdk.send(protocol, address, "orders", None).await? else { continue };
+        let found = jaeger.trace_of(&sent.spans[0].trace, sent.spans.len()).await?;
+        assert_eq!(found.len(), 3);
+        for span in &sent.spans {
+            let stored = found.iter().find(|stored| stored.id() == span.span).expect("the span is there");
+            assert_eq!((stored.parent(), stored.span.name.as_str()), (span.parent.clone(), span.name.as_str()));
+            assert_eq!(stored.resource_attribute("service.name"), Some("orders"));
+            assert!(stored.text.contains("mail.example"), "{}", stored.text);
+        }
+        assert_eq!(jaeger.trace_of(&sent.health[0].trace, 1).await?[0].attribute("http.route"), Some("/healthz"));
+    }
+    assert!(jaeger.trace(&"ab".repeat(16)).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn tempo_gives_back_what_was_sent() -> Result<()> {
+    let Some(tempo) = Tempo::start().await? else { return Ok(()) };
+    let mut generator = Generator::new(Profile::Medium, 23);
+    for (protocol, url) in [(Protocol::Grpc, tempo.grpc_url()), (Protocol::HttpProtobuf, tempo.http_url())] {
+        let made = generator.request(12);
+        assert!(Client::new(protocol, url.trim_start_matches("http://")).send(&made.request).await?.is_whole());
+        let sent = Stored::all(made.request.resource_spans);
+        let first = sent[0].span.trace_id.clone();
+        let same: Vec<_> = sent.iter().filter(|stored| stored.span.trace_id == first).collect();
+        let id = first.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let found = tempo.trace_of(&id, same.len()).await?;
+        assert_eq!(found.len(), same.len());
+        for span in same {
+            let stored = found.iter().find(|stored| stored.id() == span.id()).expect("the span is there");
+            assert_eq!((&stored.span.name, stored.parent()), (&span.span.name, span.parent()));
+            assert_eq!(stored.resource_attribute("service.name"), span.resource_attribute("service.name"));
+        }
+    }
+    assert!(tempo.trace(&"ab".repeat(16)).await?.is_empty());
+    Ok(())
+}
