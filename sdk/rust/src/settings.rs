@@ -1,0 +1,125 @@
+//! Settings: JSON to a plugin's own type, with errors that name the key, and small types that settings often need.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
+
+use crate::plugin::Refusal;
+
+/// For plugins without settings: any key is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoSettings {}
+
+/// Parses settings. The error names the key that is wrong: `settings.rules[0].rate: invalid type: ...`.
+pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Refusal> {
+    let json = if json.trim().is_empty() { "{}" } else { json };
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let key = error.path().to_string();
+        let problem = without_position(&error.into_inner().to_string());
+        if key == "." { Refusal::from(format!("settings: {problem}")) } else { Refusal::at(&key, problem) }
+    })?;
+    reader.end().map_err(|error| Refusal::from(format!("settings: {error}")))?;
+    Ok(parsed)
+}
+
+/// Operators write YAML; a line and column of the JSON made from it would only mislead.
+fn without_position(message: &str) -> String {
+    match message.rfind(" at line ") {
+        Some(cut) => message[..cut].to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+/// A length of time in settings, with its unit: `250ms`, `2s`, `1.5m`, `1h`; also `ns` and `us`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duration {
+    /// The same in nanoseconds.
+    pub nanoseconds: u64,
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl de::Visitor<'_> for Written {
+            type Value = Duration;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a time with its unit, such as \"250ms\" or \"2s\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+                duration(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Written)
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let cut = text.find(|character: char| character.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(cut);
+    let unit = match unit {
+        "ns" => 1.0,
+        "us" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "m" => 60e9,
+        "h" => 3600e9,
+        _ => return None,
+    };
+    let nanoseconds = number.trim().parse::<f64>().ok()? * unit;
+    (nanoseconds >= 0.0 && nanoseconds.is_finite()).then_some(Duration { nanoseconds: nanoseconds as u64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Rule {
+        #[serde(default)]
+        rate: f64,
+        slower: Option<Duration>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    #[derive(Default)]
+    struct Settings {
+        rules: Vec<Rule>,
+    }
+
+    fn refusal(json: &str) -> String {
+        parse::<Settings>(json).expect_err("these settings are wrong").to_string()
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        assert_eq!(
+            refusal(r#"{"rules": [{"rate": 1}, {"rate": "x"}]}"#),
+            "settings.rules[1].rate: invalid type: string \"x\", expected f64"
+        );
+        assert_eq!(refusal(r#"{"rulez": []}"#), "settings.rulez: unknown field `rulez`, expected `rules`");
+        assert!(refusal(r#"{"rules": [{"slower": "2"}]}"#).contains("a time with its unit"));
+        assert!(refusal("{} {}").starts_with("settings: trailing characters"));
+    }
+
+    #[test]
+    fn nothing_is_as_good_as_an_empty_object() {
+        assert!(parse::<NoSettings>("").is_ok());
+        assert!(parse::<NoSettings>("{}").is_ok());
+        assert!(parse::<NoSettings>(r#"{"a": 1}"#).is_err());
+    }
+
+    #[test]
+    fn durations_have_units() {
+        let settings = parse::<Settings>(r#"{"rules": [{"slower": "250ms"}, {"slower": "1.5m"}]}"#).expect("valid");
+        let nanoseconds: Vec<_> = settings.rules.iter().map(|rule| rule.slower.map(|time| time.nanoseconds)).collect();
+        assert_eq!(nanoseconds, [Some(250_000_000), Some(90_000_000_000)]);
+        assert!(settings.rules[0].rate.abs() < f64::EPSILON);
+        assert_eq!(duration("-1s"), None);
+        assert_eq!(duration("1d"), None);
+    }
+}
