@@ -34,6 +34,11 @@ impl Stored {
         })
     }
 
+    /// Its trace's id in hex.
+    pub fn trace(&self) -> String {
+        hex(&self.span.trace_id)
+    }
+
     /// Its id in hex.
     pub fn id(&self) -> String {
         hex(&self.span.span_id)

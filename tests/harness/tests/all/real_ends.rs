@@ -42,9 +42,8 @@ async fn tempo_gives_back_what_was_sent() -> Result<()> {
         let made = generator.request(12);
         assert!(Client::new(protocol, url.trim_start_matches("http://")).send(&made.request).await?.is_whole());
         let sent = Stored::all(made.request.resource_spans);
-        let first = sent[0].span.trace_id.clone();
-        let same: Vec<_> = sent.iter().filter(|stored| stored.span.trace_id == first).collect();
-        let id = first.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let id = sent[0].trace();
+        let same: Vec<_> = sent.iter().filter(|stored| stored.trace() == id).collect();
         let found = tempo.trace_of(&id, same.len()).await?;
         assert_eq!(found.len(), same.len());
         for span in same {

@@ -1,0 +1,47 @@
+//! `cargo xtask backends`: what the tests run against, built once.
+
+use crate::report::{heading, say};
+use anyhow::Result;
+use backends::Obtained;
+
+/// What `cargo xtask test` needs.
+pub const FOR_TESTS: &[Wanted] = &[
+    Wanted { name: "Jaeger", obtain: backends::jaeger },
+    Wanted { name: "Tempo", obtain: backends::tempo },
+    Wanted { name: "SDK for Node", obtain: backends::node_modules },
+    Wanted { name: "SDK for Python", obtain: backends::python },
+];
+
+/// What `cargo xtask bench` compares with.
+pub const PEER: Wanted = Wanted { name: "OpenTelemetry Collector", obtain: backends::collector };
+
+/// One of them.
+pub struct Wanted {
+    /// For people.
+    pub name: &'static str,
+    obtain: fn() -> Result<Obtained>,
+}
+
+impl Wanted {
+    /// Says where it is, or returns why it is not.
+    pub fn get(&self) -> Result<Option<String>> {
+        Ok(match (self.obtain)()? {
+            Obtained::Ready(path) => {
+                say(format!("{}: {}", self.name, path.display()));
+                None
+            }
+            Obtained::Missing(program) => Some(format!("{}: `{program}` is not on the PATH", self.name)),
+        })
+    }
+}
+
+/// All of it.
+pub fn everything() -> Result<()> {
+    heading("back ends and clients");
+    for wanted in FOR_TESTS.iter().chain([&PEER]) {
+        if let Some(why) = wanted.get()? {
+            say(format!("MISSING {why}"));
+        }
+    }
+    Ok(())
+}

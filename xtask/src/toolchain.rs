@@ -1,0 +1,45 @@
+//! The Rust tool chain's parts that tasks need.
+
+use crate::report::say;
+use crate::shell;
+use anyhow::{Context as _, Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// What plugins in Rust are built for.
+pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// Installs the WebAssembly target if it is missing.
+pub fn ensure_wasm_target() -> Result<()> {
+    if has_target()? {
+        return Ok(());
+    }
+    if !backends::on_path("rustup") {
+        bail!("the target {WASM} is not installed, and without rustup it cannot be added here: install it with Rust");
+    }
+    say(format!("installing the target {WASM}"));
+    let mut command = Command::new("rustup");
+    shell::run(command.args(["target", "add", WASM]).current_dir(backends::root()))
+}
+
+fn has_target() -> Result<bool> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", WASM]).current_dir(backends::root());
+    let folder = shell::output(&mut rustc).context("asking rustc for its targets")?;
+    Ok(Path::new(folder.trim()).exists())
+}
+
+/// `cargo SUBCOMMAND` of the nightly tool chain, if both are installed.
+pub fn nightly(subcommand: &str) -> Option<Command> {
+    if !backends::on_path("rustup") || !backends::on_path(&format!("cargo-{subcommand}")) {
+        return None;
+    }
+    let listed = Command::new("rustup").args(["run", "nightly", "rustc", "--version"]).output().ok()?;
+    listed.status.success().then(|| {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", "cargo", subcommand]).current_dir(backends::root());
+        // The tool chain of this task must not win over the one that is asked for.
+        command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
+        command
+    })
+}
