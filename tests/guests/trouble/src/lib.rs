@@ -1,0 +1,81 @@
+//! Does on demand what plugins must not do, as soon as it is shown a span named `trouble`; other spans it marks.
+
+use tracemill_sdk::prelude::*;
+
+/// What it does.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// Traps.
+    Trap,
+    /// Never returns.
+    Spin,
+    /// Returns an error.
+    Fail,
+    /// Takes more and more memory.
+    Grow,
+}
+
+/// One deed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    deed: Deed,
+}
+
+/// The plugin.
+pub struct Trouble {
+    deed: Deed,
+    name: Column<Words>,
+    mark: Target,
+}
+
+impl Plugin for Trouble {
+    type Settings = Settings;
+
+    fn configure(settings: Settings, plan: &mut PlanBuilder) -> Result<Self, Refusal> {
+        let name = plan.words("name");
+        Ok(Self { deed: settings.deed, name, mark: plan.writes(attribute("trouble.seen")) })
+    }
+
+    fn process(&mut self, batch: &Batch, edits: &mut Edits) -> Result<(), Refusal> {
+        if !batch.read(self.name).rows_where(|name| name == "trouble").is_none() {
+            self.deed.act()?;
+        }
+        edits.set(self.mark, Rows::Every, true);
+        Ok(())
+    }
+}
+
+impl Deed {
+    fn act(self) -> Result<(), Refusal> {
+        match self {
+            Self::Trap => panic!("a span named trouble"),
+            Self::Spin => loop {
+                std::hint::black_box(());
+            },
+            Self::Fail => Err("a span named trouble".into()),
+            Self::Grow => {
+                let mut taken = Vec::new();
+                loop {
+                    taken.push(vec![1_u8; 1 << 20]);
+                    std::hint::black_box(&taken);
+                }
+            }
+        }
+    }
+}
+
+export_plugin!(Trouble);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_spans_are_marked() {
+        let mut plugin = testing::plugin::<Trouble>(r#"{"deed": "fail"}"#);
+        let run = plugin.run([Span::named("fine")]);
+        assert!(!run.is_untouched(0));
+    }
+}
