@@ -34,6 +34,10 @@ pub struct RequestRows {
     pub context: Arc<RequestContext>,
     /// Its rows.
     pub rows: Run,
+    /// Its bytes in the batch's.
+    pub body: Slice,
+    /// What came in it, in [`Batch::resources`].
+    pub resources: Run,
 }
 
 /// A run of elements of one of the batch's flat lists.
@@ -65,6 +69,11 @@ pub struct Attribute {
     pub origin: Origin,
 }
 
+impl Attribute {
+    /// A slot into which a list in front of it may grow.
+    pub(crate) const FREE: Self = Self { key: Slice::EMPTY, value: Slice::EMPTY, origin: Origin::FREE };
+}
+
 /// A span's event or link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
@@ -82,6 +91,8 @@ impl Origin {
     const CHANGED: u32 = 1 << 31;
     /// Of an element that an edit added.
     pub const ADDED: Self = Self(u32::MAX);
+    /// Of a slot that is not in use.
+    const FREE: Self = Self(u32::MAX - 1);
 
     /// The `ordinal`-th occurrence in its owner, unchanged.
     #[must_use]
@@ -137,6 +148,22 @@ impl Changes {
     pub const SCHEMA_URL: Self = Self(1 << 10);
     /// Of a scope or resource: a row below it was dropped, changed, or given another scope, so that it cannot be copied whole.
     pub const BELOW: Self = Self(1 << 11);
+    /// Attributes were added; those that came with it are a matter of [`Changes::ATTRIBUTES`].
+    pub const ADDED_ATTRIBUTES: Self = Self(1 << 12);
+    /// Events were added; those that came with it are a matter of [`Changes::EVENTS`].
+    pub const ADDED_EVENTS: Self = Self(1 << 13);
+
+    /// Each of both.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those that `which` does not name.
+    #[must_use]
+    pub const fn without(self, which: Self) -> Self {
+        Self(self.0 & !which.0)
+    }
 
     /// Whether nothing is changed.
     #[inline]
@@ -227,6 +254,8 @@ pub struct Scope {
     pub schema_url: Slice,
     /// In [`Batch::attributes`].
     pub attributes: Run,
+    /// In how many pieces the `InstrumentationScope` came.
+    pub pieces: u32,
     /// In [`Batch::resources`].
     pub resource: u32,
     /// The rows that came in it; a copy has those of its original.
@@ -248,6 +277,8 @@ pub struct Resource {
     pub schema_url: Slice,
     /// In [`Batch::attributes`].
     pub attributes: Run,
+    /// In how many pieces the `Resource` came.
+    pub pieces: u32,
     /// The scopes that came in it, in [`Batch::scopes`]; a copy has those of its original.
     pub scopes: Run,
     /// The rows that came in it; a copy has those of its original.
@@ -390,6 +421,29 @@ impl Batch {
         let at = self.arena.len() as u32 + ARENA;
         self.arena.extend_from_slice(bytes);
         Slice { at, len: bytes.len() as u32 }
+    }
+
+    /// Where the next byte of the arena will be; see [`Batch::since`].
+    #[inline]
+    pub(crate) fn arena_at(&self) -> u32 {
+        self.arena.len() as u32 + ARENA
+    }
+
+    /// What has been appended to the arena since it ended at `at`.
+    #[inline]
+    pub(crate) fn since(&self, at: u32) -> Slice {
+        Slice { at, len: self.arena_at() - at }
+    }
+
+    /// Appends bytes of the batch to the arena.
+    #[inline]
+    pub(crate) fn append(&mut self, slice: Slice) {
+        if slice.at < ARENA {
+            self.arena.extend_from_slice(&self.bytes[slice.at as usize..slice.end() as usize]);
+        } else {
+            let at = (slice.at - ARENA) as usize;
+            self.arena.extend_from_within(at..at + slice.len as usize);
+        }
     }
 
     /// Takes a row out of the batch: it will not be encoded. Nothing happens to a row that is dropped already.

@@ -159,6 +159,7 @@ impl Indexer<'_, '_> {
             return Err(place(WireError { kind: WireFault::TooLarge, offset: part.at }));
         }
         let first = self.batch.rows();
+        let first_resource = self.batch.resources.len() as u32;
         let bytes = self.bytes;
         let mut reader = Reader::within(bytes, part);
         while let Some(f) = reader.next().map_err(&place)? {
@@ -169,7 +170,8 @@ impl Indexer<'_, '_> {
         }
         let rows = Run { start: first, len: self.batch.rows() - first };
         self.batch.live += rows.len;
-        self.batch.requests.push(RequestRows { context: request.context.clone(), rows });
+        let resources = Run { start: first_resource, len: self.batch.resources.len() as u32 - first_resource };
+        self.batch.requests.push(RequestRows { context: request.context.clone(), rows, body: part, resources });
         Ok(())
     }
 
@@ -181,6 +183,7 @@ impl Indexer<'_, '_> {
             body,
             schema_url: Slice::EMPTY,
             attributes: Run { start: self.batch.attributes.len() as u32, len: 0 },
+            pieces: 0,
             scopes: Run { start: self.batch.scopes.len() as u32, len: 0 },
             rows: Run { start: self.batch.rows(), len: 0 },
             original: number as u32,
@@ -193,6 +196,7 @@ impl Indexer<'_, '_> {
             match f.number {
                 field::OWNER => {
                     let piece = f.bytes().map_err(&place)?;
+                    resource.pieces += 1;
                     self.owner(piece, &mut resource.attributes, None).map_err(at("Resource"))?;
                 }
                 field::CHILDREN => {
@@ -219,6 +223,7 @@ impl Indexer<'_, '_> {
             version: Slice::EMPTY,
             schema_url: Slice::EMPTY,
             attributes: Run { start: self.batch.attributes.len() as u32, len: 0 },
+            pieces: 0,
             resource,
             rows: Run { start: self.batch.rows(), len: 0 },
             original: number as u32,
@@ -232,6 +237,7 @@ impl Indexer<'_, '_> {
             match f.number {
                 field::OWNER => {
                     let piece = f.bytes().map_err(&place)?;
+                    scope.pieces += 1;
                     let mut attributes = scope.attributes;
                     self.owner(piece, &mut attributes, Some(&mut scope)).map_err(at("InstrumentationScope"))?;
                     scope.attributes = attributes;

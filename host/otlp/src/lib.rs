@@ -8,6 +8,7 @@ pub mod batch;
 pub mod columns;
 pub mod condition;
 pub mod edit;
+pub mod encode;
 pub mod index;
 pub mod path;
 pub mod value;

@@ -269,6 +269,55 @@ pub mod canonical {
     }
 }
 
+/// Giving values valid text.
+pub mod valid {
+    use super::{Payload, Reader, field, wire};
+
+    /// The canonical `AnyValue` in `body` with U+FFFD in the place of what is no UTF-8, in keys too; `None` where it is valid.
+    #[must_use]
+    pub fn any(body: &[u8]) -> Option<Vec<u8>> {
+        fields(body, |number, inner| match number {
+            field::STRING => text(inner),
+            field::ARRAY => fields(inner, |number, inner| if number == field::ELEMENT { any(inner) } else { None }),
+            field::KVLIST => fields(inner, |number, inner| if number == field::ELEMENT { pair(inner) } else { None }),
+            _ => None,
+        })
+    }
+
+    fn pair(body: &[u8]) -> Option<Vec<u8>> {
+        fields(body, |number, inner| match number {
+            field::KEY => text(inner),
+            field::VALUE => any(inner),
+            _ => None,
+        })
+    }
+
+    fn text(text: &[u8]) -> Option<Vec<u8>> {
+        std::str::from_utf8(text).is_err().then(|| String::from_utf8_lossy(text).into_owned().into_bytes())
+    }
+
+    /// The message with those of its length-delimited fields replaced for which `replace` has something else.
+    fn fields(body: &[u8], replace: impl Fn(u32, &[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+        let mut out: Option<Vec<u8>> = None;
+        let mut reader = Reader::new(body);
+        while let Ok(Some(f)) = reader.next() {
+            let new = match f.payload {
+                Payload::Bytes(slice) => replace(f.number, &body[slice.at as usize..slice.end() as usize]),
+                _ => None,
+            };
+            match (new, &mut out) {
+                (Some(new), out) => {
+                    let out = out.get_or_insert_with(|| body[..f.start as usize].to_vec());
+                    wire::put_bytes(out, f.number, &new);
+                }
+                (None, Some(out)) => out.extend_from_slice(&body[f.start as usize..f.end as usize]),
+                (None, None) => {}
+            }
+        }
+        out
+    }
+}
+
 // === writing ===
 
 /// Appends the body of a `KeyValue` with this key and this body of an `AnyValue`.
