@@ -1,4 +1,11 @@
 //! Columns: what a plugin is shown. The host's side of the contract's `column`, ready to be lowered without a copy.
+//!
+//! [`build`] extracts them from a batch, [`cache`] keeps them while nothing touches them, [`slices`] says how many rows
+//! one call may show.
+
+pub mod build;
+mod cells;
+mod intern;
 
 /// Text `i` is `data[offsets[i]..offsets[i + 1]]`; one offset more than texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,3 +102,6 @@ impl Texts {
         self.offsets.push(self.data.len() as u32);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,16 @@
 //! Conditions: which spans a plan (or a sidecar) is about, judged in the host.
+//!
+//! [`Filter::new`] compiles them once; [`Filter::select`] judges the rows of a batch. What spans share is judged once for
+//! each scope or request, and a value that several conditions are about is looked up once.
 
 use crate::edit::Constant;
 use crate::path::Path;
+
+mod filter;
+mod places;
+mod test;
+
+pub use filter::{ConditionError, ConditionFault, Filter};
 
 /// How a condition compares; see the contract's `operator`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,3 +43,6 @@ pub struct Condition {
     /// Turns the whole condition around.
     pub negated: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use crate::batch::{Attribute, Batch, Changes, Incoming, Origin, Part, RequestRow
 use crate::value;
 use crate::wire::{Reader, Slice, WireError, WireFault};
 
-mod parts;
+pub(crate) mod parts;
+pub(crate) use parts::{event_field, link_field};
 
 /// Field numbers of the trace messages.
 pub mod field {

@@ -9,7 +9,11 @@ pub mod columns;
 pub mod condition;
 pub mod edit;
 pub mod encode;
+mod find;
+#[cfg(test)]
+mod fixture;
 pub mod index;
 pub mod path;
+pub mod sampling;
 pub mod value;
 pub mod wire;

@@ -1,6 +1,14 @@
 //! Paths: the places in a span that a plugin may name, as `wit/paths.md` lists them, and the layouts that each can have.
+//!
+//! Owns their spelling (in [`parse`]) and what covers what; knows nothing of how a place is read or written.
 
+use std::fmt;
 use std::sync::Arc;
+
+mod parse;
+mod relate;
+
+pub use parse::{PathError, WantError};
 
 /// A place in a span, or a set of places.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -110,3 +118,119 @@ pub struct Want {
     /// In which layout.
     pub layout: Layout,
 }
+
+/// Texts, and the numbers that repeat.
+const TEXTS: &[Layout] = &[Layout::Text, Layout::Words];
+const IDS: &[Layout] = &[Layout::Ids, Layout::Text, Layout::Words];
+const NUMBERS: &[Layout] = &[Layout::Integers];
+const ANY: &[Layout] =
+    &[Layout::Text, Layout::Words, Layout::Integers, Layout::Floats, Layout::Booleans, Layout::Bytes, Layout::Entries];
+const MANY: &[Layout] = &[Layout::Entries];
+
+impl Path {
+    /// The layouts that a column of it can have.
+    #[must_use]
+    pub fn layouts(&self) -> &'static [Layout] {
+        match self {
+            Self::TraceId | Self::SpanId | Self::ParentSpanId => IDS,
+            Self::TraceState
+            | Self::Name
+            | Self::StatusMessage
+            | Self::ResourceSchemaUrl
+            | Self::ScopeName
+            | Self::ScopeVersion
+            | Self::ScopeSchemaUrl
+            | Self::RequestTenant
+            | Self::RequestPeer
+            | Self::RequestHeader(_) => TEXTS,
+            Self::Kind
+            | Self::StatusCode
+            | Self::Flags
+            | Self::StartTime
+            | Self::EndTime
+            | Self::Duration
+            | Self::DroppedAttributesCount
+            | Self::DroppedEventsCount
+            | Self::DroppedLinksCount
+            | Self::Resource
+            | Self::Scope => NUMBERS,
+            Self::Attribute(_) | Self::ResourceAttribute(_) | Self::ScopeAttribute(_) => ANY,
+            Self::Attributes
+            | Self::ResourceAttributes
+            | Self::ScopeAttributes
+            | Self::Events
+            | Self::Links
+            | Self::EventName
+            | Self::EventAttribute(_)
+            | Self::LinkAttribute(_)
+            | Self::Values
+            | Self::Strings => MANY,
+        }
+    }
+
+    /// Whether it stands for many places, so that it is read as entries only.
+    #[must_use]
+    pub fn is_many(&self) -> bool {
+        self.layouts() == MANY
+    }
+
+    /// Whether it can be a column, a condition's or the source of a copy: all can.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        true
+    }
+
+    /// Whether edits can write it. Of `links` the ids cannot be written all the same.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        !matches!(
+            self,
+            Self::TraceId
+                | Self::SpanId
+                | Self::ParentSpanId
+                | Self::Flags
+                | Self::Duration
+                | Self::DroppedAttributesCount
+                | Self::DroppedEventsCount
+                | Self::DroppedLinksCount
+                | Self::RequestTenant
+                | Self::RequestPeer
+                | Self::RequestHeader(_)
+                | Self::Resource
+                | Self::Scope
+        )
+    }
+}
+
+impl Layout {
+    /// As the contract spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Words => "words",
+            Self::Integers => "integers",
+            Self::Floats => "floats",
+            Self::Booleans => "booleans",
+            Self::Ids => "ids",
+            Self::Bytes => "bytes",
+            Self::Entries => "entries",
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Want {
+    /// A column of `path` in `layout`, if the path can have it.
+    pub fn new(path: Path, layout: Layout) -> Result<Self, WantError> {
+        if path.layouts().contains(&layout) { Ok(Self { path, layout }) } else { Err(WantError::new(path, layout)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

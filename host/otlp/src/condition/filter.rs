@@ -1,0 +1,243 @@
+//! Lists of conditions, compiled: which rows of a batch they match.
+
+use super::test::Test;
+use super::{Condition, Operator, places};
+use crate::batch::Batch;
+use crate::columns::build::put_hex;
+use crate::find::{self, Field, Shared, Source};
+use crate::path::Path;
+use crate::value::Value;
+
+/// A condition that can never be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("condition {condition} of list {list}, on `{path}`: {fault}")]
+pub struct ConditionError {
+    /// In which of the lists, counted from 1.
+    pub list: usize,
+    /// Which of its conditions, counted from 1.
+    pub condition: usize,
+    /// What it is about.
+    pub path: Path,
+    /// What is wrong with it.
+    pub fault: ConditionFault,
+}
+
+/// What can be wrong with a condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionFault {
+    /// `exists` with values.
+    #[error("`exists` takes no values")]
+    ValuesForExists,
+    /// Another operator without values.
+    #[error("there is no value to compare with")]
+    NoValues,
+    /// An operator on texts with other values.
+    #[error("`{0}` compares with texts only")]
+    NotText(Operator),
+    /// An operator on numbers with other values.
+    #[error("`{0}` compares with integers and floats only")]
+    NotNumber(Operator),
+    /// A regular expression that does not compile.
+    #[error("`{pattern}` is no regular expression that can be used: {reason}")]
+    Pattern {
+        /// As it was written.
+        pattern: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Exists => "exists",
+            Self::Equals => "equals",
+            Self::Prefix => "prefix",
+            Self::Contains => "contains",
+            Self::Matches => "matches",
+            Self::Greater => "greater",
+            Self::Less => "less",
+        })
+    }
+}
+
+/// Compiled conditions: any of the lists, all of its conditions; no list at all matches every span.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// What the conditions are about, each path once.
+    paths: Vec<Path>,
+    lists: Vec<Vec<Compiled>>,
+}
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    /// In `Filter::paths`.
+    path: usize,
+    test: Test,
+    negated: bool,
+    /// In the memory of verdicts, by scope or by request, for what spans share.
+    verdict: usize,
+}
+
+impl Filter {
+    /// Compiles lists of conditions.
+    pub fn new(lists: &[Vec<Condition>]) -> Result<Self, ConditionError> {
+        let mut paths: Vec<Path> = Vec::new();
+        let mut count = 0;
+        let mut compiled = Vec::with_capacity(lists.len());
+        for (l, list) in lists.iter().enumerate() {
+            let mut all = Vec::with_capacity(list.len());
+            for (c, condition) in list.iter().enumerate() {
+                let test = Test::new(condition.operator, &condition.values).map_err(|fault| ConditionError {
+                    list: l + 1,
+                    condition: c + 1,
+                    path: condition.path.clone(),
+                    fault,
+                })?;
+                let path = paths.iter().position(|path| *path == condition.path).unwrap_or_else(|| {
+                    paths.push(condition.path.clone());
+                    paths.len() - 1
+                });
+                all.push(Compiled { path, test, negated: condition.negated, verdict: count });
+                count += 1;
+            }
+            compiled.push(all);
+        }
+        Ok(Self { paths, lists: compiled })
+    }
+
+    /// Whether it matches every span, so that nothing needs to be judged.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.lists.is_empty() || self.lists.iter().any(Vec::is_empty)
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+
+    /// Replaces what `matching` holds by those of `rows` that match, in their order.
+    pub fn select(&self, batch: &Batch, rows: &[u32], matching: &mut Vec<u32>) {
+        matching.clear();
+        if self.is_everything() {
+            matching.extend_from_slice(rows);
+            return;
+        }
+        let mut judge = Judge::new(self, batch);
+        matching.extend(rows.iter().copied().filter(|&row| judge.matches(row)));
+    }
+}
+
+/// What is known while the rows of one batch are judged.
+struct Judge<'f, 'b> {
+    filter: &'f Filter,
+    batch: &'b Batch,
+    /// For each path, where its value is; `None` where it stands for many places.
+    sources: Vec<Option<Source<'f>>>,
+    /// For each path, the value at the row of the number beside it.
+    values: Vec<(u32, Option<Value<'b>>)>,
+    /// For each condition, the verdicts by scope or by request; empty until one is asked for.
+    verdicts: Vec<Vec<Verdict>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Open,
+    No,
+    Yes,
+}
+
+/// No row has this number: a batch has fewer spans than bytes.
+const NO_ROW: u32 = u32::MAX;
+
+impl<'f, 'b> Judge<'f, 'b> {
+    fn new(filter: &'f Filter, batch: &'b Batch) -> Self {
+        let conditions = filter.lists.iter().map(Vec::len).sum();
+        Self {
+            filter,
+            batch,
+            sources: filter.paths.iter().map(Source::of).collect(),
+            values: vec![(NO_ROW, None); filter.paths.len()],
+            verdicts: vec![Vec::new(); conditions],
+        }
+    }
+
+    #[inline]
+    fn matches(&mut self, row: u32) -> bool {
+        let filter = self.filter;
+        filter.lists.iter().any(|list| list.iter().all(|condition| self.passes(row, condition) != condition.negated))
+    }
+
+    /// Whether a row passes, before negation.
+    #[inline]
+    fn passes(&mut self, row: u32, condition: &'f Compiled) -> bool {
+        let batch = self.batch;
+        let span = &batch.spans[row as usize];
+        let (owner, owners, look_up): (u32, usize, &dyn Fn() -> Option<Value<'b>>) = match self.sources[condition.path]
+        {
+            Some(Source::Attribute(key)) => {
+                let known = &mut self.values[condition.path];
+                if known.0 != row {
+                    *known = (row, find::attribute(batch, span.attributes, &key));
+                }
+                return known.1.is_some_and(|value| condition.test.passes(value));
+            }
+            Some(Source::Text(part)) => {
+                return find::own_text(batch, part(span)).is_some_and(|value| condition.test.passes(value));
+            }
+            Some(Source::Number(number)) => return condition.test.passes(Value::Integer(number(batch, span))),
+            Some(Source::Id(part, _)) => {
+                return find::id(batch, part(span)).is_some_and(|id| passes_id(&condition.test, id));
+            }
+            None => {
+                let path = &self.filter.paths[condition.path];
+                return places::any(batch, span, path, &mut |value| condition.test.passes(value));
+            }
+            Some(Source::Shared(shared)) => (span.scope, batch.scopes.len(), &move || shared_value(shared, batch, row)),
+            Some(Source::Request(field)) => {
+                (span.request, batch.requests.len(), &move || request_value(field, batch, row))
+            }
+        };
+        let verdicts = &mut self.verdicts[condition.verdict];
+        if verdicts.is_empty() {
+            verdicts.resize(owners, Verdict::Open);
+        }
+        let verdict = &mut verdicts[owner as usize];
+        if *verdict == Verdict::Open {
+            let passes = look_up().is_some_and(|value| condition.test.passes(value));
+            *verdict = if passes { Verdict::Yes } else { Verdict::No };
+        }
+        *verdict == Verdict::Yes
+    }
+}
+
+fn shared_value<'b>(shared: Shared<'_>, batch: &'b Batch, row: u32) -> Option<Value<'b>> {
+    shared.get(batch, batch.spans[row as usize].scope)
+}
+
+fn request_value<'b>(field: Field<'_>, batch: &'b Batch, row: u32) -> Option<Value<'b>> {
+    field.get(&batch.requests[batch.spans[row as usize].request as usize].context)
+}
+
+/// An id is compared as its hex text, or as bytes with bytes.
+fn passes_id(test: &Test, id: &[u8]) -> bool {
+    let mut hex = [0u8; 32];
+    if id.len() <= 16 {
+        let text = write_hex(id, &mut hex);
+        return test.passes(Value::Text(text)) || test.passes(Value::Bytes(id));
+    }
+    let mut text = Vec::with_capacity(id.len() * 2);
+    put_hex(&mut text, id);
+    test.passes(Value::Text(&text)) || test.passes(Value::Bytes(id))
+}
+
+fn write_hex<'h>(id: &[u8], out: &'h mut [u8; 32]) -> &'h [u8] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in out.chunks_exact_mut(2).zip(id) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    &out[..id.len() * 2]
+}

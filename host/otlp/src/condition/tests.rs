@@ -1,0 +1,180 @@
+//! Every operator on every kind of place.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+
+use super::{Condition, Filter, Operator};
+use crate::batch::{Batch, RequestContext};
+use crate::edit::Constant;
+use crate::fixture::{self, attributes, resource_spans, span, text};
+
+fn is(path: &str, operator: Operator, values: Vec<Constant>) -> Condition {
+    Condition { path: path.parse().unwrap(), operator, values, negated: false }
+}
+
+fn not(condition: Condition) -> Condition {
+    Condition { negated: !condition.negated, ..condition }
+}
+
+fn texts(values: &[&str]) -> Vec<Constant> {
+    values.iter().map(|&value| Constant::Text(value.into())).collect()
+}
+
+fn select(batch: &Batch, lists: &[Vec<Condition>]) -> Vec<u32> {
+    let rows: Vec<u32> = (0..batch.rows()).collect();
+    let mut matching = vec![99];
+    Filter::new(lists).unwrap().select(batch, &rows, &mut matching);
+    matching
+}
+
+fn one(batch: &Batch, condition: Condition) -> Vec<u32> {
+    let plain = select(batch, &[vec![condition.clone()]]);
+    // Negation turns every row around.
+    let negated = select(batch, &[vec![not(condition)]]);
+    let mut all = [plain.clone(), negated].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..batch.rows()).collect::<Vec<_>>());
+    plain
+}
+
+fn routes() -> Batch {
+    fixture::spans(vec![
+        span(1, vec![("route", text("/health"))]),
+        span(2, vec![("route", text("/health/live"))]),
+        span(3, vec![("route", text("/cart"))]),
+        span(4, vec![("route", Value::IntValue(7))]),
+        span(5, vec![]),
+        span(6, vec![("route", Value::DoubleValue(1.5))]),
+        span(7, vec![("route", Value::BoolValue(true))]),
+        span(8, vec![("route", Value::BytesValue(b"/health".to_vec()))]),
+        span(9, vec![("route", fixture::array(vec![text("/health")]))]),
+    ])
+}
+
+#[test]
+fn operators_compare_values_of_their_own_type() {
+    use Operator::{Contains, Equals, Exists, Greater, Less, Matches, Prefix};
+    let batch = routes();
+    let route = |operator, values| one(&batch, is(r#"attributes["route"]"#, operator, values));
+    assert_eq!(route(Exists, vec![]), [0, 1, 2, 3, 5, 6, 7, 8]);
+    assert_eq!(route(Equals, texts(&["/health"])), [0]);
+    assert_eq!(route(Equals, texts(&["/nothing", "/cart", "/health"])), [0, 2]);
+    let many: Vec<String> = (0..20).map(|i| format!("/{i}")).chain(["/cart".into()]).collect();
+    assert_eq!(route(Equals, texts(&many.iter().map(String::as_str).collect::<Vec<_>>())), [2]);
+    assert_eq!(route(Prefix, texts(&["/health", "/x"])), [0, 1]);
+    assert_eq!(route(Contains, texts(&["art", "live"])), [1, 2]);
+    assert_eq!(route(Matches, texts(&["^/(cart|health)$"])), [0, 2]);
+    assert_eq!(route(Equals, vec![Constant::Integer(7)]), [3]);
+    assert_eq!(route(Equals, vec![Constant::Float(1.5), Constant::Integer(7)]), [3, 5]);
+    assert_eq!(route(Equals, vec![Constant::Boolean(true)]), [6]);
+    assert_eq!(route(Equals, vec![Constant::Boolean(false)]), [] as [u32; 0]);
+    assert_eq!(route(Equals, vec![Constant::Bytes(b"/health".to_vec())]), [7]);
+    assert_eq!(route(Greater, vec![Constant::Integer(6)]), [3]);
+    assert_eq!(route(Greater, vec![Constant::Integer(7)]), [] as [u32; 0]);
+    assert_eq!(route(Less, vec![Constant::Float(2.0)]), [5]);
+    assert_eq!(route(Less, vec![Constant::Integer(8), Constant::Float(1.0)]), [3]);
+    assert_eq!(route(Equals, vec![Constant::Text("/cart".into()), Constant::Integer(7)]), [2, 3]);
+}
+
+#[test]
+fn any_list_and_all_of_its_conditions() {
+    use Operator::{Contains, Equals, Prefix};
+    let batch = routes();
+    let route = |operator, value: &str| is(r#"attributes["route"]"#, operator, texts(&[value]));
+    let lists = [
+        vec![route(Prefix, "/health"), not(route(Contains, "live"))],
+        vec![route(Equals, "/cart"), is("name", Equals, texts(&["span 3"]))],
+        vec![route(Equals, "/cart"), is("name", Equals, texts(&["another"]))],
+    ];
+    assert_eq!(select(&batch, &lists), [0, 2]);
+    assert_eq!(select(&batch, &[]), (0..9).collect::<Vec<_>>());
+    assert_eq!(select(&batch, &[vec![]]), (0..9).collect::<Vec<_>>());
+    assert!(Filter::new(&[]).unwrap().is_everything());
+}
+
+#[test]
+fn own_fields_ids_owners_and_requests() {
+    use Operator::{Equals, Exists, Greater, Prefix};
+    let mut server = span(1, vec![]);
+    (server.kind, server.start_time_unix_nano, server.end_time_unix_nano) = (2, 10, 30);
+    server.parent_span_id = vec![9; 8];
+    let first = resource_spans(vec![("service.name", text("shop"))], "lib", vec![server, span(2, vec![])]);
+    let second = resource_spans(vec![("service.name", text("cart"))], "", vec![span(3, vec![])]);
+    let context = RequestContext { tenant: Some("acme".into()), ..RequestContext::default() };
+    let third = resource_spans(vec![("service.name", text("shop"))], "", vec![span(4, vec![])]);
+    let batch = fixture::batch(vec![(context, vec![first, second]), (RequestContext::default(), vec![third])]);
+    assert_eq!(one(&batch, is("kind", Equals, vec![Constant::Integer(2)])), [0]);
+    assert_eq!(one(&batch, is("duration", Greater, vec![Constant::Integer(19)])), [0]);
+    assert_eq!(one(&batch, is("parent_span_id", Exists, vec![])), [0]);
+    assert_eq!(one(&batch, is("span_id", Equals, texts(&["0000000000000003"]))), [2]);
+    assert_eq!(one(&batch, is("span_id", Equals, vec![Constant::Bytes(4u64.to_be_bytes().to_vec())])), [3]);
+    assert_eq!(one(&batch, is("trace_id", Prefix, texts(&["0707"]))), [0, 1, 2, 3]);
+    assert_eq!(one(&batch, is(r#"resource.attributes["service.name"]"#, Equals, texts(&["shop"]))), [0, 1, 3]);
+    assert_eq!(one(&batch, is("scope.name", Exists, vec![])), [0, 1]);
+    assert_eq!(one(&batch, is("request.tenant", Equals, texts(&["acme"]))), [0, 1, 2]);
+}
+
+#[test]
+fn of_many_places_one_suffices() {
+    use Operator::{Contains, Equals, Exists, Greater};
+    let mut with_event = span(1, vec![("n", fixture::map(vec![("deep", fixture::array(vec![text("secret")]))]))]);
+    with_event.events = vec![
+        Event { time_unix_nano: 5, name: "first".into(), ..Event::default() },
+        Event {
+            time_unix_nano: 500,
+            name: "exception".into(),
+            attributes: attributes(vec![("message", text("boom")), ("code", Value::IntValue(3))]),
+            ..Event::default()
+        },
+    ];
+    let mut with_link = span(2, vec![("count", Value::IntValue(42))]);
+    with_link.links = vec![Link {
+        trace_id: vec![0xaa; 16],
+        span_id: vec![0xbb; 8],
+        attributes: attributes(vec![("why", text("retry"))]),
+        ..Link::default()
+    }];
+    let batch = fixture::spans(vec![with_event, with_link, span(3, vec![])]);
+    let holds = |path: &str, value: &str| one(&batch, is(path, Contains, texts(&[value])));
+    assert_eq!(holds("attributes", "secret"), [0]);
+    assert_eq!(holds("strings", "secret"), [0]);
+    assert_eq!(holds("strings", "span 2"), [1]);
+    assert_eq!(holds("values", "boom"), [0]);
+    assert_eq!(holds("events", "boom"), [0]);
+    assert_eq!(holds("events.name", "exception"), [0]);
+    assert_eq!(holds(r#"events.attributes["message"]"#, "boom"), [0]);
+    assert_eq!(holds("links", "aaaa"), [1]);
+    assert_eq!(holds("links", "retry"), [1]);
+    assert_eq!(holds(r#"links.attributes["why"]"#, "retry"), [1]);
+    let integer = |path: &str, value| one(&batch, is(path, Equals, vec![Constant::Integer(value)]));
+    assert_eq!(integer("attributes", 42), [1]);
+    assert_eq!(integer("values", 3), [0]);
+    assert_eq!(integer("strings", 42), [] as [u32; 0]);
+    assert_eq!(one(&batch, is("events", Greater, vec![Constant::Integer(499)])), [0]);
+    assert_eq!(one(&batch, is("attributes", Exists, vec![])), [0, 1]);
+    assert_eq!(one(&batch, is("events", Exists, vec![])), [0]);
+    assert_eq!(one(&batch, is("links", Exists, vec![])), [1]);
+}
+
+#[test]
+fn what_can_never_be_judged_is_refused_by_its_place() {
+    use Operator::{Equals, Exists, Greater, Matches, Prefix};
+    let error = |condition: Condition| {
+        let fine = is("name", Exists, vec![]);
+        Filter::new(&[vec![fine.clone()], vec![fine, condition]]).unwrap_err().to_string()
+    };
+    let place = "condition 2 of list 2, on `name`: ";
+    assert_eq!(error(is("name", Exists, texts(&["x"]))), format!("{place}`exists` takes no values"));
+    assert_eq!(error(is("name", Equals, vec![])), format!("{place}there is no value to compare with"));
+    assert_eq!(
+        error(is("name", Prefix, vec![Constant::Integer(1)])),
+        format!("{place}`prefix` compares with texts only")
+    );
+    assert_eq!(
+        error(is("name", Greater, texts(&["1"]))),
+        format!("{place}`greater` compares with integers and floats only")
+    );
+    assert!(error(is("name", Matches, texts(&["("]))).starts_with(&format!("{place}`(` is no regular expression")));
+    let huge = r"\w{1000}{1000}";
+    assert!(error(is("name", Matches, texts(&[huge]))).contains("size limit"));
+}
