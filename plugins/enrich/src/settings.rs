@@ -1,0 +1,113 @@
+//! The plugin's settings.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use tracemill_sdk::bindings::types;
+use tracemill_sdk::pattern::Pattern;
+
+/// What to change, in the order in which it is done.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Whether attribute names of old semantic conventions become the current ones. Default: false.
+    pub semantic_conventions: bool,
+    /// Attributes to rename.
+    pub rename: Vec<FromTo>,
+    /// Attributes to copy.
+    pub copy: Vec<FromTo>,
+    /// Resource attributes to set on every span.
+    pub resource: BTreeMap<String, Constant>,
+    /// Span attributes to set on every span.
+    pub attributes: BTreeMap<String, Constant>,
+    /// Attributes to set by service.
+    pub services: Vec<ServiceRule>,
+    /// Whether set values replace those that are there. Default: true.
+    pub overwrite: bool,
+    /// Attributes to remove, after all that.
+    pub remove: Vec<String>,
+    /// Whether ids in span names become `{id}`. Default: false.
+    pub span_names: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            semantic_conventions: false,
+            rename: Vec::new(),
+            copy: Vec::new(),
+            resource: BTreeMap::new(),
+            attributes: BTreeMap::new(),
+            services: Vec::new(),
+            overwrite: true,
+            remove: Vec::new(),
+            span_names: false,
+        }
+    }
+}
+
+impl Settings {
+    /// True if nothing would be changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.semantic_conventions
+            && !self.span_names
+            && self.rename.is_empty()
+            && self.copy.is_empty()
+            && self.resource.is_empty()
+            && self.attributes.is_empty()
+            && self.services.is_empty()
+            && self.remove.is_empty()
+    }
+}
+
+/// From one place to another: keys of span attributes, or paths such as `resource.attributes["region"]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromTo {
+    /// Where the value is.
+    pub from: String,
+    /// Where it goes.
+    pub to: String,
+    /// Whether a value that is there already is replaced. Default: false.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// Attributes of the services that a pattern fits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRule {
+    /// A pattern of the resource's `service.name`; `*` stands for any text.
+    pub service: Pattern,
+    /// Resource attributes to set.
+    #[serde(default)]
+    pub resource: BTreeMap<String, Constant>,
+    /// Span attributes to set.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, Constant>,
+}
+
+/// A value to set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a text, a number or a boolean")]
+pub enum Constant {
+    /// A boolean.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// A text.
+    Text(String),
+}
+
+impl From<&Constant> for types::Value {
+    fn from(constant: &Constant) -> Self {
+        match constant {
+            Constant::Boolean(boolean) => Self::Boolean(*boolean),
+            Constant::Integer(integer) => Self::Integer(*integer),
+            Constant::Float(float) => Self::Float(*float),
+            Constant::Text(text) => Self::Text(text.clone()),
+        }
+    }
+}
