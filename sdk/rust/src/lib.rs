@@ -49,7 +49,7 @@
 //! | [`batch`], [`layout`] | reading columns, row by row or column by column |
 //! | [`rows`], [`edits`] | choosing rows and changing them |
 //! | [`host`], [`state`] | what the host offers: log, counters, time, lookup tables, shared state |
-//! | [`settings`] | parsing settings, with errors that name the key |
+//! | [`settings`], [`pattern`] | parsing settings, with errors that name the key; texts with `*` |
 //! | `testing` | the native harness (not built for WebAssembly) |
 
 pub mod batch;
@@ -58,6 +58,7 @@ pub mod edits;
 pub mod host;
 pub mod layout;
 pub mod path;
+pub mod pattern;
 pub mod plan;
 pub mod plugin;
 pub mod prelude;

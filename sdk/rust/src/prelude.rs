@@ -7,6 +7,7 @@ pub use crate::export_plugin;
 pub use crate::host::{self, Level};
 pub use crate::layout::{Booleans, Bytes, Entries, Floats, Ids, Integers, Str, Text, Words};
 pub use crate::path::{self, attribute, resource_attribute, scope_attribute};
+pub use crate::pattern::Pattern;
 pub use crate::plan::{Column, PlanBuilder, Reason, Source, Target};
 pub use crate::plugin::{Plugin, Refusal};
 pub use crate::rows::{Mask, Rows};

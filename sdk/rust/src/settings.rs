@@ -1,5 +1,7 @@
 //! Settings: JSON to a plugin's own type, with errors that name the key, and small types that settings often need.
 
+mod tree;
+
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned};
@@ -15,22 +17,9 @@ pub struct NoSettings {}
 /// Parses settings. The error names the key that is wrong: `settings.rules[0].rate: invalid type: ...`.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Refusal> {
     let json = if json.trim().is_empty() { "{}" } else { json };
-    let mut reader = serde_json::Deserializer::from_str(json);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let key = error.path().to_string();
-        let problem = without_position(&error.into_inner().to_string());
-        if key == "." { Refusal::from(format!("settings: {problem}")) } else { Refusal::at(&key, problem) }
-    })?;
-    reader.end().map_err(|error| Refusal::from(format!("settings: {error}")))?;
-    Ok(parsed)
-}
-
-/// Operators write YAML; a line and column of the JSON made from it would only mislead.
-fn without_position(message: &str) -> String {
-    match message.rfind(" at line ") {
-        Some(cut) => message[..cut].to_owned(),
-        None => message.to_owned(),
-    }
+    let tree: serde_json::Value =
+        serde_json::from_str(json).map_err(|error| Refusal::from(format!("settings: {error}")))?;
+    T::deserialize(tree::Node(tree)).map_err(|error| Refusal::from(error.to_string()))
 }
 
 /// A length of time in settings, with its unit: `250ms`, `2s`, `1.5m`, `1h`; also `ns` and `us`.
