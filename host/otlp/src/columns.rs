@@ -1,11 +1,18 @@
 //! Columns: what a plugin is shown. The host's side of the contract's `column`, ready to be lowered without a copy.
 //!
-//! [`build`] extracts them from a batch, [`cache`] keeps them while nothing touches them, [`slices`] says how many rows
+//! [`build`] extracts them from a batch, [`cache`] keeps them while nothing touches them, [`fitting`] says how many rows
 //! one call may show.
 
 pub mod build;
+pub mod cache;
 mod cells;
+pub mod entries;
+mod fit;
+mod gather;
 mod intern;
+
+pub use crate::shown::Shown;
+pub use fit::{MAX_BYTES, MAX_ROWS, fitting};
 
 /// Text `i` is `data[offsets[i]..offsets[i + 1]]`; one offset more than texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +107,27 @@ impl Texts {
     pub fn push(&mut self, text: &[u8]) {
         self.data.extend_from_slice(text);
         self.offsets.push(self.data.len() as u32);
+    }
+}
+
+impl Column {
+    /// How many bytes its cells take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let texts = |texts: &Texts| texts.offsets.len() * 4 + texts.data.len();
+        let words = |words: &Words| words.codes.len() * 4 + texts(&words.words);
+        let cells = match &self.cells {
+            Cells::Text(cells) | Cells::Bytes(cells) => texts(cells),
+            Cells::Words(cells) => words(cells),
+            Cells::Integers(cells) => cells.len() * 8,
+            Cells::Floats(cells) => cells.len() * 8,
+            Cells::Booleans(cells) | Cells::Ids(cells) => cells.len(),
+            Cells::Entries(cells) => {
+                let lists = cells.rows.len() * 4 + cells.kinds.len() + cells.numbers.len() * 8;
+                lists + words(&cells.places) + texts(&cells.values)
+            }
+        };
+        self.present.len() + cells
     }
 }
 

@@ -1,6 +1,6 @@
 //! Conditions: which spans a plan (or a sidecar) is about, judged in the host.
 //!
-//! [`Filter::new`] compiles them once; [`Filter::select`] judges the rows of a batch. What spans share is judged once for
+//! [`Filter::compile`] compiles them once; [`Filter::select`] judges the rows of a batch. What spans share is judged once for
 //! each scope or request, and a value that several conditions are about is looked up once.
 
 use crate::edit::Constant;

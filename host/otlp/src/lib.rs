@@ -15,5 +15,6 @@ mod fixture;
 pub mod index;
 pub mod path;
 pub mod sampling;
+pub mod shown;
 pub mod value;
 pub mod wire;

@@ -81,7 +81,7 @@ struct Compiled {
 
 impl Filter {
     /// Compiles lists of conditions.
-    pub fn new(lists: &[Vec<Condition>]) -> Result<Self, ConditionError> {
+    pub fn compile(lists: &[Vec<Condition>]) -> Result<Self, ConditionError> {
         let mut paths: Vec<Path> = Vec::new();
         let mut count = 0;
         let mut compiled = Vec::with_capacity(lists.len());
@@ -108,7 +108,7 @@ impl Filter {
 
     /// Whether it matches every span, so that nothing needs to be judged.
     #[must_use]
-    pub fn is_everything(&self) -> bool {
+    pub fn is_every(&self) -> bool {
         self.lists.is_empty() || self.lists.iter().any(Vec::is_empty)
     }
 
@@ -121,7 +121,7 @@ impl Filter {
     /// Replaces what `matching` holds by those of `rows` that match, in their order.
     pub fn select(&self, batch: &Batch, rows: &[u32], matching: &mut Vec<u32>) {
         matching.clear();
-        if self.is_everything() {
+        if self.is_every() {
             matching.extend_from_slice(rows);
             return;
         }

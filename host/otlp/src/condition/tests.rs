@@ -23,7 +23,7 @@ fn texts(values: &[&str]) -> Vec<Constant> {
 fn select(batch: &Batch, lists: &[Vec<Condition>]) -> Vec<u32> {
     let rows: Vec<u32> = (0..batch.rows()).collect();
     let mut matching = vec![99];
-    Filter::new(lists).unwrap().select(batch, &rows, &mut matching);
+    Filter::compile(lists).unwrap().select(batch, &rows, &mut matching);
     matching
 }
 
@@ -89,7 +89,7 @@ fn any_list_and_all_of_its_conditions() {
     assert_eq!(select(&batch, &lists), [0, 2]);
     assert_eq!(select(&batch, &[]), (0..9).collect::<Vec<_>>());
     assert_eq!(select(&batch, &[vec![]]), (0..9).collect::<Vec<_>>());
-    assert!(Filter::new(&[]).unwrap().is_everything());
+    assert!(Filter::compile(&[]).unwrap().is_every());
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn what_can_never_be_judged_is_refused_by_its_place() {
     use Operator::{Equals, Exists, Greater, Matches, Prefix};
     let error = |condition: Condition| {
         let fine = is("name", Exists, vec![]);
-        Filter::new(&[vec![fine.clone()], vec![fine, condition]]).unwrap_err().to_string()
+        Filter::compile(&[vec![fine.clone()], vec![fine, condition]]).unwrap_err().to_string()
     };
     let place = "condition 2 of list 2, on `name`: ";
     assert_eq!(error(is("name", Exists, texts(&["x"]))), format!("{place}`exists` takes no values"));
