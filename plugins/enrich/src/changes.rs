@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use tracemill_sdk::path;
 use tracemill_sdk::prelude::*;
+use tracemill_sdk::settings::Scalar;
 
-use crate::settings::{Constant, FromTo, Settings};
+use crate::settings::{FromTo, Settings};
 
 /// Declared changes.
 pub struct Changes {
@@ -69,14 +70,14 @@ impl Changes {
 impl Constants {
     /// Declares the places that are set.
     pub fn configure(
-        resource: &BTreeMap<String, Constant>,
-        attributes: &BTreeMap<String, Constant>,
+        resource: &BTreeMap<String, Scalar>,
+        attributes: &BTreeMap<String, Scalar>,
         mode: Mode,
         plan: &mut PlanBuilder,
     ) -> Self {
         let resource = resource.iter().map(|(key, value)| (resource_attribute(key), value));
         let attributes = attributes.iter().map(|(key, value)| (attribute(key), value));
-        let values = resource.chain(attributes).map(|(path, value)| (plan.writes(path), value.into()));
+        let values = resource.chain(attributes).map(|(path, value)| (plan.writes(path), value.clone().into()));
         Self { values: values.collect(), mode }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use tracemill_sdk::bindings::types;
 use tracemill_sdk::pattern::Pattern;
+use tracemill_sdk::settings::Scalar;
 
 /// What to change, in the order in which it is done.
 #[derive(Debug, Deserialize)]
@@ -17,9 +17,9 @@ pub struct Settings {
     /// Attributes to copy.
     pub copy: Vec<FromTo>,
     /// Resource attributes to set on every span.
-    pub resource: BTreeMap<String, Constant>,
+    pub resource: BTreeMap<String, Scalar>,
     /// Span attributes to set on every span.
-    pub attributes: BTreeMap<String, Constant>,
+    pub attributes: BTreeMap<String, Scalar>,
     /// Attributes to set by service.
     pub services: Vec<ServiceRule>,
     /// Whether set values replace those that are there. Default: true.
@@ -81,33 +81,8 @@ pub struct ServiceRule {
     pub service: Pattern,
     /// Resource attributes to set.
     #[serde(default)]
-    pub resource: BTreeMap<String, Constant>,
+    pub resource: BTreeMap<String, Scalar>,
     /// Span attributes to set.
     #[serde(default)]
-    pub attributes: BTreeMap<String, Constant>,
-}
-
-/// A value to set.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "a text, a number or a boolean")]
-pub enum Constant {
-    /// A boolean.
-    Boolean(bool),
-    /// A whole number.
-    Integer(i64),
-    /// Any other number.
-    Float(f64),
-    /// A text.
-    Text(String),
-}
-
-impl From<&Constant> for types::Value {
-    fn from(constant: &Constant) -> Self {
-        match constant {
-            Constant::Boolean(boolean) => Self::Boolean(*boolean),
-            Constant::Integer(integer) => Self::Integer(*integer),
-            Constant::Float(float) => Self::Float(*float),
-            Constant::Text(text) => Self::Text(text.clone()),
-        }
-    }
+    pub attributes: BTreeMap<String, Scalar>,
 }

@@ -21,7 +21,7 @@ fn settings_that_make_no_sense_are_refused() {
     let refusal = testing::refusal::<Enrich>;
     for (settings, message) in [
         (r#"{"attribute": {}}"#, "settings.attribute: unknown field `attribute`"),
-        (r#"{"resource": {"a": [1]}}"#, "settings.resource.a: a text, a number or a boolean"),
+        (r#"{"resource": {"a": [1]}}"#, "settings.resource.a: expected a text, a number or a boolean, not a list"),
         (
             r#"{"rename": [{"from": "a", "to": "attributes[\"a\"]"}]}"#,
             "settings.rename[0]: `from` and `to` are the same",

@@ -2,8 +2,9 @@
 
 use tracemill_sdk::path;
 use tracemill_sdk::prelude::*;
+use tracemill_sdk::settings::Scalar;
 
-use crate::settings::{Rate, Rule, Wanted};
+use crate::settings::{Rate, Rule};
 
 /// The rules in order, and the rate of spans that none fits.
 pub struct Rules {
@@ -39,9 +40,16 @@ impl Rules {
                 }
                 let path = path::from_settings(&wanted.key);
                 tests.push(match wanted.equals {
-                    Wanted::Text(pattern) => Test::Text(plan.words(path), pattern),
-                    Wanted::Integer(number) => Test::Integer(plan.integers(path), number),
-                    Wanted::Boolean(boolean) => Test::Boolean(plan.booleans(path), boolean),
+                    Scalar::Text(pattern) => Test::Text(plan.words(path), Pattern::new(&pattern)),
+                    Scalar::Integer(number) => Test::Integer(plan.integers(path), number),
+                    Scalar::Boolean(boolean) => Test::Boolean(plan.booleans(path), boolean),
+                    Scalar::Float(_) => {
+                        let key = format!("rules[{index}].attribute.equals");
+                        return Err(Refusal::at(
+                            &key,
+                            "floats are not compared; name a text, a whole number or a boolean",
+                        ));
+                    }
                 });
             }
             tests_by_rule.push((tests, rule.rate));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tracemill_sdk::Refusal;
 use tracemill_sdk::pattern::Pattern;
-use tracemill_sdk::settings::Duration;
+use tracemill_sdk::settings::{Duration, Scalar};
 
 pub use crate::rates::Rate;
 
@@ -65,19 +65,7 @@ pub struct AttributeRule {
     /// The key of a span attribute, or a path such as `resource.attributes["cloud.region"]`.
     pub key: String,
     /// The value: a pattern for texts, a whole number or a boolean.
-    pub equals: Wanted,
-}
-
-/// The value that an attribute must have.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a text, a whole number or a boolean")]
-pub enum Wanted {
-    /// A boolean.
-    Boolean(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A pattern of texts.
-    Text(Pattern),
+    pub equals: Scalar,
 }
 
 /// What is kept whatever its rate.

@@ -47,13 +47,22 @@ fn nothing_but_rows_crosses_where_only_a_rate_is_set() {
 fn settings_that_make_no_sense_are_refused() {
     let refusal = testing::refusal::<Sample>;
     for (settings, message) in [
-        (r#"{"rate": 1.5}"#, "settings.rate: invalid value: floating point `1.5`, expected a share from 0 to 1"),
-        (r#"{"rate": "10"}"#, "settings.rate: invalid value: string \"10\", expected a share from 0 to 1"),
+        (
+            r#"{"rate": 1.5}"#,
+            "settings.rate: expected a share from 0 to 1, or a percentage such as \"10%\", not this number",
+        ),
+        (
+            r#"{"rate": "10"}"#,
+            "settings.rate: expected a share from 0 to 1, or a percentage such as \"10%\", not the text \"10\"",
+        ),
         (r#"{"rules": [{"service": "a"}]}"#, "settings.rules[0]: missing field `rate`"),
         (r#"{"rules": [{"rate": 1}]}"#, "settings.rules[0]: fits every span"),
         (r#"{"hash_seed": 1}"#, "settings.hash_seed: belongs to `mode: hash_seed`"),
         (r#"{"mode": "hash"}"#, "settings.mode: unknown variant `hash`"),
-        (r#"{"keep": {"slower_than": 2}}"#, "settings.keep.slower_than: invalid type: integer `2`, expected a time"),
+        (
+            r#"{"keep": {"slower_than": 2}}"#,
+            "settings.keep.slower_than: expected a time with its unit, such as \"250ms\" or \"2s\", not 2",
+        ),
     ] {
         let actual = refusal(settings);
         assert!(actual.starts_with(message), "{settings}: {actual}");

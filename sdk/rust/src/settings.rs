@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 
+use crate::bindings::types::Value;
 use crate::plugin::Refusal;
 
 /// For plugins without settings: any key is refused.
@@ -14,12 +15,65 @@ use crate::plugin::Refusal;
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
 
-/// Parses settings. The error names the key that is wrong: `settings.rules[0].rate: invalid type: ...`.
+/// Parses settings. The error names the key that is wrong: `settings.rules[0].rate: expected ...`.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Refusal> {
     let json = if json.trim().is_empty() { "{}" } else { json };
     let tree: serde_json::Value =
         serde_json::from_str(json).map_err(|error| Refusal::from(format!("settings: {error}")))?;
     T::deserialize(tree::Node(tree)).map_err(|error| Refusal::from(error.to_string()))
+}
+
+/// A single value in settings, whatever its type: a text, a number or a boolean.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// A text.
+    Text(String),
+    /// A boolean.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl de::Visitor<'_> for Written {
+            type Value = Scalar;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text, a number or a boolean")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(text.to_owned()))
+            }
+            fn visit_bool<E: de::Error>(self, boolean: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Boolean(boolean))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Integer(number))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar, E> {
+                let number = i64::try_from(number);
+                number.map(Scalar::Integer).map_err(|_| E::custom("the number is greater than a signed 64-bit integer"))
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Scalar, E> {
+                Ok(Scalar::Float(number))
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+impl From<Scalar> for Value {
+    fn from(scalar: Scalar) -> Self {
+        match scalar {
+            Scalar::Text(text) => Self::Text(text),
+            Scalar::Boolean(boolean) => Self::Boolean(boolean),
+            Scalar::Integer(integer) => Self::Integer(integer),
+            Scalar::Float(float) => Self::Float(float),
+        }
+    }
 }
 
 /// A length of time in settings, with its unit: `250ms`, `2s`, `1.5m`, `1h`; also `ns` and `us`.
@@ -88,7 +142,7 @@ mod tests {
     fn errors_name_the_key() {
         assert_eq!(
             refusal(r#"{"rules": [{"rate": 1}, {"rate": "x"}]}"#),
-            "settings.rules[1].rate: invalid type: string \"x\", expected f64"
+            "settings.rules[1].rate: expected f64, not the text \"x\""
         );
         assert_eq!(refusal(r#"{"rulez": []}"#), "settings.rulez: unknown field `rulez`, expected `rules`");
         assert!(refusal(r#"{"rules": [{"slower": "2"}]}"#).contains("a time with its unit"));

@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
-    Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
 };
 use serde_json::Value;
 
@@ -37,6 +37,33 @@ impl Error {
 impl de::Error for Error {
     fn custom<T: fmt::Display>(problem: T) -> Self {
         Self { path: String::new(), problem: problem.to_string() }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format_args!("expected {expected}, not {}", Found(found)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+}
+
+/// What was found instead, in an operator's words. Floats are not shown: the code that prints them is a tenth of a plugin.
+struct Found<'a>(Unexpected<'a>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Unexpected::Bool(boolean) => write!(formatter, "{boolean}"),
+            Unexpected::Unsigned(number) => write!(formatter, "{number}"),
+            Unexpected::Signed(number) => write!(formatter, "{number}"),
+            Unexpected::Float(_) => formatter.write_str("this number"),
+            Unexpected::Str(text) => write!(formatter, "the text \"{text}\""),
+            Unexpected::Unit | Unexpected::Option => formatter.write_str("nothing"),
+            Unexpected::Seq => formatter.write_str("a list"),
+            Unexpected::Map => formatter.write_str("a map"),
+            _ => formatter.write_str("this"),
+        }
     }
 }
 
