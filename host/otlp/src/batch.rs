@@ -69,6 +69,11 @@ pub struct Attribute {
     pub origin: Origin,
 }
 
+impl Part {
+    /// A slot into which a list in front of it may grow.
+    pub(crate) const FREE: Self = Self { body: Slice::EMPTY, origin: Origin::FREE };
+}
+
 impl Attribute {
     /// A slot into which a list in front of it may grow.
     pub(crate) const FREE: Self = Self { key: Slice::EMPTY, value: Slice::EMPTY, origin: Origin::FREE };

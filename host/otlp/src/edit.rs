@@ -3,6 +3,10 @@
 use crate::columns::{Cells, Texts};
 use crate::path::Path;
 
+pub mod apply;
+pub mod check;
+pub mod permissions;
+
 /// Which rows of the call an edit is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
@@ -27,6 +31,21 @@ pub enum Constant {
     Float(f64),
     /// Bytes.
     Bytes(Vec<u8>),
+}
+
+impl Constant {
+    /// As it is written.
+    #[must_use]
+    pub fn as_value(&self) -> crate::value::Value<'_> {
+        use crate::value::Value;
+        match self {
+            Self::Text(text) => Value::Text(text.as_bytes()),
+            Self::Boolean(v) => Value::Boolean(*v),
+            Self::Integer(v) => Value::Integer(*v),
+            Self::Float(v) => Value::Float(*v),
+            Self::Bytes(bytes) => Value::Bytes(bytes),
+        }
+    }
 }
 
 /// What is written.
@@ -153,4 +172,23 @@ pub enum Edit {
         /// Its attributes.
         attributes: Vec<(String, Constant)>,
     },
+}
+
+impl Edit {
+    /// Its kind, as the contract names it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Drop { .. } => "drop",
+            Self::Sample { .. } => "sample",
+            Self::Weigh { .. } => "weigh",
+            Self::Set { .. } => "set",
+            Self::Copy { .. } => "copy",
+            Self::Move { .. } => "move",
+            Self::Remove { .. } => "remove",
+            Self::Rewrite { .. } => "rewrite",
+            Self::RemoveEntries { .. } => "remove-entries",
+            Self::Event { .. } => "event",
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::value;
 use crate::wire::{Reader, Slice, WireError, WireFault};
 
 pub(crate) mod parts;
+
 pub(crate) use parts::{event_field, link_field};
 
 /// Field numbers of the trace messages.
