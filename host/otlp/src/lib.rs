@@ -13,6 +13,7 @@ mod find;
 #[cfg(test)]
 mod fixture;
 pub mod index;
+pub mod json;
 pub mod path;
 pub mod sampling;
 pub mod shown;

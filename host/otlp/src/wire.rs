@@ -341,6 +341,12 @@ pub fn put_fixed64_field(out: &mut Vec<u8>, number: u32, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
+/// Appends a fixed32 field.
+pub fn put_fixed32_field(out: &mut Vec<u8>, number: u32, value: u32) {
+    put_varint(out, u64::from(number) << 3 | 5);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
