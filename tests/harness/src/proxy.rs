@@ -4,6 +4,8 @@ mod setup;
 
 pub use setup::Setup;
 
+use setup::Place;
+
 use crate::accounts::Accounts;
 use crate::client::{Client, Protocol};
 use crate::metrics::Metrics;
@@ -16,7 +18,6 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// How long a shutdown may take: the proxy's own drain bound and some more.
 const GRACE: Duration = Duration::from_secs(40);
@@ -37,7 +38,7 @@ pub struct Ports {
 pub struct Proxy {
     process: Process,
     ports: Ports,
-    folder: TempDir,
+    place: Place,
     config: Value,
     stopped: bool,
 }
@@ -46,6 +47,11 @@ impl Proxy {
     /// A proxy to be, on free ports of loopback and with an empty plugin folder.
     pub fn setup() -> Result<Setup> {
         Setup::new()
+    }
+
+    /// The same in a folder that stays.
+    pub fn setup_in(folder: &std::path::Path) -> Result<Setup> {
+        Setup::in_folder(folder)
     }
 
     /// Where it listens.
@@ -80,12 +86,12 @@ impl Proxy {
 
     /// Its plugin folder.
     pub fn plugins(&self) -> PathBuf {
-        self.folder.path().join("plugins")
+        self.place.path().join("plugins")
     }
 
     /// Its configuration file.
     pub fn config_file(&self) -> PathBuf {
-        self.folder.path().join("tracemill.yaml")
+        self.place.path().join("tracemill.yaml")
     }
 
     /// Puts a file into its plugin folder, whole.

@@ -9,6 +9,7 @@ pub use behaviour::Behaviour;
 
 use crate::wait;
 use anyhow::{Context as _, Result};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,6 +72,11 @@ impl Sink {
     /// Looks at what has arrived.
     pub fn arrivals<T>(&self, look: impl FnOnce(&Arrivals) -> T) -> T {
         look(&self.shared.arrivals.lock())
+    }
+
+    /// Takes the requests that were kept so far out of its memory.
+    pub fn take_requests(&self) -> Vec<ExportTraceServiceRequest> {
+        std::mem::take(&mut self.shared.arrivals.lock().requests)
     }
 
     /// How many spans have arrived (and were accepted), doubles included.

@@ -10,24 +10,50 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+/// Where a proxy's files are.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Gone with the proxy.
+    Temporary(TempDir),
+    /// Left behind.
+    Lasting(PathBuf),
+}
+
+impl Place {
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Lasting(folder) => folder,
+        }
+    }
+}
+
 /// A configuration, a plugin folder and an environment, before the start.
 #[derive(Debug)]
 pub struct Setup {
-    folder: TempDir,
+    place: Place,
     config: Value,
     env: Vec<(String, String)>,
 }
 
 impl Setup {
     pub(super) fn new() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        fs::create_dir(folder.path().join("plugins"))?;
+        Self::at(Place::Temporary(tempfile::tempdir()?))
+    }
+
+    pub(super) fn in_folder(folder: &Path) -> Result<Self> {
+        Self::at(Place::Lasting(folder.to_owned()))
+    }
+
+    fn at(place: Place) -> Result<Self> {
+        let plugins = place.path().join("plugins");
+        fs::create_dir(&plugins).with_context(|| format!("creating {}", plugins.display()))?;
         let config = json!({
             "receive": { "grpc": { "listen": "127.0.0.1:0" }, "http": { "listen": "127.0.0.1:0" } },
-            "plugins": { "folder": folder.path().join("plugins") },
+            "plugins": { "folder": plugins },
             "admin": { "listen": "127.0.0.1:0" },
         });
-        Ok(Self { folder, config, env: Vec::new() })
+        Ok(Self { place, config, env: Vec::new() })
     }
 
     /// Sets one key of the configuration: `a.b.c`.
@@ -62,7 +88,7 @@ impl Setup {
 
     /// Any file in the plugin folder.
     pub fn file(self, file: &str, bytes: &[u8]) -> Result<Self> {
-        plugins::install(&self.folder.path().join("plugins"), file, bytes)?;
+        plugins::install(&self.place.path().join("plugins"), file, bytes)?;
         Ok(self)
     }
 
@@ -75,7 +101,7 @@ impl Setup {
 
     /// A place for files of the test, gone with the proxy.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.place.path()
     }
 
     /// Starts it and waits until it is ready.
@@ -97,18 +123,18 @@ impl Setup {
     }
 
     fn ports_file(&self) -> PathBuf {
-        self.folder.path().join("ports.json")
+        self.place.path().join("ports.json")
     }
 
     fn launch(self) -> Result<Proxy> {
-        let config_file = self.folder.path().join("tracemill.yaml");
+        let config_file = self.place.path().join("tracemill.yaml");
         write_config(&config_file, &self.config)?;
         let mut command = Command::new(binary()?);
         command.arg("run").arg("--config").arg(&config_file).arg("--ports-file").arg(self.ports_file());
-        command.current_dir(self.folder.path()).envs(self.env).env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
-        let process = Process::start("tracemill", command, &self.folder.path().join("log"))?;
+        command.current_dir(self.place.path()).envs(self.env).env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let process = Process::start("tracemill", command, &self.place.path().join("log"))?;
         let ports = Ports { grpc: String::new(), http: String::new(), admin: String::new() };
-        Ok(Proxy { process, ports, folder: self.folder, config: self.config, stopped: false })
+        Ok(Proxy { process, ports, place: self.place, config: self.config, stopped: false })
     }
 }
 
