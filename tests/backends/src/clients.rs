@@ -35,7 +35,7 @@ pub fn python() -> Result<Obtained> {
     })
 }
 
-fn make_venv(requirements: &Path, into: &Path) -> Result<()> {
+pub(crate) fn make_venv(requirements: &Path, into: &Path) -> Result<()> {
     let venv = into.join("venv");
     run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     let mut pip = Command::new(venv.join("bin/python"));

@@ -6,10 +6,12 @@
 mod cache;
 mod clients;
 mod go;
+mod guests;
 
 pub use cache::{Obtained, Recipe, on_path, required};
 pub use clients::{node_modules, python};
 pub use go::{collector, jaeger, tempo};
+pub use guests::{javascript_guest, python_guest};
 
 use std::path::{Path, PathBuf};
 

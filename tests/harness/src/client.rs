@@ -44,6 +44,7 @@ pub struct Client {
     protocol: Protocol,
     compression: Compression,
     base: String,
+    path: &'static str,
     headers: http::HeaderMap,
 }
 
@@ -71,6 +72,7 @@ impl Client {
             protocol,
             compression: Compression::None,
             base: format!("http://{address}"),
+            path: if protocol == Protocol::Grpc { GRPC_PATH } else { HTTP_PATH },
             headers: http::HeaderMap::new(),
         }
     }
@@ -79,6 +81,13 @@ impl Client {
     #[must_use]
     pub fn compress(mut self, compression: Compression) -> Self {
         self.compression = compression;
+        self
+    }
+
+    /// Calls something else than the export of traces.
+    #[must_use]
+    pub fn at(mut self, path: &'static str) -> Self {
+        self.path = path;
         self
     }
 
@@ -122,7 +131,7 @@ impl Client {
     }
 
     fn grpc_request(&self, message: &Bytes) -> Result<Request<Full<Bytes>>> {
-        let builder = Request::post(format!("{}{GRPC_PATH}", self.base))
+        let builder = Request::post(format!("{}{}", self.base, self.path))
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
             .header("grpc-encoding", self.compression.name());
@@ -130,7 +139,7 @@ impl Client {
     }
 
     fn http_request(&self, message: &Bytes, content_type: &str) -> Result<Request<Full<Bytes>>> {
-        let mut builder = Request::post(format!("{}{HTTP_PATH}", self.base)).header(header::CONTENT_TYPE, content_type);
+        let mut builder = Request::post(format!("{}{}", self.base, self.path)).header(header::CONTENT_TYPE, content_type);
         if self.compression != Compression::None {
             builder = builder.header(header::CONTENT_ENCODING, self.compression.name());
         }

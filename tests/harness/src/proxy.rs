@@ -2,7 +2,7 @@
 
 mod setup;
 
-pub use setup::Setup;
+pub use setup::{Setup, binary};
 
 use setup::Place;
 
@@ -207,6 +207,12 @@ impl Proxy {
             None => std::fs::read_to_string(ports_file).ok().filter(|text| text.trim_end().ends_with('}')).map(Ok),
         });
         self.ports = serde_json::from_str(&text.await??).context("the ports file")?;
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&mut self) -> Result<()> {
+        let ended = |proxy: &mut Self| proxy.process.still_running().err();
         let ready = self.admin("/readyz");
         let answer = wait::until("the proxy to be ready", async || match ended(self) {
             Some(error) => Some(Err(error)),

@@ -76,7 +76,9 @@ impl Sink {
 
     /// Takes the requests that were kept so far out of its memory.
     pub fn take_requests(&self) -> Vec<ExportTraceServiceRequest> {
-        std::mem::take(&mut self.shared.arrivals.lock().requests)
+        let mut arrivals = self.shared.arrivals.lock();
+        arrivals.messages.clear();
+        std::mem::take(&mut arrivals.requests)
     }
 
     /// How many spans have arrived (and were accepted), doubles included.

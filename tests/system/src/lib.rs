@@ -1,1 +1,34 @@
-//! placeholder
+//! What system tests share: words for what the proxy says about its plugins.
+#![forbid(unsafe_code)]
+
+use anyhow::{Context as _, Result};
+use harness::{Proxy, wait};
+use serde_json::Value;
+
+/// A stage in an answer of `/plugins`, by its name without the number.
+pub fn stage<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
+    let stages = status.get("plugins").and_then(Value::as_array)?;
+    stages.iter().find(|stage| stage["name"] == name)
+}
+
+/// Why the newest version of a plugin does not run, if it does not.
+pub fn error_of(status: &Value, name: &str) -> Option<String> {
+    stage(status, name)?.get("error").and_then(Value::as_str).filter(|error| !error.is_empty()).map(str::to_owned)
+}
+
+/// Waits until the status says why a plugin's newest version does not run.
+pub async fn failed(proxy: &Proxy, name: &str) -> Result<String> {
+    let status = proxy.plugin_status_that(&format!("{name} to fail"), |status| error_of(status, name).is_some()).await?;
+    error_of(&status, name).context("an error a moment ago")
+}
+
+/// Waits until a metric with these labels has reached a value.
+pub async fn reached(proxy: &Proxy, metric: &str, labels: &[(&str, &str)], value: f64) -> Result<()> {
+    let mut last = 0.0;
+    let enough = async || {
+        last = proxy.metrics().await.ok()?.sum(metric, labels);
+        (last >= value).then_some(())
+    };
+    let waited = wait::until(&format!("{metric}{labels:?} to reach {value}"), enough).await;
+    waited.with_context(|| format!("it is {last}"))
+}

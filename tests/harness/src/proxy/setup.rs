@@ -106,6 +106,13 @@ impl Setup {
 
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Result<Proxy> {
+        let mut proxy = self.start_unready().await?;
+        proxy.ready().await?;
+        Ok(proxy)
+    }
+
+    /// Starts it and waits until it says where it listens, ready or not.
+    pub async fn start_unready(self) -> Result<Proxy> {
         let ports_file = self.ports_file();
         let mut proxy = self.launch()?;
         proxy.wait_until_open(&ports_file).await?;
@@ -114,12 +121,12 @@ impl Setup {
 
     /// Starts it, runs the test on it, checks both sums of invariant 6 and stops it. A failure comes with its log.
     pub async fn run(self, test: impl AsyncFnOnce(&mut Proxy) -> Result<()>) -> Result<()> {
-        let mut proxy = self.start().await?;
-        let outcome = match test(&mut proxy).await {
-            Ok(()) => proxy.finish().await,
-            failed => failed,
-        };
-        outcome.with_context(|| format!("--- log of the proxy ---\n{}", proxy.log()))
+        checked(self.start().await?, test).await
+    }
+
+    /// The same for a proxy that is not expected to become ready by itself.
+    pub async fn run_unready(self, test: impl AsyncFnOnce(&mut Proxy) -> Result<()>) -> Result<()> {
+        checked(self.start_unready().await?, test).await
     }
 
     fn ports_file(&self) -> PathBuf {
@@ -136,6 +143,14 @@ impl Setup {
         let ports = Ports { grpc: String::new(), http: String::new(), admin: String::new() };
         Ok(Proxy { process, ports, place: self.place, config: self.config, stopped: false })
     }
+}
+
+async fn checked(mut proxy: Proxy, test: impl AsyncFnOnce(&mut Proxy) -> Result<()>) -> Result<()> {
+    let outcome = match test(&mut proxy).await {
+        Ok(()) => proxy.finish().await,
+        failed => failed,
+    };
+    outcome.with_context(|| format!("--- log of the proxy ---\n{}", proxy.log()))
 }
 
 /// The binary under test: `TRACEMILL_BIN`, or the one that `cargo build` has left.

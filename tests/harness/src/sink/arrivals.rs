@@ -1,5 +1,6 @@
 //! What a sink remembers.
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -19,6 +20,9 @@ pub enum Keep {
 /// The attribute that `plugins.note_generation` puts on spans.
 pub const GENERATION: &str = "tracemill.generation";
 
+/// The attribute that the guest `stamp` puts on spans.
+const STAMP: &str = "stamp.version";
+
 /// What is known of one span id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arrived {
@@ -26,6 +30,8 @@ pub struct Arrived {
     pub times: u32,
     /// The generations noted on it, one element for each note.
     pub generations: Vec<i64>,
+    /// What the guest `stamp` wrote on it.
+    pub stamp: Option<String>,
 }
 
 /// All that has arrived and was accepted.
@@ -43,6 +49,8 @@ pub struct Arrivals {
     pub ids: HashMap<u64, Arrived>,
     /// In the order of arrival.
     pub requests: Vec<ExportTraceServiceRequest>,
+    /// The same as the bytes that came, decompressed.
+    pub messages: Vec<Bytes>,
     /// Calls that were not accepted.
     pub refused_calls: u64,
     /// Bodies that were no OTLP at all: a proxy must never send one.
@@ -55,9 +63,9 @@ impl Arrivals {
         self.requests.iter().flat_map(spans)
     }
 
-    pub(super) fn take(&mut self, keep: Keep, request: ExportTraceServiceRequest, bytes: usize, wire_bytes: usize) {
+    pub(super) fn take(&mut self, keep: Keep, request: ExportTraceServiceRequest, message: &Bytes, wire_bytes: usize) {
         self.calls += 1;
-        self.bytes += bytes as u64;
+        self.bytes += message.len() as u64;
         self.wire_bytes += wire_bytes as u64;
         self.spans += spans(&request).count() as u64;
         if keep != Keep::Counts {
@@ -65,17 +73,20 @@ impl Arrivals {
         }
         if keep == Keep::Requests {
             self.requests.push(request);
+            self.messages.push(message.clone());
         }
     }
 
     fn note(&mut self, span: &Span) {
         let arrived = self.ids.entry(id(span)).or_default();
         arrived.times += 1;
-        let noted = span.attributes.iter().filter(|attribute| attribute.key == GENERATION);
-        arrived.generations.extend(noted.filter_map(|attribute| match attribute.value.as_ref()?.value {
-            Some(Value::IntValue(generation)) => Some(generation),
-            _ => None,
-        }));
+        for attribute in &span.attributes {
+            match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+                Some(Value::IntValue(generation)) if attribute.key == GENERATION => arrived.generations.push(*generation),
+                Some(Value::StringValue(stamp)) if attribute.key == STAMP => arrived.stamp = Some(stamp.clone()),
+                _ => {}
+            }
+        }
     }
 }
 

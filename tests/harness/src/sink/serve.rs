@@ -94,7 +94,7 @@ fn take(shared: &Shared, kind: Kind, head: &Parts, body: &Bytes) -> Result<()> {
         Kind::Json => serde_json::from_slice(&message)?,
         Kind::Grpc | Kind::Protobuf => ExportTraceServiceRequest::decode(message.clone())?,
     };
-    shared.arrivals.lock().take(shared.keep, request, message.len(), body.len());
+    shared.arrivals.lock().take(shared.keep, request, &message, body.len());
     Ok(())
 }
 

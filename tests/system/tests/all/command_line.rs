@@ -1,0 +1,56 @@
+//! What operators type: `check`, `status`, `version`.
+
+use anyhow::Result;
+use harness::proxy::binary;
+use harness::{Proxy, Sink, plugins};
+use std::process::{Command, Output};
+
+fn tracemill(arguments: &[&str]) -> Result<Output> {
+    Ok(Command::new(binary()?).args(arguments).env("NO_COLOR", "1").output()?)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
+}
+
+#[test]
+fn version_is_told() -> Result<()> {
+    let output = tracemill(&["version"])?;
+    assert!(output.status.success() && said(&output).contains("0.1.0"), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn check_names_every_error_with_its_line_and_the_nearest_key() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("tracemill.yaml");
+    std::fs::write(&file, "recieve: {}\nexport:\n  jaeger:\n    grpc: http://localhost:4317\n    queue: { size: 64 }\n")?;
+    let output = tracemill(&["check", "--config", &file.to_string_lossy()])?;
+    let said = said(&output);
+    assert!(!output.status.success(), "{said}");
+    for part in ["recieve", "receive", "size", "tracemill.yaml"] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    std::fs::write(&file, "export:\n  jaeger:\n    grpc: http://localhost:4317\n    queue: { size: 64MiB }\n")?;
+    let output = tracemill(&["check", "--config", &file.to_string_lossy()])?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn status_shows_what_runs_and_what_does_not() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .file("20-stamp.wasm", &plugins::stamp(1)?)?
+        .file("30-broken.wasm", b"this is no WebAssembly")?;
+    setup
+        .run(async |proxy| {
+            let admin = proxy.ports().admin.clone();
+            let output = tokio::task::spawn_blocking(move || tracemill(&["status", "--admin", &admin])).await??;
+            let said = said(&output);
+            assert!(said.contains("stamp") && said.contains("broken"), "{said}");
+            Ok(())
+        })
+        .await
+}

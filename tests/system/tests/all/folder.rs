@@ -1,0 +1,181 @@
+//! The folder is the chain: what is put, replaced, renamed, removed or broken there, and what comes of it.
+
+use anyhow::Result;
+use harness::spans::Mix;
+use harness::{Generator, Profile, Proxy, Sink, plugins};
+use serde_json::json;
+use std::fs;
+use system::{error_of, failed, stage};
+
+const PATIENT: &str = "the status to show it";
+
+fn generator(seed: u64) -> Generator {
+    Generator::new(Profile::Small, seed).mix(Mix::PLAIN)
+}
+
+/// Sends a few spans and tells which stamp they came out with.
+async fn stamp_of(proxy: &Proxy, sink: &Sink, generator: &mut Generator) -> Result<Option<String>> {
+    let before = sink.spans();
+    let made = generator.request(8);
+    assert!(proxy.grpc().send(&made.request).await?.is_whole());
+    sink.wait_for_spans(before + 8).await?;
+    let stamps: Vec<_> = sink.arrivals(|arrivals| made.ids.iter().map(|id| arrivals.ids[id].stamp.clone()).collect());
+    assert!(stamps.iter().all(|stamp| *stamp == stamps[0]), "one request, several stamps: {stamps:?}");
+    Ok(stamps[0].clone())
+}
+
+fn stamped(version: u32) -> Option<String> {
+    Some(format!("stamp-version-{version:04}"))
+}
+
+#[tokio::test]
+async fn plugins_are_added_replaced_and_removed_without_a_restart() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink);
+    setup
+        .run(async |proxy| {
+            let mut generator = generator(81);
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, None);
+            let empty = proxy.generation().await?;
+            proxy.install("20-stamp.wasm", &plugins::stamp(1)?)?;
+            let first = proxy.generation_after(empty).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1));
+            proxy.install("20-stamp.wasm", &plugins::stamp(2)?)?;
+            let second = proxy.generation_after(first).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(2));
+            fs::remove_file(proxy.plugins().join("20-stamp.wasm"))?;
+            proxy.generation_after(second).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, None);
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_copy_written_in_place_is_taken_once_it_is_whole() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).file("20-stamp.wasm", &plugins::stamp(1)?)?;
+    setup
+        .run(async |proxy| {
+            let before = proxy.generation().await?;
+            // As `cp` over the file does: truncated, then written.
+            fs::write(proxy.plugins().join("20-stamp.wasm"), plugins::stamp(2)?)?;
+            proxy.generation_after(before).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator(82)).await?, stamped(2));
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_the_last_good_one_running_and_says_why() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).file("20-stamp.wasm", &plugins::stamp(1)?)?;
+    setup
+        .run(async |proxy| {
+            let mut generator = generator(83);
+            let before = proxy.generation().await?;
+            let whole = plugins::stamp(2)?;
+            let broken: [(&str, Vec<u8>); 4] = [
+                ("text", b"this is no WebAssembly".to_vec()),
+                ("half of a file", whole[..whole.len() / 2].to_vec()),
+                ("another contract version", plugins::of_another_contract(&whole)?),
+                ("a module of something else", b"\0asm\x01\0\0\0".to_vec()),
+            ];
+            for (what, bytes) in broken {
+                proxy.install("20-stamp.wasm", &bytes)?;
+                let why = failed(proxy, "stamp").await?;
+                eprintln!("{what}: {why}");
+                assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1), "{what}");
+                assert_eq!(proxy.generation().await?, before, "{what}: a failed reload changed the chain");
+                assert!(proxy.log().contains("20-stamp"), "{what}: the log does not name the file");
+                // The good one again: the status is clean again, and nothing new had to be published.
+                proxy.install("20-stamp.wasm", &plugins::stamp(1)?)?;
+                proxy.plugin_status_that(PATIENT, |status| error_of(status, "stamp").is_none()).await?;
+            }
+            proxy.install("20-stamp.wasm", &whole)?;
+            proxy.generation_after(before).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(2));
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn settings_that_are_refused_leave_the_last_good_ones_and_are_quoted() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).file("20-stamp.wasm", &plugins::stamp(1)?)?;
+    setup
+        .run(async |proxy| {
+            proxy.install("20-stamp.yaml", b"settings: { refuse: not on a Saturday }\n")?;
+            let why = failed(proxy, "stamp").await?;
+            assert!(why.contains("not on a Saturday"), "{why}");
+            assert_eq!(stamp_of(proxy, &sink, &mut generator(84)).await?, stamped(1));
+            proxy.install("20-stamp.yaml", b"setings: {}\n")?;
+            let misspelt = |status: &serde_json::Value| error_of(status, "stamp").is_some_and(|why| why.contains("setings"));
+            let status = proxy.plugin_status_that("the misspelt key to be named", misspelt).await?;
+            assert!(error_of(&status, "stamp").is_some_and(|why| why.contains("settings")), "{status:#}");
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_sidecar_alone_changes_how_a_plugin_runs() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).file("20-stamp.wasm", &plugins::stamp(1)?)?;
+    setup
+        .run(async |proxy| {
+            let mut generator = generator(85);
+            let before = proxy.generation().await?;
+            let never = json!({ "when": [[{ "path": "name", "equals": "no such name" }]] });
+            proxy.install("20-stamp.yaml", never.to_string().as_bytes())?;
+            let narrowed = proxy.generation_after(before).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, None);
+            fs::remove_file(proxy.plugins().join("20-stamp.yaml"))?;
+            proxy.generation_after(narrowed).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1));
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn order_is_by_name_and_renaming_changes_it() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .file("20-one.wasm", &plugins::stamp(1)?)?
+        .file("30-two.wasm", &plugins::stamp(2)?)?
+        .file("_40-three.wasm", &plugins::stamp(3)?)?;
+    setup
+        .run(async |proxy| {
+            let mut generator = generator(86);
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(2), "the last one wins");
+            let before = proxy.generation().await?;
+            fs::rename(proxy.plugins().join("30-two.wasm"), proxy.plugins().join("10-two.wasm"))?;
+            proxy.generation_after(before).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1));
+            let status = proxy.plugin_status().await?;
+            assert!(stage(&status, "one").is_some() && stage(&status, "two").is_some(), "{status:#}");
+            assert!(stage(&status, "three").is_none(), "a file whose name begins with _ is no plugin: {status:#}");
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_from_the_start_does_not_keep_others_from_running() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .file("10-broken.wasm", b"this is no WebAssembly")?
+        .file("20-stamp.wasm", &plugins::stamp(1)?)?;
+    setup
+        .run(async |proxy| {
+            assert!(failed(proxy, "broken").await?.len() > 10);
+            assert_eq!(stamp_of(proxy, &sink, &mut generator(87)).await?, stamped(1));
+            Ok(())
+        })
+        .await
+}

@@ -1,0 +1,17 @@
+//! System tests: the real binary as a process, between real clients and real or recording back ends.
+//!
+//! Every test runs through `Setup::run`, which checks both sums of invariant 6 at its end.
+
+mod command_line;
+mod faults;
+mod flow;
+mod folder;
+mod golden;
+mod identity;
+mod input;
+mod other_guests;
+mod real_ends;
+mod reload;
+mod required;
+mod shutdown;
+mod swap;

@@ -1,0 +1,64 @@
+//! `plugins.required`: no traffic passes while a plugin that must be there is not.
+
+use anyhow::Result;
+use harness::spans::Mix;
+use harness::{Generator, Profile, Protocol, Proxy, Sink, fetch, plugins, wait};
+use serde_json::json;
+use std::fs;
+
+#[tokio::test]
+async fn receivers_stay_closed_until_a_required_plugin_is_live() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .set("plugins.required", json!(["stamp"]))
+        .file("20-stamp.wasm", b"this is no WebAssembly")?;
+    setup
+        .run_unready(async |proxy| {
+            let not_ready = fetch::get(&proxy.admin("/readyz")).await?;
+            assert!(!not_ready.status.is_success() && not_ready.text.contains("stamp"), "{not_ready:?}");
+            let made = Generator::new(Profile::Small, 101).mix(Mix::PLAIN).request(10);
+            let answer = proxy.http(Protocol::HttpProtobuf).send(&made.request).await;
+            assert!(!answer.is_ok_and(|answer| answer.refusal().is_none()), "spans passed without a required plugin");
+            proxy.install("20-stamp.wasm", &plugins::stamp(1)?)?;
+            proxy.ready().await?;
+            assert!(proxy.grpc().send(&made.request).await?.is_whole());
+            sink.wait_for_spans(10).await?;
+            assert!(sink.arrivals(|arrivals| made.ids.iter().all(|id| arrivals.ids[id].stamp.is_some())));
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_required_plugin_that_is_deleted_stops_traffic_retryably() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .set("plugins.required", json!(["stamp"]))
+        .file("20-stamp.wasm", &plugins::stamp(1)?)?;
+    setup
+        .run(async |proxy| {
+            let mut generator = Generator::new(Profile::Small, 102).mix(Mix::PLAIN);
+            let first = generator.request(10);
+            assert!(proxy.grpc().send(&first.request).await?.is_whole());
+            fs::remove_file(proxy.plugins().join("20-stamp.wasm"))?;
+            let client = proxy.grpc();
+            let refused = async || client.send(&generator.request(10).request).await.ok()?.refusal().cloned();
+            let refusal = wait::until("traffic to be refused", refused).await?;
+            assert!(refusal.is_retryable(), "{refusal:?}");
+            proxy.install("20-stamp.wasm", &plugins::stamp(2)?)?;
+            let taken = async || {
+                let made = generator.request(10);
+                client.send(&made.request).await.ok()?.is_whole().then_some(made)
+            };
+            let last = wait::until("traffic to be taken again", taken).await?;
+            proxy.settled().await?;
+            let stamp = |id: &u64| sink.arrivals(|arrivals| arrivals.ids[id].stamp.clone());
+            assert_eq!(stamp(&last.ids[0]).as_deref(), Some("stamp-version-0002"));
+            let unstamped = sink.arrivals(|arrivals| arrivals.ids.values().filter(|span| span.stamp.is_none()).count());
+            assert_eq!(unstamped, 0, "spans passed while the required plugin was away");
+            Ok(())
+        })
+        .await
+}
