@@ -92,8 +92,9 @@ impl Client {
     }
 
     /// Adds a header to every request.
-    pub fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
-        self.headers.insert(name, value.parse().with_context(|| format!("header {name}: {value}"))?);
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self> {
+        let key: http::HeaderName = name.parse().with_context(|| format!("header name {name}"))?;
+        self.headers.insert(key, value.parse().with_context(|| format!("header {name}: {value}"))?);
         Ok(self)
     }
 
@@ -139,7 +140,8 @@ impl Client {
     }
 
     fn http_request(&self, message: &Bytes, content_type: &str) -> Result<Request<Full<Bytes>>> {
-        let mut builder = Request::post(format!("{}{}", self.base, self.path)).header(header::CONTENT_TYPE, content_type);
+        let mut builder =
+            Request::post(format!("{}{}", self.base, self.path)).header(header::CONTENT_TYPE, content_type);
         if self.compression != Compression::None {
             builder = builder.header(header::CONTENT_ENCODING, self.compression.name());
         }

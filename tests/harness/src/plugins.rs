@@ -33,7 +33,9 @@ pub fn of_another_contract(plugin: &[u8]) -> Result<Vec<u8>> {
     let mut bytes = plugin.to_vec();
     let places: Vec<_> = (0..bytes.len() - VERSION.len()).filter(|at| bytes[*at..].starts_with(VERSION)).collect();
     ensure!(!places.is_empty(), "the plugin names no version of a contract");
-    places.into_iter().for_each(|at| bytes[at..at + VERSION.len()].copy_from_slice(b"@9.7.0"));
+    for at in places {
+        bytes[at..at + VERSION.len()].copy_from_slice(b"@9.7.0");
+    }
     Ok(bytes)
 }
 

@@ -18,7 +18,8 @@ pub fn error_of(status: &Value, name: &str) -> Option<String> {
 
 /// Waits until the status says why a plugin's newest version does not run.
 pub async fn failed(proxy: &Proxy, name: &str) -> Result<String> {
-    let status = proxy.plugin_status_that(&format!("{name} to fail"), |status| error_of(status, name).is_some()).await?;
+    let status =
+        proxy.plugin_status_that(&format!("{name} to fail"), |status| error_of(status, name).is_some()).await?;
     error_of(&status, name).context("an error a moment ago")
 }
 

@@ -124,4 +124,3 @@ fn counted(command: &mut Command) -> Result<Outcome> {
 fn others() -> impl Iterator<Item = &'static str> {
     OTHERS.iter().copied().filter(|folder| shell::has_package(folder))
 }
-

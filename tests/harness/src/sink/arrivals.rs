@@ -82,7 +82,9 @@ impl Arrivals {
         arrived.times += 1;
         for attribute in &span.attributes {
             match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
-                Some(Value::IntValue(generation)) if attribute.key == GENERATION => arrived.generations.push(*generation),
+                Some(Value::IntValue(generation)) if attribute.key == GENERATION => {
+                    arrived.generations.push(*generation);
+                }
                 Some(Value::StringValue(stamp)) if attribute.key == STAMP => arrived.stamp = Some(stamp.clone()),
                 _ => {}
             }

@@ -24,7 +24,10 @@ fn version_is_told() -> Result<()> {
 fn check_names_every_error_with_its_line_and_the_nearest_key() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("tracemill.yaml");
-    std::fs::write(&file, "recieve: {}\nexport:\n  jaeger:\n    grpc: http://localhost:4317\n    queue: { size: 64 }\n")?;
+    std::fs::write(
+        &file,
+        "recieve: {}\nexport:\n  jaeger:\n    grpc: http://localhost:4317\n    queue: { size: 64 }\n",
+    )?;
     let output = tracemill(&["check", "--config", &file.to_string_lossy()])?;
     let said = said(&output);
     assert!(!output.status.success(), "{said}");

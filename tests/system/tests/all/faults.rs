@@ -28,7 +28,8 @@ async fn with(deed: &str, on_error: &str, test: impl AsyncFnOnce(&mut Proxy, &Si
 
 /// How many of the spans that arrived the plugin has marked.
 fn marked(sink: &Sink) -> usize {
-    let is_marked = |span: &&opentelemetry_proto::tonic::trace::v1::Span| span.attributes.iter().any(|at| at.key == "trouble.seen");
+    let is_marked =
+        |span: &&opentelemetry_proto::tonic::trace::v1::Span| span.attributes.iter().any(|at| at.key == "trouble.seen");
     sink.arrivals(|arrivals| arrivals.all_spans().filter(is_marked).count())
 }
 

@@ -24,8 +24,8 @@ async fn stamp_of(proxy: &Proxy, sink: &Sink, generator: &mut Generator) -> Resu
     Ok(stamps[0].clone())
 }
 
-fn stamped(version: u32) -> Option<String> {
-    Some(format!("stamp-version-{version:04}"))
+fn stamp(version: u32) -> String {
+    format!("stamp-version-{version:04}")
 }
 
 #[tokio::test]
@@ -39,10 +39,10 @@ async fn plugins_are_added_replaced_and_removed_without_a_restart() -> Result<()
             let empty = proxy.generation().await?;
             proxy.install("20-stamp.wasm", &plugins::stamp(1)?)?;
             let first = proxy.generation_after(empty).await?;
-            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)));
             proxy.install("20-stamp.wasm", &plugins::stamp(2)?)?;
             let second = proxy.generation_after(first).await?;
-            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(2));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(2)));
             fs::remove_file(proxy.plugins().join("20-stamp.wasm"))?;
             proxy.generation_after(second).await?;
             assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, None);
@@ -61,7 +61,7 @@ async fn a_copy_written_in_place_is_taken_once_it_is_whole() -> Result<()> {
             // As `cp` over the file does: truncated, then written.
             fs::write(proxy.plugins().join("20-stamp.wasm"), plugins::stamp(2)?)?;
             proxy.generation_after(before).await?;
-            assert_eq!(stamp_of(proxy, &sink, &mut generator(82)).await?, stamped(2));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator(82)).await?, Some(stamp(2)));
             Ok(())
         })
         .await
@@ -86,7 +86,7 @@ async fn a_broken_file_leaves_the_last_good_one_running_and_says_why() -> Result
                 proxy.install("20-stamp.wasm", &bytes)?;
                 let why = failed(proxy, "stamp").await?;
                 eprintln!("{what}: {why}");
-                assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1), "{what}");
+                assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)), "{what}");
                 assert_eq!(proxy.generation().await?, before, "{what}: a failed reload changed the chain");
                 assert!(proxy.log().contains("20-stamp"), "{what}: the log does not name the file");
                 // The good one again: the status is clean again, and nothing new had to be published.
@@ -95,7 +95,7 @@ async fn a_broken_file_leaves_the_last_good_one_running_and_says_why() -> Result
             }
             proxy.install("20-stamp.wasm", &whole)?;
             proxy.generation_after(before).await?;
-            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(2));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(2)));
             Ok(())
         })
         .await
@@ -110,9 +110,10 @@ async fn settings_that_are_refused_leave_the_last_good_ones_and_are_quoted() -> 
             proxy.install("20-stamp.yaml", b"settings: { refuse: not on a Saturday }\n")?;
             let why = failed(proxy, "stamp").await?;
             assert!(why.contains("not on a Saturday"), "{why}");
-            assert_eq!(stamp_of(proxy, &sink, &mut generator(84)).await?, stamped(1));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator(84)).await?, Some(stamp(1)));
             proxy.install("20-stamp.yaml", b"setings: {}\n")?;
-            let misspelt = |status: &serde_json::Value| error_of(status, "stamp").is_some_and(|why| why.contains("setings"));
+            let misspelt =
+                |status: &serde_json::Value| error_of(status, "stamp").is_some_and(|why| why.contains("setings"));
             let status = proxy.plugin_status_that("the misspelt key to be named", misspelt).await?;
             assert!(error_of(&status, "stamp").is_some_and(|why| why.contains("settings")), "{status:#}");
             Ok(())
@@ -134,7 +135,7 @@ async fn a_sidecar_alone_changes_how_a_plugin_runs() -> Result<()> {
             assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, None);
             fs::remove_file(proxy.plugins().join("20-stamp.yaml"))?;
             proxy.generation_after(narrowed).await?;
-            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)));
             Ok(())
         })
         .await
@@ -151,11 +152,11 @@ async fn order_is_by_name_and_renaming_changes_it() -> Result<()> {
     setup
         .run(async |proxy| {
             let mut generator = generator(86);
-            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(2), "the last one wins");
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(2)), "the last one wins");
             let before = proxy.generation().await?;
             fs::rename(proxy.plugins().join("30-two.wasm"), proxy.plugins().join("10-two.wasm"))?;
             proxy.generation_after(before).await?;
-            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, stamped(1));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)));
             let status = proxy.plugin_status().await?;
             assert!(stage(&status, "one").is_some() && stage(&status, "two").is_some(), "{status:#}");
             assert!(stage(&status, "three").is_none(), "a file whose name begins with _ is no plugin: {status:#}");
@@ -174,7 +175,7 @@ async fn a_plugin_that_fails_from_the_start_does_not_keep_others_from_running() 
     setup
         .run(async |proxy| {
             assert!(failed(proxy, "broken").await?.len() > 10);
-            assert_eq!(stamp_of(proxy, &sink, &mut generator(87)).await?, stamped(1));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator(87)).await?, Some(stamp(1)));
             Ok(())
         })
         .await

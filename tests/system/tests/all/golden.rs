@@ -44,7 +44,8 @@ async fn run(plugin: &str, case: &Case) -> Result<()> {
         .sidecar("50-plugin", &json!({ "settings": case.settings }))?;
     setup
         .run(async |proxy| {
-            let spans: Vec<Span> = case.spans.iter().enumerate().map(|(number, span)| convert::with_ids(span, number)).collect();
+            let spans: Vec<Span> =
+                case.spans.iter().enumerate().map(|(number, span)| convert::with_ids(span, number)).collect();
             for request in convert::requests(&spans) {
                 let mut client: Client = proxy.grpc();
                 for (name, value) in &request.headers {
@@ -56,9 +57,15 @@ async fn run(plugin: &str, case: &Case) -> Result<()> {
             let kept = case.expected.iter().filter(|expected| !matches!(expected, Expected::Dropped(_))).count();
             sink.wait_for_spans(kept as u64).await?;
             proxy.settled().await?;
-            let arrived = sink.arrivals(|arrivals| convert::spans(&ExportTraceServiceRequest {
-                resource_spans: arrivals.requests.iter().flat_map(|request| request.resource_spans.clone()).collect(),
-            }));
+            let arrived = sink.arrivals(|arrivals| {
+                convert::spans(&ExportTraceServiceRequest {
+                    resource_spans: arrivals
+                        .requests
+                        .iter()
+                        .flat_map(|request| request.resource_spans.clone())
+                        .collect(),
+                })
+            });
             compare(case, &spans, &arrived)?;
             compare_reasons(proxy, case).await
         })
@@ -74,7 +81,8 @@ fn compare(case: &Case, sent: &[Span], arrived: &[Span]) -> Result<()> {
             continue;
         };
         expected_count += 1;
-        let expected = Span { request: Default::default(), ..convert::with_ids(&expected, number) };
+        let expected =
+            Span { request: tracemill_sdk::testing::Request::default(), ..convert::with_ids(&expected, number) };
         let found = found.with_context(|| format!("span {number} did not arrive"))?;
         ensure!(*found == expected, "span {number}\n  expected {}\n  actual   {}", show(&expected), show(found));
     }

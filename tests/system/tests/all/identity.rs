@@ -22,7 +22,8 @@ fn field(number: u32, content: &[u8]) -> Bytes {
 
 /// `ExportTraceServiceRequest` with one resource, one scope and these spans, each with an unknown field at its end.
 fn request(spans: &[Span]) -> Bytes {
-    let with_unknown = |span: &Span| field(2, &[span.encode_to_vec(), field(UNKNOWN, b"of the future").to_vec()].concat());
+    let with_unknown =
+        |span: &Span| field(2, &[span.encode_to_vec(), field(UNKNOWN, b"of the future").to_vec()].concat());
     let scope: Vec<u8> = spans.iter().flat_map(|span| with_unknown(span).to_vec()).collect();
     let scope = [scope, field(UNKNOWN, b"in the scope").to_vec()].concat();
     let resource = [field(2, &scope).to_vec(), field(UNKNOWN, b"in the resource").to_vec()].concat();

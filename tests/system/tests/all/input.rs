@@ -5,7 +5,10 @@ use bytes::Bytes;
 use harness::client::Refusal;
 use harness::spans::Mix;
 use harness::{Client, Compression, Generator, Profile, Protocol, Proxy, Sink, fetch};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
+
+const UNIMPLEMENTED: i32 = 12;
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson];
 
@@ -73,7 +76,11 @@ async fn malformed_input_is_refused_with_a_reason_and_nothing_else_is_lost() -> 
 
 /// Cut off in the middle, text that is neither, and a length that promises more than there is.
 fn broken(whole: &Bytes) -> Vec<Bytes> {
-    vec![whole.slice(..whole.len() / 2), "neither protobuf nor JSON".into(), Bytes::from_static(&[0x0a, 0xff, 0xff, 0x03])]
+    vec![
+        whole.slice(..whole.len() / 2),
+        "neither protobuf nor JSON".into(),
+        Bytes::from_static(&[0x0a, 0xff, 0xff, 0x03]),
+    ]
 }
 
 fn expect_invalid(protocol: Protocol, refusal: &Refusal) {
@@ -148,7 +155,10 @@ async fn an_empty_request_is_accepted_and_leads_nowhere() -> Result<()> {
     setup
         .run(async |proxy| {
             for protocol in PROTOCOLS {
-                assert!(client(proxy, protocol).send(&Default::default()).await?.is_whole(), "{protocol:?}");
+                assert!(
+                    client(proxy, protocol).send(&ExportTraceServiceRequest::default()).await?.is_whole(),
+                    "{protocol:?}"
+                );
             }
             assert_eq!(proxy.settled().await?.door.received, 0);
             assert_eq!(sink.arrivals(|arrivals| arrivals.calls), 0);
@@ -169,7 +179,6 @@ async fn metrics_and_logs_are_told_that_they_are_not_served() -> Result<()> {
             }
             let answer = fetch::get(&format!("http://{}/v1/traces", proxy.ports().http)).await?;
             assert_eq!(answer.status.as_u16(), 405, "{answer:?}");
-            const UNIMPLEMENTED: i32 = 12;
             let metrics = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
             let answer = proxy.grpc().at(metrics).send_bytes(Bytes::new()).await?;
             assert_eq!(answer.refusal().map(|refusal| refusal.code), Some(UNIMPLEMENTED), "{answer:?}");

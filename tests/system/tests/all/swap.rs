@@ -64,7 +64,9 @@ fn compare(sent: &Sent, arrived: &HashMap<u64, Arrived>) -> Result<()> {
     for (id, span) in arrived {
         assert!(acknowledged.contains(id) && !health.contains(id), "an unexpected span");
         assert_eq!(span.times, 1, "a span that came twice");
-        let [generation] = span.generations[..] else { anyhow::bail!("generations {:?} on one span", span.generations) };
+        let [generation] = span.generations[..] else {
+            anyhow::bail!("generations {:?} on one span", span.generations)
+        };
         versions.entry(generation).or_default().insert(span.stamp.as_deref().context("a span without a stamp")?);
     }
     eprintln!("versions by generation: {versions:?}");

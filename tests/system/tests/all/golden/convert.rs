@@ -9,7 +9,7 @@ use tracemill_sdk::testing::{Attributes, Event, Link, Resource, Scope, Span, Sta
 /// A message, and the headers it has to come with.
 #[derive(Debug, Default)]
 pub struct Request {
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     pub message: ExportTraceServiceRequest,
 }
 
@@ -32,7 +32,7 @@ fn request(spans: &[Span]) -> Request {
     let headers = spans[0].request.headers.iter();
     let resources = spans.chunk_by(|one, other| one.resource == other.resource);
     Request {
-        headers: headers.map(|(name, value)| (&*name.clone().leak(), value.clone())).collect(),
+        headers: headers.map(|(name, value)| (name.clone(), value.clone())).collect(),
         message: ExportTraceServiceRequest { resource_spans: resources.map(resource).collect() },
     }
 }
@@ -95,7 +95,8 @@ fn link_to_otlp(link: &Link) -> otlp::span::Link {
 }
 
 fn key_values(attributes: &Attributes) -> Vec<KeyValue> {
-    let one = |(key, value): &(String, Value)| KeyValue { key: key.clone(), value: Some(any(value)), ..Default::default() };
+    let one =
+        |(key, value): &(String, Value)| KeyValue { key: key.clone(), value: Some(any(value)), ..Default::default() };
     attributes.0.iter().map(one).collect()
 }
 
@@ -118,7 +119,8 @@ fn any(value: &Value) -> AnyValue {
 pub fn spans(message: &ExportTraceServiceRequest) -> Vec<Span> {
     let mut spans = Vec::new();
     for resource in &message.resource_spans {
-        let attributes = resource.resource.as_ref().map(|resource| attributes(&resource.attributes)).unwrap_or_default();
+        let attributes =
+            resource.resource.as_ref().map(|resource| attributes(&resource.attributes)).unwrap_or_default();
         let shared = Resource { attributes, schema_url: resource.schema_url.clone() };
         for scope in &resource.scope_spans {
             let scope_of = from_scope(scope);
@@ -134,7 +136,12 @@ pub fn spans(message: &ExportTraceServiceRequest) -> Vec<Span> {
 
 fn from_scope(scope: &otlp::ScopeSpans) -> Scope {
     let of = scope.scope.clone().unwrap_or_default();
-    Scope { name: of.name, version: of.version, attributes: attributes(&of.attributes), schema_url: scope.schema_url.clone() }
+    Scope {
+        name: of.name,
+        version: of.version,
+        attributes: attributes(&of.attributes),
+        schema_url: scope.schema_url.clone(),
+    }
 }
 
 fn from_otlp(span: &otlp::Span) -> Span {
