@@ -59,7 +59,7 @@ fn fresh_folder() -> Result<PathBuf> {
 }
 
 async fn start(folder: &std::path::Path, sink: &Sink) -> Result<Proxy> {
-    let region = json!({ "settings": { "set": { "cloud.region": "eu-north-1" } } });
+    let region = json!({ "settings": { "attributes": { "cloud.region": "eu-north-1" }, "span_names": true } });
     let half = json!({ "settings": { "rate": 0.5 } });
     Proxy::setup_in(folder)?
         .export_grpc("demo", sink)

@@ -9,7 +9,7 @@ use serde_json::json;
 #[tokio::test]
 async fn one_trace_of_three_senders_is_whole_clean_and_enriched_in_both_back_ends() -> Result<()> {
     let (Some(jaeger), Some(tempo)) = (Jaeger::start().await?, Tempo::start().await?) else { return Ok(()) };
-    let region = json!({ "settings": { "set": { "cloud.region": "eu-north-1" } } });
+    let region = json!({ "settings": { "attributes": { "cloud.region": "eu-north-1" } } });
     let setup = Proxy::setup()?
         .set("export.jaeger.grpc", jaeger.grpc_url())
         .set("export.tempo.http", tempo.http_url())
