@@ -12,7 +12,8 @@ const PRECISION: u32 = 4;
 /// The sampling part of a span: its randomness and the `ot` entry's threshold.
 pub(super) struct State<'s> {
     text: &'s str,
-    randomness: Option<u64>,
+    randomness: u64,
+    /// What it was sampled with, where that can be true.
     threshold: Option<u64>,
 }
 
@@ -24,21 +25,15 @@ pub(super) enum Outcome {
 
 impl<'s> State<'s> {
     pub fn of(trace_id: &str, trace_state: &'s str) -> Self {
-        let mut randomness = from_hex(trace_id)
-            .filter(|id| id.len() == 16 && id.iter().any(|&byte| byte != 0))
-            .map(|id| id[9..].iter().fold(0, |number, &byte| number << 8 | u64::from(byte)));
-        let mut threshold = None;
-        for (key, value) in ot_pairs(trace_state) {
-            match key {
-                "rv" if value.len() == 14 => randomness = u64::from_str_radix(value, 16).ok().or(randomness),
-                "th" if (1..=14).contains(&value.len()) => {
-                    threshold = u64::from_str_radix(&format!("{value:0<14}"), 16).ok();
-                }
-                _ => {}
-            }
-        }
+        // Without a trace id the randomness is 0: only a probability of 1 keeps such spans.
+        let id = from_hex(trace_id).filter(|id| id.len() == 16).unwrap_or_default();
+        let last = id.iter().skip(9).fold(0, |number, &byte| number << 8 | u64::from(byte));
+        let explicit = sub_key(trace_state, "rv").filter(|digits| digits.len() == 14).and_then(lower_hex);
+        let randomness = explicit.unwrap_or(last);
+        let digits = sub_key(trace_state, "th").filter(|digits| (1..=14).contains(&digits.len()));
+        let threshold = digits.and_then(|digits| lower_hex(&format!("{digits:0<14}")));
         // A sampled span whose randomness is below its threshold: the threshold says nothing.
-        let threshold = threshold.filter(|&threshold| randomness.is_none_or(|randomness| randomness >= threshold));
+        let threshold = threshold.filter(|&threshold| randomness >= threshold);
         Self { text: trace_state, randomness, threshold }
     }
 
@@ -54,13 +49,14 @@ impl<'s> State<'s> {
         if wanted * (MAX as f64) < 1.0 {
             return Ok(Outcome::Drop);
         }
-        let threshold = threshold(wanted).max(arrived);
-        Ok(match self.randomness {
-            Some(randomness) if randomness < threshold => Outcome::Drop,
-            // Without randomness nothing can be decided consistently; such spans go on without a threshold.
-            None => Outcome::Keep { trace_state: self.with_threshold(None) },
-            Some(_) => Outcome::Keep { trace_state: self.with_threshold(Some(threshold)) },
-        })
+        let is_whole = how == Sampling::Proportional && probability >= 1.0;
+        let threshold = if is_whole { arrived } else { threshold(wanted).max(arrived) };
+        if self.randomness < threshold {
+            return Ok(Outcome::Drop);
+        }
+        let is_known = self.threshold == Some(threshold);
+        let trace_state = if is_known { self.text.to_owned() } else { self.with_threshold(Some(threshold)) };
+        Ok(Outcome::Keep { trace_state })
     }
 
     pub fn weigh(&self, probability: Option<f64>) -> Result<String, String> {
@@ -68,21 +64,25 @@ impl<'s> State<'s> {
             return Err(format!("a probability of {probability:?} is not between 0 and 1"));
         }
         let known = probability.filter(|&probability| probability > 0.0).map(threshold);
-        let agrees = known.filter(|&threshold| {
-            threshold >= self.threshold.unwrap_or(0)
-                && self.randomness.is_some_and(|randomness| randomness >= threshold)
-        });
-        Ok(self.with_threshold(agrees))
+        let agrees = |&threshold: &u64| threshold >= self.threshold.unwrap_or(0) && self.randomness >= threshold;
+        let to = known.filter(agrees);
+        let is_known = to == self.threshold && (to.is_some() || sub_key(self.text, "th").is_none());
+        Ok(if is_known { self.text.to_owned() } else { self.with_threshold(to) })
     }
 
-    /// The trace state with this threshold, first as the standard asks for what was changed last.
+    /// The trace state with this threshold. The `ot` entry comes first, as the standard asks for what was changed last;
+    /// in it the threshold, then `rv`, then what others have put there.
     fn with_threshold(&self, threshold: Option<u64>) -> String {
+        let parts = || ot_entry(self.text).trim_start_matches("ot=").split(';').filter(|part| !part.is_empty());
+        let has = |part: &&str, key: &str| part.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
         let threshold = threshold.map(|threshold| format!("th:{}", encode(threshold)));
-        let kept = ot_pairs(self.text).filter(|(key, _)| *key != "th").map(|(key, value)| format!("{key}:{value}"));
-        let pairs: Vec<String> = threshold.into_iter().chain(kept).collect();
-        let others = self.text.split(',').map(str::trim).filter(|entry| !entry.is_empty() && !entry.starts_with("ot="));
+        let randomness = parts().filter(|part| has(part, "rv"));
+        let others = parts().filter(|part| !has(part, "rv") && !has(part, "th"));
+        let pairs: Vec<String> = threshold.into_iter().chain(randomness.chain(others).map(str::to_owned)).collect();
+        let entries = self.text.split(',').map(str::trim);
+        let entries = entries.filter(|entry| !entry.is_empty() && !entry.starts_with("ot="));
         let ot = (!pairs.is_empty()).then(|| format!("ot={}", pairs.join(";")));
-        ot.into_iter().chain(others.map(str::to_owned)).collect::<Vec<_>>().join(",")
+        ot.into_iter().chain(entries.map(str::to_owned)).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -91,8 +91,15 @@ pub(super) fn ot_entry(trace_state: &str) -> &str {
     trace_state.split(',').map(str::trim).find(|entry| entry.starts_with("ot=")).unwrap_or("")
 }
 
-fn ot_pairs(trace_state: &str) -> impl Iterator<Item = (&str, &str)> {
-    ot_entry(trace_state).trim_start_matches("ot=").split(';').filter_map(|pair| pair.split_once(':'))
+/// The value of a sub-key of the `ot` entry.
+fn sub_key<'s>(trace_state: &'s str, key: &str) -> Option<&'s str> {
+    let mut parts = ot_entry(trace_state).trim_start_matches("ot=").split(';');
+    parts.find_map(|part| part.split_once(':').filter(|(known, _)| *known == key).map(|(_, value)| value))
+}
+
+fn lower_hex(digits: &str) -> Option<u64> {
+    let is_lower = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    is_lower.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
 }
 
 /// The rejection threshold of a probability, rounded to few digits.
@@ -149,7 +156,8 @@ mod tests {
             other => panic!("{:?}", other.map(|_| "dropped")),
         };
         assert_eq!(sampled("", 0.5, Sampling::Equalizing), "ot=th:8");
-        assert_eq!(sampled("a=b,ot=th:c;x:y", 0.5, Sampling::Equalizing), "ot=th:c;x:y,a=b");
+        assert_eq!(sampled("a=b,ot=th:c;x:y", 0.5, Sampling::Equalizing), "a=b,ot=th:c;x:y", "nothing changes");
+        assert_eq!(sampled("a=b,ot=th:4;x:y", 0.5, Sampling::Equalizing), "ot=th:8;x:y,a=b");
         assert_eq!(sampled("ot=th:8", 0.5, Sampling::Proportional), "ot=th:c");
         assert_eq!(State::of(id, "ot=th:8").weigh(Some(0.25)), Ok("ot=th:c".to_owned()));
         assert_eq!(State::of(id, "ot=th:8;x:y").weigh(None), Ok("ot=x:y".to_owned()));
