@@ -1,101 +1,19 @@
 //! A stage: one place in the chain, that is a plugin of one version with its settings and how the host treats it.
 
-use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use otlp::columns::Column;
-use otlp::condition::Condition;
-use otlp::edit::Edit;
+use otlp::batch::Batch;
+use otlp::condition::{Condition, Filter};
+use otlp::edit::Permissions;
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
+use std::sync::atomic::AtomicU64;
 
-use super::plan::{Failure, Plan};
-
-/// A plugin that is loaded and configured, from which instances are made. Implemented by the plugin host.
-pub trait Program: Send + Sync + Debug + 'static {
-    /// What it asked for. The same for all its instances.
-    fn plan(&self) -> &Plan;
-
-    /// Makes an instance and configures it. Takes some tens of microseconds for a Rust plugin and milliseconds for others;
-    /// bounded by the deadline for `configure`.
-    fn instantiate(&self) -> Result<Box<dyn Instance>, Fault>;
-}
-
-/// One instance of a plugin: its own memory, used by one thread at a time.
-pub trait Instance: Send {
-    /// Calls `process`. Invariant: after a fault, of whatever kind, it is not called again: one rule for traps, answered errors
-    /// and bad edits. Whatever the call logged, counted or added to the plugin's state is held back until [`Instance::settle`].
-    fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault>;
-
-    /// Ends the last call: what it logged, counted and added stands (`kept`), or is undone because the call failed or its edits
-    /// were refused.
-    fn settle(&mut self, kept: bool);
-
-    /// Whether it should make way for a fresh one (its memory has grown, it has served long enough).
-    fn is_worn(&self) -> bool {
-        false
-    }
-}
-
-/// What an instance is shown.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    /// How many rows.
-    pub rows: u32,
-    /// The plan's columns, in its order.
-    pub columns: &'a [Arc<Column>],
-    /// What `now` answers: nanoseconds since the Unix epoch.
-    pub now: u64,
-    /// How long it may take.
-    pub deadline: Duration,
-}
-
-/// A call that failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind}: {message}")]
-pub struct Fault {
-    /// Which way it failed.
-    pub kind: FaultKind,
-    /// What the plugin or the engine said.
-    pub message: String,
-}
-
-/// The ways in which a call can fail. The names are metric labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FaultKind {
-    /// It trapped.
-    Trap,
-    /// It took longer than its deadline.
-    Deadline,
-    /// It wanted more memory than its limit.
-    Memory,
-    /// It answered an error.
-    Error,
-    /// Its edits break the contract.
-    Edits,
-    /// No instance could be made.
-    Instantiate,
-}
-
-impl FaultKind {
-    /// The metric label.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Trap => "trap",
-            Self::Deadline => "deadline",
-            Self::Memory => "memory",
-            Self::Error => "error",
-            Self::Edits => "edits",
-            Self::Instantiate => "instantiate",
-        }
-    }
-}
-
-impl std::fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.label())
-    }
-}
+use super::breaker::{Breaker, Pass};
+use super::metrics::{DropLabels, FaultLabels, Metrics, PluginLabel, Reasons};
+use super::plan::{Affinity, Failure};
+pub use super::program::{Call, Fault, FaultKind, Instance, Program};
 
 /// How one stage is set up: the program, and what the operator's sidecar says about it.
 #[derive(Debug, Clone)]
@@ -130,5 +48,140 @@ pub struct BreakerPolicy {
 impl Default for BreakerPolicy {
     fn default() -> Self {
         Self { faults: 5, within: Duration::from_mins(1), pause: Duration::from_secs(10) }
+    }
+}
+
+/// A stage cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("plugin {name}: {what} cannot be used: {error}")]
+pub struct StageError {
+    name: Arc<str>,
+    what: &'static str,
+    error: otlp::condition::ConditionError,
+}
+
+/// An instance that is shared between mills; `None` until it is needed, and after a fault.
+pub(super) type Slot = Option<Box<dyn Instance>>;
+
+/// One place in the chain, ready to run. Kept over reloads that do not change it, with its instances and breaker.
+pub struct Stage {
+    spec: StageSpec,
+    filters: Vec<Filter>,
+    permissions: Permissions,
+    breaker: Breaker,
+    reasons: Reasons,
+    series: Series,
+    metrics: Metrics,
+    /// The instances of a plugin with affinity: one for all, or one for each shard of trace ids. Empty for `any`, whose
+    /// instances belong to the mills.
+    shared: Vec<Mutex<Slot>>,
+}
+
+/// The stage's own series, looked up once.
+#[derive(Debug)]
+struct Series {
+    calls: Counter,
+    rows: Counter,
+    seconds: Counter<f64, AtomicU64>,
+}
+
+// === impl Stage ===
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("spec", &self.spec).field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
+impl Stage {
+    /// Sets up a stage for `mills` mills.
+    pub fn new(spec: StageSpec, mills: usize, metrics: &Metrics) -> Result<Self, StageError> {
+        let plan = spec.program.plan();
+        let compile = |what, lists: &[Vec<Condition>]| {
+            Filter::compile(lists).map_err(|error| StageError { name: spec.name.clone(), what, error })
+        };
+        let filters = [compile("the plan's `when`", &plan.when)?, compile("the sidecar's `when`", &spec.when)?];
+        let shards = match plan.affinity {
+            Affinity::Any => 0,
+            Affinity::Trace => mills.max(1),
+            Affinity::One => 1,
+        };
+        let label = PluginLabel { plugin: spec.name.clone() };
+        Ok(Self {
+            filters: filters.into_iter().filter(|filter| !filter.is_every()).collect(),
+            permissions: Permissions::new(&plan.columns, &plan.reads, &plan.writes, &plan.when, plan.may_drop),
+            breaker: Breaker::new(spec.breaker),
+            reasons: Reasons::default(),
+            series: Series {
+                calls: metrics.calls.get_or_create_owned(&label),
+                rows: metrics.rows.get_or_create_owned(&label),
+                seconds: metrics.seconds.get_or_create_owned(&label),
+            },
+            metrics: metrics.clone(),
+            shared: (0..shards).map(|_| Mutex::new(None)).collect(),
+            spec,
+        })
+    }
+
+    /// How it was set up.
+    #[must_use]
+    pub fn spec(&self) -> &StageSpec {
+        &self.spec
+    }
+
+    /// Whether its breaker is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    pub(super) fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    pub(super) fn shared(&self) -> &[Mutex<Slot>] {
+        &self.shared
+    }
+
+    /// The rows among `rows` that the plugin is about. `spare` is overwritten.
+    pub(super) fn select(&self, batch: &Batch, rows: &mut Vec<u32>, spare: &mut Vec<u32>) {
+        for filter in &self.filters {
+            spare.clear();
+            filter.select(batch, rows, spare);
+            std::mem::swap(rows, spare);
+        }
+    }
+
+    pub(super) fn pass(&self) -> Option<Pass> {
+        self.breaker.pass(Instant::now)
+    }
+
+    /// Tells the breaker how a batch went.
+    pub(super) fn report(&self, pass: Pass, failed: bool) {
+        let opened = self.breaker.report(pass, failed, Instant::now);
+        if opened {
+            let (plugin, pause) = (&self.spec.name, self.spec.breaker.pause);
+            tracing::error!(%plugin, ?pause, on_error = ?self.spec.on_error, "breaker opened after repeated faults");
+        }
+        if opened || pass == Pass::Trial {
+            let label = PluginLabel { plugin: self.spec.name.clone() };
+            self.metrics.breaker_open.get_or_create(&label).set(self.breaker.is_open().into());
+        }
+    }
+
+    pub(super) fn count_calls(&self, calls: u64, rows: u64, took: Duration) {
+        self.series.calls.inc_by(calls);
+        self.series.rows.inc_by(rows);
+        self.series.seconds.inc_by(took.as_secs_f64());
+    }
+
+    pub(super) fn count_fault(&self, kind: FaultKind) {
+        let labels = FaultLabels { plugin: self.spec.name.clone(), kind: kind.label() };
+        self.metrics.faults.get_or_create(&labels).inc();
+    }
+
+    /// The labels under which a drop with this reason is counted.
+    pub(super) fn drop_labels(&self, reason: &str) -> DropLabels {
+        DropLabels { plugin: self.spec.name.clone(), reason: self.reasons.label(reason) }
     }
 }

@@ -1,0 +1,180 @@
+//! Where requests enter the chain: decides whether a batch runs where it arrived or on a mill's own thread, joins small
+//! requests while mills are busy, and hands each its own answer.
+//!
+//! Running where it arrived saves two wake-ups, which at 32 spans a request cost more than the chain itself. It is done
+//! while a mill is free, nobody waits, and the chain's recent 99th percentile is short; otherwise a slow plugin would
+//! stall sockets, and the request goes to the mills' own threads.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use otlp::batch::Incoming;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::gate::Gate;
+use super::live::Chains;
+use super::metrics::PlaceLabel;
+use super::mill::{Mill, joinable};
+use super::outlet::Outlet;
+use super::pace::Pace;
+use crate::request::{Answer, Handler, Refusal, Request};
+
+/// Chains whose recent 99th percentile is above this run on the mills' own threads.
+const INLINE_BELOW: Duration = Duration::from_millis(2);
+/// Requests above this size do too: indexing them alone takes a while.
+const INLINE_BYTES: usize = 1024 * 1024;
+/// How many requests may wait for a mill; their bytes are bounded by the budget of the receivers.
+const WAITING: usize = 4096;
+/// How many bytes and requests are joined at most.
+const JOIN_BYTES: usize = 512 * 1024;
+const JOIN_REQUESTS: usize = 64;
+/// What a sender is told to wait when the mills are that far behind.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Takes requests through the chain. Its threads end when it is dropped.
+pub struct Intake {
+    shared: Arc<Shared>,
+    queue: Sender<Job>,
+}
+
+struct Shared {
+    mills: Vec<Mutex<Mill>>,
+    chains: Chains,
+    outlet: Arc<dyn Outlet>,
+    gate: Gate,
+    pace: Pace,
+    /// Where the search for a free mill begins, so that they wear evenly.
+    next: AtomicUsize,
+    /// See [`super::note`].
+    note_generation: bool,
+}
+
+/// A request that waits for a mill.
+struct Job {
+    request: Request,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Intake {
+    /// Starts the mills' threads. `note_generation` is a test setting: it notes the generation on each span.
+    pub fn start(chains: Chains, outlet: Arc<dyn Outlet>, gate: Gate, note_generation: bool) -> std::io::Result<Self> {
+        let (queue, jobs) = crossbeam_channel::bounded(WAITING);
+        let shared = Arc::new(Shared {
+            mills: (0..chains.mills()).map(|_| Mutex::default()).collect(),
+            chains,
+            outlet,
+            gate,
+            pace: Pace::new(Duration::from_micros(100)),
+            next: AtomicUsize::new(0),
+            note_generation,
+        });
+        for number in 0..shared.mills.len() {
+            let (shared, jobs) = (shared.clone(), jobs.clone());
+            std::thread::Builder::new().name(format!("mill-{number}")).spawn(move || work(&shared, number, &jobs))?;
+        }
+        Ok(Self { shared, queue })
+    }
+
+    /// Lets mills that stand idle turn to the live chain, so that they let go of retired plugins. Called after a publish, from
+    /// any thread; never waits for a mill that is busy, which turns by itself with its next batch.
+    pub fn sweep(&self) {
+        let chain = self.shared.chains.current();
+        for mill in &self.shared.mills {
+            if let Some(mut mill) = mill.try_lock() {
+                mill.follow(&chain);
+            }
+        }
+    }
+
+    async fn hand_off(&self, request: Request) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        match self.queue.try_send(Job { request, answer }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                return Err(Refusal::unavailable(RETRY_AFTER, "the plugins are not keeping up, try again later"));
+            }
+        }
+        let gone = |_| Err(Refusal::unavailable(RETRY_AFTER, "the proxy is shutting down, try again"));
+        answered.await.unwrap_or_else(gone)
+    }
+}
+
+impl Handler for Intake {
+    fn handle(&self, request: Request) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>> {
+        Box::pin(async move {
+            if let Some(refusal) = self.refuses() {
+                return Err(refusal);
+            }
+            match self.shared.run_here(&request, &self.queue) {
+                Some(answer) => answer,
+                None => self.hand_off(request).await,
+            }
+        })
+    }
+
+    fn refuses(&self) -> Option<Refusal> {
+        self.shared.gate.refuses()
+    }
+}
+
+impl Shared {
+    /// Runs a request on the calling thread, if that is the better place.
+    fn run_here(&self, request: &Request, queue: &Sender<Job>) -> Option<Answer> {
+        if request.body.len() > INLINE_BYTES || !queue.is_empty() || self.pace.p99() > INLINE_BELOW {
+            return None;
+        }
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut mill = (0..self.mills.len()).find_map(|i| self.mills[(first + i) % self.mills.len()].try_lock())?;
+        let incoming = [Incoming { body: request.body.clone(), context: request.context.clone() }];
+        self.run(&mut mill, &incoming, "here").first().cloned()
+    }
+
+    fn run<'m>(&self, mill: &'m mut Mill, requests: &[Incoming], place: &'static str) -> &'m [Answer] {
+        let started = Instant::now();
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            mill.run(requests, &self.chains, &*self.outlet, self.note_generation);
+        }));
+        if ran.is_err() {
+            // A bug of ours must not take the mill with it: nothing of the batch was queued, and it may be sent again.
+            mill.reset(requests.len());
+        }
+        self.pace.sample(started.elapsed());
+        self.chains.metrics().batches.get_or_create(&PlaceLabel { place }).inc();
+        mill.answers()
+    }
+}
+
+/// A mill's own thread: takes what waits, and joins what may be joined.
+fn work(shared: &Shared, number: usize, jobs: &Receiver<Job>) {
+    let mut left: Option<Job> = None;
+    while let Some(first) = left.take().or_else(|| jobs.recv().ok()) {
+        let mut bytes = first.request.body.len();
+        let mut batch = vec![first];
+        // Only what is here already: an idle mill never waits for more.
+        while batch.len() < JOIN_REQUESTS && bytes < JOIN_BYTES {
+            let Ok(next) = jobs.try_recv() else { break };
+            bytes += next.request.body.len();
+            if bytes > JOIN_BYTES || !joinable(&batch[0].request.context, &next.request.context) {
+                left = Some(next);
+                break;
+            }
+            batch.push(next);
+        }
+        let incoming: Vec<Incoming> = batch
+            .iter()
+            .map(|job| Incoming { body: job.request.body.clone(), context: job.request.context.clone() })
+            .collect();
+        let mut mill = shared.mills[number].lock();
+        let answers = shared.run(&mut mill, &incoming, "mill");
+        for (job, answer) in batch.into_iter().zip(answers) {
+            // A sender that has gone away hears nothing; its spans are taken all the same.
+            let _gone = job.answer.send(answer.clone());
+        }
+    }
+}

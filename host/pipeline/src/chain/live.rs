@@ -1,0 +1,81 @@
+//! The live chain: an immutable list of stages under a generation, replaced in one step.
+//!
+//! Invariant: a batch goes through one generation from first stage to last: it takes the chain once, when it starts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::metrics::Metrics;
+use super::program::Fault;
+use super::run;
+use super::stage::{Stage, StageError, StageSpec};
+
+/// The stages in order.
+#[derive(Debug)]
+pub struct Chain {
+    /// Counts up with each chain that is published; 0 is the empty chain of the start.
+    pub generation: u64,
+    /// In the order in which batches pass them.
+    pub stages: Vec<Arc<Stage>>,
+}
+
+/// Where the live chain is published. Clones publish to the same place.
+#[derive(Debug, Clone)]
+pub struct Chains {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    current: ArcSwap<Chain>,
+    generation: AtomicU64,
+    mills: usize,
+    metrics: Metrics,
+}
+
+impl Chains {
+    /// An empty chain, for so many mills.
+    #[must_use]
+    pub fn new(mills: usize, metrics: Metrics) -> Self {
+        let empty = Chain { generation: 0, stages: Vec::new() };
+        let inner = Inner { current: ArcSwap::from_pointee(empty), generation: AtomicU64::new(0), mills, metrics };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Sets up a stage, to be published with [`Chains::publish`].
+    pub fn stage(&self, spec: StageSpec) -> Result<Arc<Stage>, StageError> {
+        Stage::new(spec, self.inner.mills, &self.inner.metrics).map(Arc::new)
+    }
+
+    /// Runs a stage on sample spans, on the calling thread: nothing but its fault comes of it.
+    pub fn probe(&self, stage: &Stage, sample: &otlp::batch::Incoming) -> Result<(), Fault> {
+        run::probe(stage, sample)
+    }
+
+    /// Makes these stages the live chain and answers its generation. Batches that are under way finish on the chain that they
+    /// began with; stages that stay keep their instances.
+    pub fn publish(&self, stages: Vec<Arc<Stage>>) -> u64 {
+        let generation = self.inner.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        self.inner.current.store(Arc::new(Chain { generation, stages }));
+        self.inner.metrics.generation.set(generation as i64);
+        generation
+    }
+
+    /// The live chain.
+    #[must_use]
+    pub fn current(&self) -> Arc<Chain> {
+        self.inner.current.load_full()
+    }
+
+    /// How many mills there are.
+    #[must_use]
+    pub fn mills(&self) -> usize {
+        self.inner.mills
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+}

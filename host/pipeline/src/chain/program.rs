@@ -1,0 +1,97 @@
+//! What a plugin is to the chain: a program that was configured, instances of it, calls and the faults they end in.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use otlp::columns::Column;
+use otlp::edit::Edit;
+
+use super::plan::Plan;
+
+/// A plugin that is loaded and configured, from which instances are made. Implemented by the plugin host.
+pub trait Program: Send + Sync + Debug + 'static {
+    /// What it asked for. The same for all its instances.
+    fn plan(&self) -> &Plan;
+
+    /// Makes an instance and configures it. Takes some tens of microseconds for a Rust plugin and milliseconds for others;
+    /// bounded by the deadline for `configure`.
+    fn instantiate(&self) -> Result<Box<dyn Instance>, Fault>;
+}
+
+/// One instance of a plugin: its own memory, used by one thread at a time.
+pub trait Instance: Send {
+    /// Calls `process`. Invariant: after a fault, of whatever kind, it is not called again: one rule for traps, answered errors
+    /// and bad edits. Whatever the call logged, counted or added to the plugin's state is held back until [`Instance::settle`].
+    fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault>;
+
+    /// Ends the last call: what it logged, counted and added stands (`kept`), or is undone because the call failed or its edits
+    /// were refused.
+    fn settle(&mut self, kept: bool);
+
+    /// Whether it should make way for a fresh one (its memory has grown, it has served long enough).
+    fn is_worn(&self) -> bool {
+        false
+    }
+}
+
+/// What an instance is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// How many rows.
+    pub rows: u32,
+    /// The plan's columns, in its order.
+    pub columns: &'a [Arc<Column>],
+    /// What `now` answers: nanoseconds since the Unix epoch.
+    pub now: u64,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct Fault {
+    /// Which way it failed.
+    pub kind: FaultKind,
+    /// What the plugin or the engine said.
+    pub message: String,
+}
+
+/// The ways in which a call can fail. The names are metric labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// It trapped.
+    Trap,
+    /// It took longer than its deadline.
+    Deadline,
+    /// It wanted more memory than its limit.
+    Memory,
+    /// It answered an error.
+    Error,
+    /// Its edits break the contract.
+    Edits,
+    /// No instance could be made.
+    Instantiate,
+}
+
+impl FaultKind {
+    /// The metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Trap => "trap",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::Error => "error",
+            Self::Edits => "edits",
+            Self::Instantiate => "instantiate",
+        }
+    }
+}
+
+impl std::fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.label())
+    }
+}

@@ -1,0 +1,221 @@
+//! One batch through one stage: select the rows, show columns, call, check and apply the edits; and when the plugin fails,
+//! find the span that did it.
+
+use std::time::Instant;
+
+use otlp::batch::Batch;
+use otlp::columns::cache::Cache;
+use otlp::edit;
+
+use super::breaker::Pass;
+use super::plan::{Affinity, Failure};
+use super::program::{Call, Fault, FaultKind};
+use super::stage::{Slot, Stage};
+use super::tally::{Rejection, Tally};
+use crate::request::Refusal;
+
+/// The reason under which rows count that `on_error: drop` gave up.
+const FAULT: &str = "plugin_fault";
+/// How many deadlines the search for the span that makes a plugin fail may take beyond the call that failed, so that hostile
+/// input cannot buy endless time.
+const SEARCH_DEADLINES: u32 = 2;
+
+/// A batch on its way through the stages, with the buffers that are reused from batch to batch.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    pub(super) batch: Batch,
+    pub(super) cache: Cache,
+    pub(super) tally: Tally,
+    rows: Vec<u32>,
+    spare: Vec<u32>,
+    /// Nanoseconds since the Unix epoch; what plugins are told for the whole batch.
+    pub(super) now: u64,
+}
+
+impl Run {
+    /// Takes the batch through a stage. `own` is the mill's instance of it. An error refuses the whole batch: an open breaker
+    /// of a stage without which nothing may pass.
+    pub(super) fn stage(&mut self, stage: &Stage, own: &mut Slot) -> Result<(), Refusal> {
+        let mut rows = std::mem::take(&mut self.rows);
+        let outcome = self.stage_rows(stage, own, &mut rows);
+        self.rows = rows;
+        outcome
+    }
+
+    fn stage_rows(&mut self, stage: &Stage, own: &mut Slot, rows: &mut Vec<u32>) -> Result<(), Refusal> {
+        rows.clear();
+        let spans = self.batch.spans();
+        if self.batch.live() == self.batch.rows() {
+            rows.extend(0..self.batch.rows());
+        } else {
+            rows.extend((0..).zip(spans).filter(|(_, span)| !span.dropped).map(|(row, _)| row));
+        }
+        stage.select(&self.batch, rows, &mut self.spare);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let Some(pass) = stage.pass() else { return self.blocked(stage, rows) };
+        let started = Instant::now();
+        let mut calls = Calls { failed: false, made: 0 };
+        match stage.spec().program.plan().affinity {
+            Affinity::Any => self.rows(stage, own, rows, &mut calls),
+            // Invariant: one instance lock at a time.
+            Affinity::One => self.rows(stage, &mut stage.shared()[0].lock(), rows, &mut calls),
+            Affinity::Trace => {
+                let shards = stage.shared().len();
+                for (number, shard) in stage.shared().iter().enumerate() {
+                    let mine: Vec<u32> =
+                        rows.iter().copied().filter(|&row| shard_of(&self.batch, row, shards) == number).collect();
+                    if !mine.is_empty() {
+                        self.rows(stage, &mut shard.lock(), &mine, &mut calls);
+                    }
+                }
+            }
+        }
+        stage.count_calls(calls.made, rows.len() as u64, started.elapsed());
+        if calls.failed || pass == Pass::Trial {
+            stage.report(pass, calls.failed);
+        }
+        Ok(())
+    }
+
+    /// What an open breaker does with rows.
+    fn blocked(&mut self, stage: &Stage, rows: &[u32]) -> Result<(), Refusal> {
+        let spec = stage.spec();
+        if spec.on_error == Failure::Reject {
+            let message = format!("plugin {} is out of service after repeated faults, try again later", spec.name);
+            return Err(Refusal::unavailable(spec.breaker.pause, message));
+        }
+        self.give_up(stage, rows, "breaker open");
+        Ok(())
+    }
+
+    /// Calls the plugin for all rows, in as many calls as the contract's bounds ask for.
+    fn rows(&mut self, stage: &Stage, slot: &mut Slot, mut rows: &[u32], calls: &mut Calls) {
+        let wants = &stage.spec().program.plan().columns;
+        while !rows.is_empty() {
+            let (shown, rest) = rows.split_at(otlp::columns::fitting(&self.batch, rows, wants));
+            rows = rest;
+            calls.made += 1;
+            if let Err(fault) = self.call(stage, slot, shown) {
+                calls.failed = true;
+                self.search(stage, slot, shown, &fault, calls);
+            }
+        }
+    }
+
+    /// One call, whole or not at all.
+    fn call(&mut self, stage: &Stage, slot: &mut Slot, rows: &[u32]) -> Result<(), Fault> {
+        let spec = stage.spec();
+        let outcome = self.try_call(stage, slot, rows);
+        if let Err(fault) = &outcome {
+            // Invariant: an instance that failed is never used again.
+            *slot = None;
+            stage.count_fault(fault.kind);
+            tracing::debug!(plugin = %spec.name, %fault, rows = rows.len(), "call failed");
+        } else if slot.as_ref().is_some_and(|instance| instance.is_worn()) {
+            *slot = None;
+        }
+        outcome
+    }
+
+    fn try_call(&mut self, stage: &Stage, slot: &mut Slot, rows: &[u32]) -> Result<(), Fault> {
+        let spec = stage.spec();
+        let instance = match slot {
+            Some(instance) => instance,
+            None => slot.insert(spec.program.instantiate()?),
+        };
+        let shown = self.cache.show(&self.batch, rows, &spec.program.plan().columns);
+        let call = Call { rows: rows.len() as u32, columns: &shown.columns, now: self.now, deadline: spec.deadline };
+        let edits = match instance.call(call) {
+            Ok(edits) => edits,
+            Err(fault) => {
+                instance.settle(false);
+                return Err(fault);
+            }
+        };
+        if edits.is_empty() {
+            instance.settle(true);
+            return Ok(());
+        }
+        if let Err(error) = edit::check(&self.batch, &shown, stage.permissions(), &edits) {
+            instance.settle(false);
+            return Err(Fault { kind: FaultKind::Edits, message: error.to_string() });
+        }
+        instance.settle(true);
+        let applied = edit::apply(&mut self.batch, &shown, &edits);
+        self.cache.invalidate(&applied.written);
+        for (reason, rows) in &applied.dropped {
+            self.tally.dropped(stage.drop_labels(reason), u64::from(*rows));
+        }
+        Ok(())
+    }
+
+    /// Finds the rows on which the plugin fails by halving, within a bounded time; clears the others.
+    fn search(&mut self, stage: &Stage, slot: &mut Slot, rows: &[u32], fault: &Fault, calls: &mut Calls) {
+        let spec = stage.spec();
+        let until = Instant::now() + spec.deadline * SEARCH_DEADLINES;
+        // Without an instance no half can do better.
+        let hopeless = |fault: &Fault| fault.kind == FaultKind::Instantiate;
+        let mut failing = vec![rows];
+        let mut guilty = 0usize;
+        while let Some(rows) = failing.pop() {
+            if rows.len() == 1 || hopeless(fault) || Instant::now() >= until {
+                guilty += rows.len();
+                self.give_up(stage, rows, &fault.message);
+                continue;
+            }
+            let (first, second) = rows.split_at(rows.len() / 2);
+            for half in [first, second] {
+                calls.made += 1;
+                if Instant::now() >= until || self.call(stage, slot, half).is_err() {
+                    failing.push(half);
+                }
+            }
+        }
+        let (plugin, on_error, total) = (&spec.name, spec.on_error, rows.len());
+        tracing::warn!(%plugin, %fault, spans = guilty, of = total, ?on_error, "plugin failed on a batch");
+    }
+
+    /// What becomes of rows on which the plugin fails.
+    fn give_up(&mut self, stage: &Stage, rows: &[u32], why: &str) {
+        let spec = stage.spec();
+        match spec.on_error {
+            Failure::Pass => {}
+            Failure::Drop => {
+                let before = self.batch.live();
+                for &row in rows {
+                    self.batch.drop_row(row);
+                }
+                self.tally.dropped(stage.drop_labels(FAULT), u64::from(before - self.batch.live()));
+            }
+            Failure::Reject => {
+                let message = format!("plugin {} failed: {why}", spec.name);
+                self.tally.reject(&mut self.batch, rows, Rejection::Plugin, &message);
+            }
+        }
+    }
+}
+
+struct Calls {
+    failed: bool,
+    made: u64,
+}
+
+/// Which shard sees a row: always the same for a trace.
+fn shard_of(batch: &Batch, row: u32, shards: usize) -> usize {
+    let id = batch.get(batch.spans()[row as usize].trace_id);
+    // The last bytes of a trace id are its most random ones.
+    let tail = id.last_chunk::<8>().map_or(0, |chunk| u64::from_be_bytes(*chunk));
+    (tail % shards as u64) as usize
+}
+
+/// A stage is tried on sample spans before it goes live: its faults are reported and nothing else comes of it.
+pub(super) fn probe(stage: &Stage, sample: &otlp::batch::Incoming) -> Result<(), Fault> {
+    let mut run = Run::default();
+    for outcome in run.batch.load(std::slice::from_ref(sample)) {
+        outcome.map_err(|error| Fault { kind: FaultKind::Error, message: format!("the probe's own spans: {error}") })?;
+    }
+    let rows: Vec<u32> = (0..run.batch.rows()).collect();
+    run.try_call(stage, &mut None, &rows)
+}

@@ -1,0 +1,180 @@
+//! The chain over real batches: what leaves, what is counted, what a fault costs.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pipeline::chain::plan::{Affinity, Failure};
+use pipeline::chain::stage::{BreakerPolicy, StageSpec};
+use support::{ByName, Rig, request_of, spans_of};
+
+#[tokio::test]
+async fn what_is_dropped_is_counted_by_plugin_and_reason_and_the_rest_leaves() {
+    let rig = Rig::new(2);
+    let stage = rig.stage("by-name", ByName::new(Failure::Pass, Affinity::Any));
+    rig.chains.publish(vec![stage]);
+    let answer = rig.send(request_of(&["a", "drop-me", "b", "drop-me"])).await.unwrap();
+    assert_eq!(answer.rejected_spans, 0, "what a plugin drops is not rejected");
+    assert_eq!(rig.outlet.names(), ["a", "b"]);
+    assert_eq!(rig.sums(&[], &[("by-name", "named")]), [4, 0, 2, 2]);
+}
+
+#[tokio::test]
+async fn one_poisonous_span_costs_only_itself() {
+    let names: Vec<&str> = (0..200).map(|i| if i == 77 { "poison" } else { "fine" }).collect();
+    for (on_error, left, rejected) in [(Failure::Pass, 200, 0), (Failure::Drop, 199, 0), (Failure::Reject, 199, 1)] {
+        let rig = Rig::new(1);
+        let program = ByName::new(on_error, Affinity::Any);
+        let seen = program.seen.clone();
+        rig.chains.publish(vec![rig.stage("by-name", program)]);
+        let answer = rig.send(request_of(&names)).await.unwrap();
+        assert_eq!(answer.rejected_spans, rejected, "{on_error:?}");
+        assert_eq!(rig.outlet.names().len(), left, "{on_error:?}");
+        let [received, refused, dropped, admitted] =
+            rig.sums(&["plugin_fault"], &[("by-name", "plugin_fault")]);
+        assert_eq!(received, refused + dropped + admitted, "{on_error:?}");
+        // The search halves: some sixteen calls, not two hundred, and all others were cleared by the plugin.
+        let seen = seen.lock();
+        assert!(seen.len() <= 18, "{} calls", seen.len());
+        let cleared: usize = seen.iter().filter(|(_, names)| !names.contains(&"poison".into())).map(|(_, n)| n.len()).sum();
+        assert_eq!(cleared, 199);
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_failed_is_never_used_again() {
+    let rig = Rig::new(1);
+    let program = ByName::new(Failure::Pass, Affinity::Any);
+    let (instances, seen) = (program.instances.clone(), program.seen.clone());
+    rig.chains.publish(vec![rig.stage("by-name", program)]);
+    rig.send(request_of(&["poison"])).await.unwrap();
+    rig.send(request_of(&["fine"])).await.unwrap();
+    assert_eq!(instances.load(Ordering::SeqCst), 2);
+    assert_eq!(seen.lock().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1]);
+}
+
+#[tokio::test]
+async fn an_open_breaker_of_a_rejecting_stage_refuses_whole_requests_retryably() {
+    let rig = Rig::new(1);
+    let program = ByName::new(Failure::Reject, Affinity::Any);
+    let spec = StageSpec {
+        name: "scrub".into(),
+        version: "test".into(),
+        program: Arc::new(program),
+        when: Vec::new(),
+        on_error: Failure::Reject,
+        deadline: Duration::from_secs(5),
+        breaker: BreakerPolicy { faults: 2, within: Duration::from_mins(1), pause: Duration::from_hours(1) },
+    };
+    rig.chains.publish(vec![rig.chains.stage(spec).unwrap()]);
+    for _ in 0..2 {
+        assert_eq!(rig.send(request_of(&["poison"])).await.unwrap().rejected_spans, 1);
+    }
+    let refusal = rig.send(request_of(&["fine", "fine"])).await.unwrap_err();
+    assert!(refusal.is_retryable(), "{refusal}");
+    assert!(refusal.message.contains("scrub"), "{refusal}");
+    assert_eq!(rig.outlet.names(), Vec::<String>::new());
+    assert_eq!(rig.sums(&["plugin_fault", "breaker_open"], &[]), [4, 4, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_what_was_refused_counts_once() {
+    let rig = Rig::new(1);
+    rig.chains.publish(vec![rig.stage("by-name", ByName::new(Failure::Pass, Affinity::Any))]);
+    rig.outlet.full.store(true, Ordering::SeqCst);
+    let refusal = rig.send(request_of(&["a", "drop-me"])).await.unwrap_err();
+    assert!(refusal.is_retryable());
+    rig.outlet.full.store(false, Ordering::SeqCst);
+    rig.send(request_of(&["a", "drop-me"])).await.unwrap();
+    assert_eq!(rig.sums(&["queue_full"], &[("by-name", "named")]), [4, 2, 1, 1]);
+}
+
+#[tokio::test]
+async fn malformed_requests_and_invalid_ids_are_told_apart() {
+    let rig = Rig::new(1);
+    let refusal = rig.send(vec![0x0a, 200]).await.unwrap_err();
+    assert!(!refusal.is_retryable());
+    assert!(refusal.message.contains("ExportTraceServiceRequest"), "{refusal}");
+    assert_eq!(rig.metrics.malformed.get(), 1);
+
+    use prost::Message;
+    let mut request =
+        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest::decode(&*request_of(&["a", "b"])).unwrap();
+    request.resource_spans[0].scope_spans[0].spans[0].trace_id.pop();
+    let answer = rig.send(request.encode_to_vec()).await.unwrap();
+    assert_eq!(answer.rejected_spans, 1);
+    assert!(answer.message.contains("trace_id"), "{}", answer.message);
+    assert_eq!(rig.outlet.names(), ["b"]);
+    assert_eq!(rig.sums(&["invalid_ids"], &[]), [2, 1, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_batch_carries_the_generation_it_went_through_and_stages_that_stay_keep_their_instance() {
+    let rig = Rig::new(1);
+    let program = ByName::new(Failure::Pass, Affinity::Any);
+    let instances = program.instances.clone();
+    let stage = rig.stage("stays", program);
+    rig.chains.publish(vec![stage.clone()]);
+    rig.send(request_of(&["a"])).await.unwrap();
+    rig.chains.publish(vec![stage, rig.stage("new", ByName::new(Failure::Pass, Affinity::Any))]);
+    rig.send(request_of(&["b"])).await.unwrap();
+    assert_eq!(instances.load(Ordering::SeqCst), 1);
+    let noted: Vec<String> = rig
+        .outlet
+        .parcels
+        .lock()
+        .iter()
+        .flat_map(|parcel| spans_of(&parcel.body))
+        .map(|span| format!("{:?}", span.attributes[0].value.as_ref().unwrap().value))
+        .collect();
+    assert_eq!(noted, ["Some(IntValue(1))", "Some(IntValue(2))"]);
+}
+
+#[tokio::test]
+async fn retired_plugins_are_let_go_by_idle_mills() {
+    let rig = Rig::new(2);
+    let stage = rig.stage("old", ByName::new(Failure::Pass, Affinity::Any));
+    let alive = Arc::downgrade(&stage);
+    rig.chains.publish(vec![stage]);
+    for _ in 0..4 {
+        rig.send(request_of(&["a"])).await.unwrap();
+    }
+    rig.chains.publish(vec![]);
+    rig.intake.sweep();
+    assert!(alive.upgrade().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn affinity_one_means_one_instance_and_trace_means_always_the_same() {
+    for affinity in [Affinity::One, Affinity::Trace] {
+        let rig = Rig::new(4);
+        let program = ByName::new(Failure::Pass, affinity);
+        let (instances, seen) = (program.instances.clone(), program.seen.clone());
+        rig.chains.publish(vec![rig.stage("by-name", program)]);
+        let names = ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"];
+        let send = || async { rig.send(request_of(&names)).await.unwrap() };
+        futures_util::future::join_all((0..20).map(|_| send())).await;
+        let mut by_name = std::collections::HashMap::new();
+        for (number, names) in seen.lock().iter() {
+            for name in names {
+                assert_eq!(by_name.entry(name.clone()).or_insert(*number), number, "{affinity:?}");
+            }
+        }
+        let expected = if affinity == Affinity::One { 1 } else { 4 };
+        assert_eq!(instances.load(Ordering::SeqCst), expected);
+        assert_eq!(rig.outlet.names().len(), 160);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_gate_refuses_retryably_with_its_reason() {
+    let rig = Rig::new(1);
+    rig.gate.close("plugin scrub-pii is missing");
+    let refusal = rig.send(request_of(&["a"])).await.unwrap_err();
+    assert!(refusal.is_retryable());
+    assert!(refusal.message.contains("scrub-pii"));
+    rig.gate.open();
+    rig.send(request_of(&["a"])).await.unwrap();
+}

@@ -1,0 +1,185 @@
+//! Plugins written in Rust against the chain's own traits, spans, and an outlet that keeps what it is given.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use otlp::batch::RequestContext;
+use otlp::columns::Cells;
+use otlp::edit::{Edit, Rows};
+use otlp::path::{Layout, Path, Want};
+use parking_lot::Mutex;
+use pipeline::admit::Budget;
+use pipeline::chain::gate::Gate;
+use pipeline::chain::intake::Intake;
+use pipeline::chain::live::Chains;
+use pipeline::chain::metrics::Metrics;
+use pipeline::chain::outlet::Outlet;
+use pipeline::chain::plan::{Affinity, Failure, Plan};
+use pipeline::chain::program::{Call, Fault, FaultKind, Instance, Program};
+use pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
+use pipeline::export::Parcel;
+use pipeline::request::{Answer, Handler, Refusal, Request};
+use prost::Message;
+
+/// Drops spans named `drop-me`, fails on spans named `poison`, in one column of names.
+#[derive(Debug)]
+pub struct ByName {
+    plan: Plan,
+    /// How many instances were made.
+    pub instances: Arc<AtomicUsize>,
+    /// Which instance saw which names, in the order of calls.
+    pub seen: Arc<Mutex<Vec<(usize, Vec<String>)>>>,
+}
+
+impl ByName {
+    pub fn new(on_error: Failure, affinity: Affinity) -> Self {
+        let columns = vec![Want { path: Path::Name, layout: Layout::Text }];
+        let (reads, writes, when, options) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let plan = Plan { columns, reads, writes, may_drop: true, when, affinity, on_error, options };
+        Self { plan, instances: Arc::default(), seen: Arc::default() }
+    }
+}
+
+impl Program for ByName {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
+        let number = self.instances.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(ByNameInstance { number, seen: self.seen.clone() }))
+    }
+}
+
+struct ByNameInstance {
+    number: usize,
+    seen: Arc<Mutex<Vec<(usize, Vec<String>)>>>,
+}
+
+impl Instance for ByNameInstance {
+    fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
+        let Cells::Text(names) = &call.columns[0].cells else { panic!("a text column was asked for") };
+        let name = |row: u32| String::from_utf8_lossy(names.get(row as usize).unwrap()).into_owned();
+        self.seen.lock().push((self.number, (0..call.rows).map(name).collect()));
+        let rows_named = |wanted: &str| (0..call.rows).filter(|&row| name(row) == wanted).collect::<Vec<u32>>();
+        if !rows_named("poison").is_empty() {
+            return Err(Fault { kind: FaultKind::Trap, message: "poison".into() });
+        }
+        let dropped = rows_named("drop-me");
+        Ok(if dropped.is_empty() { vec![] } else { vec![Edit::Drop { at: Rows::These(dropped), reason: "named".into() }] })
+    }
+
+    fn settle(&mut self, _kept: bool) {}
+}
+
+/// Keeps what it is given; refuses while it is told to.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub parcels: Mutex<Vec<Parcel>>,
+    pub full: std::sync::atomic::AtomicBool,
+}
+
+impl Outlet for Kept {
+    fn is_full(&self) -> Option<Refusal> {
+        self.full.load(Ordering::SeqCst).then(|| Refusal::unavailable(Duration::from_secs(1), "queue is full"))
+    }
+
+    fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
+        self.is_full().map_or(Ok(()), Err)?;
+        self.parcels.lock().push(parcel);
+        Ok(())
+    }
+}
+
+impl Kept {
+    /// The names of all spans that arrived, in order.
+    pub fn names(&self) -> Vec<String> {
+        let parcels = self.parcels.lock();
+        let spans = parcels.iter().flat_map(|parcel| spans_of(&parcel.body));
+        spans.map(|span| span.name).collect()
+    }
+}
+
+/// The spans of an encoded request.
+pub fn spans_of(body: &[u8]) -> Vec<Span> {
+    let request = ExportTraceServiceRequest::decode(body).expect("what leaves is OTLP");
+    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).collect()
+}
+
+/// A request with spans of these names; each is a trace of its own.
+pub fn request_of(names: &[&str]) -> Vec<u8> {
+    let spans = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| Span {
+            trace_id: [&[7u8; 15][..], &[i as u8 + 1]].concat(),
+            span_id: vec![i as u8 + 1; 8],
+            name: (*name).to_owned(),
+            ..Span::default()
+        })
+        .collect();
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+/// A chain with its outlet and metrics.
+pub struct Rig {
+    pub metrics: Metrics,
+    pub chains: Chains,
+    pub gate: Gate,
+    pub outlet: Arc<Kept>,
+    pub intake: Intake,
+    budget: Budget,
+}
+
+impl Rig {
+    pub fn new(mills: usize) -> Self {
+        let metrics = Metrics::default();
+        let chains = Chains::new(mills, metrics.clone());
+        let (gate, outlet) = (Gate::new(), Arc::new(Kept::default()));
+        let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), true).expect("threads start");
+        Self { metrics, chains, gate, outlet, intake, budget: Budget::new(1 << 20) }
+    }
+
+    pub fn stage(&self, name: &str, program: ByName) -> Arc<Stage> {
+        let on_error = program.plan.on_error;
+        let spec = StageSpec {
+            name: name.into(),
+            version: "test".into(),
+            program: Arc::new(program),
+            when: Vec::new(),
+            on_error,
+            deadline: Duration::from_secs(5),
+            breaker: BreakerPolicy { faults: 1000, ..BreakerPolicy::default() },
+        };
+        self.chains.stage(spec).expect("the plan is sound")
+    }
+
+    pub async fn send(&self, body: Vec<u8>) -> Answer {
+        let permit = self.budget.take(body.len()).expect("the budget is wide");
+        let context = Arc::new(RequestContext::default());
+        self.intake.handle(Request { body: body.into(), context, permit }).await
+    }
+
+    /// Invariant 6, for the chain: answers (received, refused, dropped, admitted) by reason sums.
+    pub fn sums(&self, reasons: &[&str], drops: &[(&str, &str)]) -> [u64; 4] {
+        use pipeline::chain::metrics::{DropLabels, ReasonLabel};
+        let refused = |reason: &&str| self.metrics.refused.get_or_create(&ReasonLabel { reason: (**reason).into() }).get();
+        let dropped = |(plugin, reason): &(&str, &str)| {
+            let labels = DropLabels { plugin: (*plugin).into(), reason: (*reason).into() };
+            self.metrics.dropped.get_or_create(&labels).get()
+        };
+        [
+            self.metrics.received.get(),
+            reasons.iter().map(refused).sum(),
+            drops.iter().map(dropped).sum(),
+            self.metrics.admitted.get(),
+        ]
+    }
+}
