@@ -1,0 +1,103 @@
+//! Recall and false positives over the committed corpora. Both are printed, and may never get worse: `corpus/floor.txt` holds what
+//! has been reached.
+//!
+//! In a corpus of positives `«…»` marks what must be found; everything else must be left. No line of the negatives may be touched.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use scrub_pii::detect::{Hit, Kind, Kinds, scan, sql, url};
+
+fn corpus(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A line without its marks, and the ranges that they marked.
+fn marked(line: &str) -> (String, Vec<(usize, usize)>) {
+    let (mut text, mut ranges, mut start) = (String::new(), Vec::new(), None);
+    for c in line.chars() {
+        match c {
+            '«' => start = Some(text.len()),
+            '»' => ranges.push((start.take().expect("marks come in pairs"), text.len())),
+            other => text.push(other),
+        }
+    }
+    assert!(start.is_none(), "marks come in pairs: {line}");
+    (text, ranges)
+}
+
+fn everything() -> Kinds {
+    let mut kinds = Kinds::default();
+    for kind in Kind::ALL {
+        kinds.insert(kind);
+    }
+    kinds
+}
+
+/// What all detectors find in a text that stands where texts of `kind` do.
+fn find(kind: Option<Kind>, text: &str) -> Vec<Hit> {
+    let text = text.as_bytes();
+    let mut hits = Vec::new();
+    match kind {
+        Some(Kind::Sql) => sql::literals(text, |start, end| hits.push(Hit { start, end, kind: Kind::Sql })),
+        Some(Kind::Query) => {
+            let query = url::query_of(text).unwrap_or(0..text.len());
+            url::values(text, query, false, |start, end| hits.push(Hit { start, end, kind: Kind::Query }));
+        }
+        _ => scan(text, everything(), &mut hits),
+    }
+    hits
+}
+
+#[test]
+fn recall_and_false_positives_never_get_worse() {
+    let mut reached = BTreeMap::new();
+    let mut report = String::new();
+    for kind in Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Pattern | Kind::Key)) {
+        let (mut found, mut wanted, mut extra) = (0, 0, 0);
+        for line in corpus(&format!("{}.positive.txt", kind.name())).lines() {
+            let (text, ranges) = marked(line);
+            let hits = find(Some(kind), &text);
+            for range in &ranges {
+                wanted += 1;
+                if hits.iter().any(|hit| hit.kind == kind && (hit.start, hit.end) == *range) {
+                    found += 1;
+                } else {
+                    report += &format!("  missed {:?} in {text:?}: {hits:?}\n", &text[range.0..range.1]);
+                }
+            }
+            for hit in hits.iter().filter(|hit| !ranges.iter().any(|range| range.0 <= hit.start && hit.end <= range.1)) {
+                extra += 1;
+                report += &format!("  {} {:?} in {text:?}\n", hit.kind.name(), &text[hit.start..hit.end]);
+            }
+        }
+        println!("{:<13} found {found} of {wanted}, and {extra} beside", kind.name());
+        reached.insert(kind.name(), (found, wanted, extra));
+    }
+    let (mut touched, mut lines) = (0, 0);
+    for line in corpus("negative.txt").lines() {
+        lines += 1;
+        let hits = find(None, line);
+        if !hits.is_empty() {
+            touched += 1;
+            report += &format!("  {hits:?} in {line:?}\n");
+        }
+    }
+    println!("{:<13} touched {touched} of {lines} lines", "negatives");
+    println!("{report}");
+    for line in corpus("floor.txt").lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let number = |i: usize| words[i].parse::<usize>().expect("a number");
+        if words[0] == "negatives" {
+            assert!(touched <= number(1), "more negatives touched than ever: {touched}\n{report}");
+            assert!(lines >= number(2), "negatives were taken away");
+            continue;
+        }
+        let (found, wanted, extra) = reached[words[0]];
+        assert!(wanted >= number(2), "positives of {} were taken away", words[0]);
+        // What was missed before may be missed still; nothing else.
+        assert!(wanted - found <= number(2) - number(1), "{} is missed more often than ever\n{report}", words[0]);
+        assert!(extra <= number(3), "{} finds more beside than ever\n{report}", words[0]);
+    }
+}
