@@ -32,13 +32,13 @@ async fn one_poisonous_span_costs_only_itself() {
         let answer = rig.send(request_of(&names)).await.unwrap();
         assert_eq!(answer.rejected_spans, rejected, "{on_error:?}");
         assert_eq!(rig.outlet.names().len(), left, "{on_error:?}");
-        let [received, refused, dropped, admitted] =
-            rig.sums(&["plugin_fault"], &[("by-name", "plugin_fault")]);
+        let [received, refused, dropped, admitted] = rig.sums(&["plugin_fault"], &[("by-name", "plugin_fault")]);
         assert_eq!(received, refused + dropped + admitted, "{on_error:?}");
         // The search halves: some sixteen calls, not two hundred, and all others were cleared by the plugin.
         let seen = seen.lock();
         assert!(seen.len() <= 18, "{} calls", seen.len());
-        let cleared: usize = seen.iter().filter(|(_, names)| !names.contains(&"poison".into())).map(|(_, n)| n.len()).sum();
+        let cleared: usize =
+            seen.iter().filter(|(_, names)| !names.contains(&"poison".into())).map(|(_, n)| n.len()).sum();
         assert_eq!(cleared, 199);
     }
 }
@@ -101,7 +101,8 @@ async fn malformed_requests_and_invalid_ids_are_told_apart() {
 
     use prost::Message;
     let mut request =
-        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest::decode(&*request_of(&["a", "b"])).unwrap();
+        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest::decode(&*request_of(&["a", "b"]))
+            .unwrap();
     request.resource_spans[0].scope_spans[0].spans[0].trace_id.pop();
     let answer = rig.send(request.encode_to_vec()).await.unwrap();
     assert_eq!(answer.rejected_spans, 1);

@@ -123,7 +123,8 @@ impl Mill {
             .stages
             .iter()
             .map(|stage| {
-                let kept = old.iter_mut().find(|(known, _)| Arc::ptr_eq(known, stage)).and_then(|(_, slot)| slot.take());
+                let kept =
+                    old.iter_mut().find(|(known, _)| Arc::ptr_eq(known, stage)).and_then(|(_, slot)| slot.take());
                 (stage.clone(), kept)
             })
             .collect();

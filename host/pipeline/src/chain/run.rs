@@ -214,7 +214,8 @@ fn shard_of(batch: &Batch, row: u32, shards: usize) -> usize {
 pub(super) fn probe(stage: &Stage, sample: &otlp::batch::Incoming) -> Result<(), Fault> {
     let mut run = Run::default();
     for outcome in run.batch.load(std::slice::from_ref(sample)) {
-        outcome.map_err(|error| Fault { kind: FaultKind::Error, message: format!("the probe's own spans: {error}") })?;
+        outcome
+            .map_err(|error| Fault { kind: FaultKind::Error, message: format!("the probe's own spans: {error}") })?;
     }
     let rows: Vec<u32> = (0..run.batch.rows()).collect();
     run.try_call(stage, &mut None, &rows)

@@ -70,7 +70,11 @@ impl Instance for ByNameInstance {
             return Err(Fault { kind: FaultKind::Trap, message: "poison".into() });
         }
         let dropped = rows_named("drop-me");
-        Ok(if dropped.is_empty() { vec![] } else { vec![Edit::Drop { at: Rows::These(dropped), reason: "named".into() }] })
+        Ok(if dropped.is_empty() {
+            vec![]
+        } else {
+            vec![Edit::Drop { at: Rows::These(dropped), reason: "named".into() }]
+        })
     }
 
     fn settle(&mut self, _kept: bool) {}
@@ -170,7 +174,8 @@ impl Rig {
     /// Invariant 6, for the chain: answers (received, refused, dropped, admitted) by reason sums.
     pub fn sums(&self, reasons: &[&str], drops: &[(&str, &str)]) -> [u64; 4] {
         use pipeline::chain::metrics::{DropLabels, ReasonLabel};
-        let refused = |reason: &&str| self.metrics.refused.get_or_create(&ReasonLabel { reason: (**reason).into() }).get();
+        let refused =
+            |reason: &&str| self.metrics.refused.get_or_create(&ReasonLabel { reason: (**reason).into() }).get();
         let dropped = |(plugin, reason): &(&str, &str)| {
             let labels = DropLabels { plugin: (*plugin).into(), reason: (*reason).into() };
             self.metrics.dropped.get_or_create(&labels).get()

@@ -1,0 +1,156 @@
+//! Load: requests that are made ready before the clock starts, as fast as they are taken or at a set pace.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use harness::client::{Answer, Client};
+use harness::spans::{Generator, Profile};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// The seed of all benches: both sides see the same spans.
+const SEED: u64 = 1;
+/// How many different requests there are; they are sent in turn.
+const DIFFERENT: usize = 40;
+
+/// Requests that are ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// Encoded for the client.
+    pub bodies: Arc<Vec<Bytes>>,
+    /// Spans in each.
+    pub spans: usize,
+}
+
+impl Ready {
+    /// Requests of `spans` spans each.
+    pub fn new(client: &Client, profile: Profile, spans: usize) -> Result<Self> {
+        let mut generator = Generator::new(profile, SEED);
+        let bodies = (0..DIFFERENT).map(|_| client.encode(&generator.request(spans).request)).collect::<Result<_>>()?;
+        Ok(Self { bodies: Arc::new(bodies), spans })
+    }
+
+    /// The bytes of a span, on average, uncompressed.
+    pub fn bytes_per_span(&self) -> f64 {
+        let bytes: usize = self.bodies.iter().map(Bytes::len).sum();
+        bytes as f64 / (self.bodies.len() * self.spans) as f64
+    }
+}
+
+/// What became of what was sent.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Spans in requests that were accepted.
+    pub accepted: u64,
+    /// Requests that were refused, retryably.
+    pub refused: u64,
+    /// How long each accepted request took: from when it was due, at a set pace.
+    pub latencies: Vec<Duration>,
+}
+
+impl Outcome {
+    /// The latency that this share of the requests does not exceed.
+    pub fn latency(&self, share: f64) -> Duration {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
+        sorted.get(at).copied().unwrap_or_default()
+    }
+}
+
+/// Sends `requests` requests over `clients`, `under_way` at once on each, as fast as they are answered. What is refused is sent
+/// again a little later, until it is taken.
+pub async fn flat_out(clients: &[Client], ready: &Ready, requests: usize, under_way: usize) -> Result<Outcome> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let refused = Arc::new(AtomicU64::new(0));
+    let mut senders = JoinSet::new();
+    for client in clients {
+        for _ in 0..under_way {
+            let (client, ready, next, refused) = (client.clone(), ready.clone(), next.clone(), refused.clone());
+            senders.spawn(async move {
+                let mut latencies = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= requests {
+                        return Ok::<_, anyhow::Error>(latencies);
+                    }
+                    let body = &ready.bodies[number % ready.bodies.len()];
+                    loop {
+                        let started = Instant::now();
+                        match client.send_bytes(body.clone()).await? {
+                            answer if answer.is_whole() => {
+                                latencies.push(started.elapsed());
+                                break;
+                            }
+                            Answer::Refused(refusal) if refusal.is_retryable() => {
+                                refused.fetch_add(1, Ordering::Relaxed);
+                                tokio::time::sleep(Duration::from_millis(20)).await;
+                            }
+                            other => bail!("not accepted: {other:?}"),
+                        }
+                    }
+                }
+            });
+        }
+    }
+    let mut outcome = Outcome::default();
+    while let Some(ended) = senders.join_next().await {
+        outcome.latencies.extend(ended??);
+    }
+    outcome.accepted = (outcome.latencies.len() * ready.spans) as u64;
+    outcome.refused = refused.load(Ordering::Relaxed);
+    Ok(outcome)
+}
+
+/// Sends at `rate` spans a second for `time`, whether answers come or not (at most `under_way` at once); what is refused is not
+/// sent again. Latencies count from when a request was due.
+pub async fn at_pace(
+    clients: &[Client],
+    ready: &Ready,
+    rate: usize,
+    time: Duration,
+    under_way: usize,
+) -> Result<Outcome> {
+    let gap = Duration::from_secs_f64(ready.spans as f64 / rate as f64);
+    let started = Instant::now() + Duration::from_millis(50);
+    let room = Arc::new(tokio::sync::Semaphore::new(under_way));
+    let mut calls = JoinSet::new();
+    let mut outcome = Outcome::default();
+    let count = |outcome: &mut Outcome, (answer, took): (Answer, Duration)| match answer {
+        answer if answer.is_whole() => {
+            outcome.latencies.push(took);
+            Ok(())
+        }
+        Answer::Refused(refusal) if refusal.is_retryable() => {
+            outcome.refused += 1;
+            Ok(())
+        }
+        other => bail!("not accepted: {other:?}"),
+    };
+    for number in 0.. {
+        let due = started + gap * number;
+        if due > started + time {
+            break;
+        }
+        tokio::time::sleep_until(due).await;
+        let Ok(permit) = room.clone().try_acquire_owned() else { continue };
+        let client = clients[number as usize % clients.len()].clone();
+        let body = ready.bodies[number as usize % ready.bodies.len()].clone();
+        calls.spawn(async move {
+            let answer = client.send_bytes(body).await;
+            drop(permit);
+            answer.map(|answer| (answer, due.elapsed()))
+        });
+        while let Some(ended) = calls.try_join_next() {
+            count(&mut outcome, ended??)?;
+        }
+    }
+    while let Some(ended) = calls.join_next().await {
+        count(&mut outcome, ended??)?;
+    }
+    outcome.accepted = (outcome.latencies.len() * ready.spans) as u64;
+    Ok(outcome)
+}

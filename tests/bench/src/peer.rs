@@ -1,0 +1,119 @@
+//! The two sides, started with the same work to do.
+
+mod collector;
+mod tracemill;
+
+use anyhow::{Context as _, Result};
+use harness::Proxy;
+use harness::client::{Client, Protocol};
+use harness::process::Process;
+use harness::sink::Sink;
+use harness::wire::Compression;
+use tempfile::TempDir;
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// This project.
+    Tracemill,
+    /// The OpenTelemetry Collector.
+    Collector,
+}
+
+/// What it does with spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// Receive, batch, send.
+    PassThrough,
+    /// Drop health checks, redact e-mail addresses, set an attribute, sample half, batch.
+    Four,
+    /// `scrub-pii` with its defaults; the Collector has nothing like it.
+    ScrubDefaults,
+    /// 40 renames.
+    Renames,
+    /// A selective plugin: `drop-health` alone.
+    DropHealth,
+    /// 30 % dropped, then five plugins that read one path.
+    FiveReaders,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// What is done.
+    pub steps: Steps,
+    /// How spans come in and leave.
+    pub protocol: Protocol,
+    /// Of both ways.
+    pub compression: Compression,
+}
+
+impl Work {
+    /// Over gRPC, not compressed.
+    pub fn grpc(steps: Steps) -> Self {
+        Self { steps, protocol: Protocol::Grpc, compression: Compression::None }
+    }
+}
+
+/// A proxy that is running.
+pub struct Subject {
+    process: Running,
+    grpc: String,
+    http: String,
+}
+
+enum Running {
+    Tracemill(Box<Proxy>),
+    Collector(Process, #[expect(dead_code, reason = "removed when it is dropped")] TempDir),
+}
+
+impl Side {
+    /// For tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tracemill => "tracemill",
+            Self::Collector => "Collector",
+        }
+    }
+
+    /// Starts it, sending to the sink.
+    pub async fn start(self, work: Work, sink: &Sink) -> Result<Subject> {
+        match self {
+            Self::Tracemill => tracemill::start(work, sink).await,
+            Self::Collector => collector::start(work, sink).await,
+        }
+    }
+}
+
+impl Subject {
+    /// Its process.
+    pub fn id(&self) -> Result<u32> {
+        match &self.process {
+            Running::Tracemill(proxy) => proxy.id(),
+            Running::Collector(process, _) => process.id(),
+        }
+        .context("it has ended")
+    }
+
+    /// A client for what is measured: a connection of its own.
+    pub fn client(&self, work: Work) -> Client {
+        let address = if work.protocol == Protocol::Grpc { &self.grpc } else { &self.http };
+        Client::new(work.protocol, address).compress(work.compression)
+    }
+
+    /// tracemill's own handle.
+    pub fn proxy(&mut self) -> Option<&mut Proxy> {
+        match &mut self.process {
+            Running::Tracemill(proxy) => Some(proxy),
+            Running::Collector(..) => None,
+        }
+    }
+
+    /// Ends it at once: nothing more is measured.
+    pub async fn end(mut self) -> Result<()> {
+        match &mut self.process {
+            Running::Tracemill(proxy) => proxy.kill().await,
+            Running::Collector(process, _) => process.kill().await,
+        }
+    }
+}

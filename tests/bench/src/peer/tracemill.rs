@@ -1,0 +1,53 @@
+//! tracemill, with the plugins that the work asks for.
+
+use anyhow::Result;
+use harness::Proxy;
+use harness::client::Protocol;
+use harness::proxy::Setup;
+use harness::sink::Sink;
+use serde_json::{Value, json};
+
+use super::{Running, Steps, Subject, Work};
+
+pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
+    let setup = Proxy::setup()?;
+    let setup =
+        if work.protocol == Protocol::Grpc { setup.export_grpc("sink", sink) } else { setup.export_http("sink", sink) };
+    let setup = setup.set("export.sink.compression", work.compression.name().replace("identity", "none"));
+    let proxy = plugins(setup, work.steps)?.start().await?;
+    let (grpc, http) = (proxy.ports().grpc.clone(), proxy.ports().http.clone());
+    Ok(Subject { process: Running::Tracemill(Box::new(proxy)), grpc, http })
+}
+
+fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
+    let setting = |settings: Value| json!({ "settings": settings });
+    Ok(match steps {
+        Steps::PassThrough => setup,
+        Steps::DropHealth => setup.plugin("10-drop-health", "drop-health")?,
+        Steps::ScrubDefaults => setup.plugin("20-scrub-pii", "scrub-pii")?,
+        Steps::Four => setup
+            .plugin("10-drop-health", "drop-health")?
+            .plugin("20-scrub-pii", "scrub-pii")?
+            .sidecar("20-scrub-pii", &setting(only_email()))?
+            .plugin("30-enrich", "enrich")?
+            .sidecar("30-enrich", &setting(json!({ "set": { "cloud.region": "eu-central-1" } })))?
+            .plugin("90-sample", "sample")?
+            .sidecar("90-sample", &setting(json!({ "rate": 0.5, "keep_errors": false })))?,
+        Steps::Renames => {
+            let renames: serde_json::Map<_, _> =
+                (0..40).map(|i| (format!("old.name.{i}"), format!("new.name.{i}").into())).collect();
+            setup.plugin("30-enrich", "enrich")?.sidecar("30-enrich", &setting(json!({ "rename": renames })))?
+        }
+        Steps::FiveReaders => {
+            let setup = setup.plugin("10-sample", "sample")?.sidecar("10-sample", &setting(json!({ "rate": 0.7 })))?;
+            (0..5).try_fold(setup, |setup, i| setup.plugin(&format!("2{i}-drop-health-{i}"), "drop-health"))?
+        }
+    })
+}
+
+/// `scrub-pii` as one e-mail expression: all other detectors off, no list of keys.
+fn only_email() -> Value {
+    let others = ["card", "iban", "phone", "ipv4", "ipv6", "jwt", "token", "url_password", "sql", "query"];
+    let off: serde_json::Map<_, _> = others.iter().map(|name| ((*name).to_owned(), false.into())).collect();
+    json!({ "detectors": off, "keys": [] })
+}
