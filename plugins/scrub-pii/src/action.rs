@@ -31,7 +31,9 @@ impl Replacer {
     /// With this key.
     #[must_use]
     pub fn new(key: &str) -> Self {
-        Self { hmac: Hmac::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length") }
+        let hmac =
+            Hmac::new_from_slice(key.as_bytes()).unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
+        Self { hmac }
     }
 
     /// Appends what stands in the place of `found`.
@@ -74,7 +76,7 @@ fn mask(found: &[u8], keeps_tail: bool, out: &mut Vec<u8>) {
         };
         if shown || tail {
             out.push(byte);
-        } else if byte < 0x80 || byte >= 0xc0 {
+        } else if !(0x80..0xc0).contains(&byte) {
             // One star for a character, however many bytes it has.
             out.push(b'*');
         }

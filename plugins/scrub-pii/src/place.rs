@@ -4,6 +4,7 @@ use crate::settings::Settings;
 
 /// What is special about a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one place")]
 pub struct Place {
     /// Its whole value is personal.
     pub listed: bool,
@@ -40,7 +41,8 @@ impl Keys {
     }
 
     fn has(&self, key: &str) -> bool {
-        self.exact.iter().any(|known| known == key) || self.prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()))
+        self.exact.iter().any(|known| known == key)
+            || self.prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()))
     }
 }
 

@@ -59,7 +59,10 @@ impl Scrubber {
             let known = Kind::ALL.iter().find(|kind| kind.name() == name && !matches!(kind, Kind::Key | Kind::Pattern));
             let Some(&kind) = known else {
                 let names: Vec<_> = Kind::ALL.iter().take(Kind::ALL.len() - 2).map(|kind| kind.name()).collect();
-                return Err((format!("detectors.{name}").into(), format!("no such detector; there are {}", names.join(", "))));
+                return Err((
+                    format!("detectors.{name}").into(),
+                    format!("no such detector; there are {}", names.join(", ")),
+                ));
             };
             actions[kind as usize] = match switch {
                 Switch::On(true) => settings.action,
@@ -87,7 +90,9 @@ impl Scrubber {
             on.insert(kind);
         }
         let mut on_versions = Kinds::default();
-        for kind in Kind::ALL.into_iter().filter(|kind| on.has(*kind) && !matches!(kind, Kind::Ipv4 | Kind::Ipv6 | Kind::Phone)) {
+        for kind in
+            Kind::ALL.into_iter().filter(|kind| on.has(*kind) && !matches!(kind, Kind::Ipv4 | Kind::Ipv6 | Kind::Phone))
+        {
             on_versions.insert(kind);
         }
         Ok(Self {

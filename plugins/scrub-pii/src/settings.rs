@@ -95,7 +95,14 @@ impl Default for Settings {
             keys_action: Action::Redact,
             allow_keys: Vec::new(),
             sql_keys: owned(&["db.statement", "db.query.text"]),
-            query_keys: owned(&["url.full", "url.query", "url.original", "http.url", "http.target", "http.request.header.referer"]),
+            query_keys: owned(&[
+                "url.full",
+                "url.query",
+                "url.original",
+                "http.url",
+                "http.target",
+                "http.request.header.referer",
+            ]),
             query_values: QueryValues::Sensitive,
             note: false,
         }

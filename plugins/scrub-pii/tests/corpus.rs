@@ -4,6 +4,7 @@
 //! In a corpus of positives `«…»` marks what must be found; everything else must be left. No line of the negatives may be touched.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use scrub_pii::detect::{Hit, Kind, Kinds, scan, sql, url};
@@ -64,12 +65,15 @@ fn recall_and_false_positives_never_get_worse() {
                 if hits.iter().any(|hit| hit.kind == kind && (hit.start, hit.end) == *range) {
                     found += 1;
                 } else {
-                    report += &format!("  missed {:?} in {text:?}: {hits:?}\n", &text[range.0..range.1]);
+                    writeln!(report, "  missed {:?} in {text:?}: {hits:?}", &text[range.0..range.1])
+                        .expect("a string takes it");
                 }
             }
-            for hit in hits.iter().filter(|hit| !ranges.iter().any(|range| range.0 <= hit.start && hit.end <= range.1)) {
+            for hit in hits.iter().filter(|hit| !ranges.iter().any(|range| range.0 <= hit.start && hit.end <= range.1))
+            {
                 extra += 1;
-                report += &format!("  {} {:?} in {text:?}\n", hit.kind.name(), &text[hit.start..hit.end]);
+                writeln!(report, "  {} {:?} in {text:?}", hit.kind.name(), &text[hit.start..hit.end])
+                    .expect("a string takes it");
             }
         }
         println!("{:<13} found {found} of {wanted}, and {extra} beside", kind.name());
@@ -81,7 +85,7 @@ fn recall_and_false_positives_never_get_worse() {
         let hits = find(None, line);
         if !hits.is_empty() {
             touched += 1;
-            report += &format!("  {hits:?} in {line:?}\n");
+            writeln!(report, "  {hits:?} in {line:?}").expect("a string takes it");
         }
     }
     println!("{:<13} touched {touched} of {lines} lines", "negatives");

@@ -56,7 +56,12 @@ fn listed_keys_go_whatever_they_hold_and_allowed_ones_stay() {
         .attribute("support.contact", "help@example.com");
     let run = plugin.run([span]);
     let after = run.span(0).expect("it is not dropped");
-    assert!(after.attributes.get("enduser.id").is_none() && after.attributes.get("enduser.score").is_none() && after.attributes.get("secret").is_none(), "{after:?}");
+    assert!(
+        after.attributes.get("enduser.id").is_none()
+            && after.attributes.get("enduser.score").is_none()
+            && after.attributes.get("secret").is_none(),
+        "{after:?}"
+    );
     assert_eq!(after.text_of("support.contact"), Some("help@example.com"));
 }
 

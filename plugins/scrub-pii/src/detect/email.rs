@@ -21,7 +21,9 @@ pub fn around(text: &[u8], at: usize) -> Option<(usize, usize)> {
         return None;
     }
     let mut end = at + 1;
-    while end < text.len() && end - at <= 253 && (text[end].is_ascii_alphanumeric() || b".-".contains(&text[end]) || text[end] >= 0x80)
+    while end < text.len()
+        && end - at <= 253
+        && (text[end].is_ascii_alphanumeric() || b".-".contains(&text[end]) || text[end] >= 0x80)
     {
         end += 1;
     }
@@ -31,18 +33,20 @@ pub fn around(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let domain = &text[at + 1..end];
     let dot = domain.iter().rposition(|&byte| byte == b'.')?;
     let tld = &domain[dot + 1..];
-    let labels_ok = domain.split(|&byte| byte == b'.').all(|label| {
-        !label.is_empty() && label.len() <= 63 && !label.starts_with(b"-") && !label.ends_with(b"-")
-    });
+    let labels_ok = domain
+        .split(|&byte| byte == b'.')
+        .all(|label| !label.is_empty() && label.len() <= 63 && !label.starts_with(b"-") && !label.ends_with(b"-"));
     // `name@2.0.1` is a version, `x@asset.js` a file of a bundle: a top-level domain has letters only, and code has not.
-    let tld_ok = tld.len() >= 2 && tld.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80) && !is_file_ending(tld);
+    let tld_ok =
+        tld.len() >= 2 && tld.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80) && !is_file_ending(tld);
     (labels_ok && tld_ok).then_some((start, end))
 }
 
 /// Endings that follow an `@` in names of packages and assets, and are no top-level domain.
 fn is_file_ending(tld: &[u8]) -> bool {
     const ENDINGS: [&[u8]; 14] = [
-        b"js", b"ts", b"jsx", b"tsx", b"mjs", b"cjs", b"css", b"png", b"jpg", b"jpeg", b"svg", b"json", b"html", b"webp",
+        b"js", b"ts", b"jsx", b"tsx", b"mjs", b"cjs", b"css", b"png", b"jpg", b"jpeg", b"svg", b"json", b"html",
+        b"webp",
     ];
     ENDINGS.iter().any(|ending| tld.eq_ignore_ascii_case(ending))
 }

@@ -62,6 +62,8 @@ pub fn v6(text: &[u8], at: usize) -> Option<usize> {
     let address = Ipv6Addr::from_str(run).ok()?;
     // Times, ratios and names of code (`a::b`) are written with the same characters: an address has digits, and groups enough.
     let groups = run.split(':').filter(|group| !group.is_empty()).count();
-    let likely = run.bytes().any(|byte| byte.is_ascii_digit()) && groups >= 2 && run.split(':').next().is_some_and(|g| g.len() != 1);
+    let likely = run.bytes().any(|byte| byte.is_ascii_digit())
+        && groups >= 2
+        && run.split(':').next().is_some_and(|g| g.len() != 1);
     (likely && !address.is_loopback() && !address.is_unspecified()).then_some(end)
 }

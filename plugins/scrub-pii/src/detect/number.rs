@@ -4,23 +4,23 @@ use super::ends_word;
 
 /// The digits of a run, and where it ended.
 struct Digits {
-    digits: [u8; 20],
+    values: [u8; 20],
     len: usize,
     end: usize,
 }
 
 /// Reads digits from `at`, with single separators out of `separators` between them.
 fn digits(text: &[u8], at: usize, separators: &[u8]) -> Digits {
-    let mut run = Digits { digits: [0; 20], len: 0, end: at };
+    let mut run = Digits { values: [0; 20], len: 0, end: at };
     let mut i = at;
     while i < text.len() {
         if text[i].is_ascii_digit() {
-            if run.len == run.digits.len() {
+            if run.len == run.values.len() {
                 // Longer than any number here: mark it so.
                 run.len += 1;
                 break;
             }
-            run.digits[run.len] = text[i] - b'0';
+            run.values[run.len] = text[i] - b'0';
             run.len += 1;
             i += 1;
             run.end = i;
@@ -38,7 +38,7 @@ fn digits(text: &[u8], at: usize, separators: &[u8]) -> Digits {
 #[must_use]
 pub fn card(text: &[u8], at: usize) -> Option<usize> {
     let run = digits(text, at, b" -");
-    let number = run.digits.get(..run.len)?;
+    let number = run.values.get(..run.len)?;
     if !(13..=19).contains(&number.len()) || !ends_word(text, run.end) || !grouped(&text[at..run.end]) {
         return None;
     }
@@ -163,6 +163,7 @@ pub fn north_american(text: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     // Goes on: an id or a version.
-    let goes_on = matches!(text.get(end), Some(b'-' | b'.')) && text.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
+    let goes_on =
+        matches!(text.get(end), Some(b'-' | b'.')) && text.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
     (!goes_on).then_some(end)
 }

@@ -53,19 +53,26 @@ pub fn scan(text: &[u8], on: Kinds, hits: &mut Vec<Hit>) {
         let whole = |end: Option<usize>| end.map(|end| (at, end));
         let next = match class {
             Class::Gap => None,
-            Class::Letter if in_word => None,
+            class if in_word && matches!(class, Class::Letter | Class::Digit | Class::Plus) => None,
             Class::Letter => word_start(text, at, &mut found),
-            Class::Digit if in_word => None,
             Class::Digit => {
                 let after_dot = at > 0 && b".-".contains(&text[at - 1]) && at > 1 && is_word(text[at - 2]);
                 let card = if after_dot { None } else { found(Kind::Card, whole(number::card(text, at))) };
-                card.or_else(|| if after_dot { None } else { found(Kind::Ipv4, whole(ip::v4(text, at))) })
-                    .or_else(|| if after_dot { None } else { found(Kind::Phone, whole(number::north_american(text, at))) })
+                card.or_else(|| if after_dot { None } else { found(Kind::Ipv4, whole(ip::v4(text, at))) }).or_else(
+                    || if after_dot { None } else { found(Kind::Phone, whole(number::north_american(text, at))) },
+                )
             }
             // In `://user:password@host` the sign parts the password from the host.
-            Class::At if text[..at].iter().rposition(|&byte| byte == b'/').is_some_and(|slash| is_authority(text, slash, at)) => None,
+            Class::At
+                if text[..at]
+                    .iter()
+                    .rposition(|&byte| byte == b'/')
+                    .is_some_and(|slash| is_authority(text, slash, at)) =>
+            {
+                None
+            }
             Class::At => found(Kind::Email, email::around(text, at)),
-            Class::Plus if !in_word => found(Kind::Phone, whole(number::international(text, at))),
+            Class::Plus => found(Kind::Phone, whole(number::international(text, at))),
             Class::Paren => found(Kind::Phone, whole(number::north_american(text, at))),
             Class::Colon if text[at..].starts_with(b"://") => found(Kind::UrlPassword, url::password(text, at)),
             Class::Colon => {
@@ -73,7 +80,6 @@ pub fn scan(text: &[u8], on: Kinds, hits: &mut Vec<Hit>) {
                 address.or_else(|| credential(text, secret::assigned(text, at), &mut found))
             }
             Class::Equals => credential(text, secret::assigned(text, at), &mut found),
-            Class::Plus => None,
         };
         match next {
             // Past what was found; a word cannot begin right behind it.
@@ -89,7 +95,11 @@ pub fn scan(text: &[u8], on: Kinds, hits: &mut Vec<Hit>) {
     }
 }
 
-fn word_start(text: &[u8], at: usize, found: &mut impl FnMut(Kind, Option<(usize, usize)>) -> Option<usize>) -> Option<usize> {
+fn word_start(
+    text: &[u8],
+    at: usize,
+    found: &mut impl FnMut(Kind, Option<(usize, usize)>) -> Option<usize>,
+) -> Option<usize> {
     let whole = |end: Option<usize>| end.map(|end| (at, end));
     match text[at] {
         b'e' => found(Kind::Jwt, whole(secret::jwt(text, at))),
@@ -127,5 +137,6 @@ fn v6_around(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let before = text[..at].iter().rev().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count();
     let start = at - before;
     let boundary = start.checked_sub(1).is_none_or(|i| !is_word(text[i]) && text[i] != b':' && text[i] != b'.');
-    (boundary && (before > 0 || text.get(at + 1) == Some(&b':'))).then(|| ip::v6(text, start).map(|end| (start, end)))?
+    (boundary && (before > 0 || text.get(at + 1) == Some(&b':')))
+        .then(|| ip::v6(text, start).map(|end| (start, end)))?
 }

@@ -32,9 +32,9 @@ pub fn jwt(text: &[u8], at: usize) -> Option<usize> {
 #[must_use]
 pub fn authorization(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let rest = &text[at..];
-    let scheme = [&b"bearer "[..], b"basic "].into_iter().find(|scheme| {
-        rest.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme))
-    })?;
+    let scheme = [&b"bearer "[..], b"basic "]
+        .into_iter()
+        .find(|scheme| rest.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)))?;
     let start = at + scheme.len();
     let end = start + run(text, start, |byte| base64url(byte) || b"._~+/=".contains(&byte));
     let credential = &text[start..end];
@@ -129,8 +129,24 @@ pub fn issued(text: &[u8], at: usize) -> Option<usize> {
 
 /// Names whose value is a secret wherever it stands: `password=…`, `"api_key": "…"`. In lower case, without `-` and `_`.
 const NAMES: [&str; 18] = [
-    "password", "passwd", "pwd", "passphrase", "secret", "clientsecret", "secretkey", "apikey", "xapikey", "accesskey",
-    "secretaccesskey", "token", "accesstoken", "refreshtoken", "authtoken", "idtoken", "privatekey", "sessiontoken",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "clientsecret",
+    "secretkey",
+    "apikey",
+    "xapikey",
+    "accesskey",
+    "secretaccesskey",
+    "token",
+    "accesstoken",
+    "refreshtoken",
+    "authtoken",
+    "idtoken",
+    "privatekey",
+    "sessiontoken",
 ];
 
 /// Whether a parameter or key of this name holds a secret.

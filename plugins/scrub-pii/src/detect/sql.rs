@@ -33,7 +33,9 @@ pub fn literals(text: &[u8], mut found: impl FnMut(usize, usize)) {
                 found(at, end);
                 end
             }
-            byte if super::is_word(byte) => at + text[at..].iter().take_while(|byte| super::is_word(**byte) || **byte == b'.').count(),
+            byte if super::is_word(byte) => {
+                at + text[at..].iter().take_while(|byte| super::is_word(**byte) || **byte == b'.').count()
+            }
             _ => at + 1,
         };
     }
@@ -54,7 +56,11 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
 }
 
 fn number_end(text: &[u8], at: usize) -> usize {
-    let exponent = |i: usize| matches!(text[i], b'+' | b'-') && matches!(text[i - 1], b'e' | b'E') && text.get(i + 1).is_some_and(u8::is_ascii_digit);
+    let exponent = |i: usize| {
+        matches!(text[i], b'+' | b'-')
+            && matches!(text[i - 1], b'e' | b'E')
+            && text.get(i + 1).is_some_and(u8::is_ascii_digit)
+    };
     let mut end = at + 1;
     while end < text.len() && (super::is_word(text[end]) || text[end] == b'.' || exponent(end)) {
         end += 1;
@@ -63,7 +69,10 @@ fn number_end(text: &[u8], at: usize) -> usize {
 }
 
 fn skip_past(text: &[u8], at: usize, what: &[u8]) -> usize {
-    text[at.min(text.len())..].windows(what.len()).position(|window| window == what).map_or(text.len(), |i| at + i + what.len())
+    text[at.min(text.len())..]
+        .windows(what.len())
+        .position(|window| window == what)
+        .map_or(text.len(), |i| at + i + what.len())
 }
 
 /// Comments carry anything, names of users among it: their text is hidden.

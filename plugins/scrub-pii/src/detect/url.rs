@@ -6,7 +6,11 @@ use super::secret;
 #[must_use]
 pub fn password(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = at + 3;
-    let authority = text[start..].iter().take(512).take_while(|byte| !byte.is_ascii_whitespace() && !b"/?#\"'<>".contains(byte)).count();
+    let authority = text[start..]
+        .iter()
+        .take(512)
+        .take_while(|byte| !byte.is_ascii_whitespace() && !b"/?#\"'<>".contains(byte))
+        .count();
     let authority = &text[start..start + authority];
     // The last `@` parts the credentials from the host: passwords do contain the sign.
     let at_sign = authority.iter().rposition(|&byte| byte == b'@')?;
@@ -33,9 +37,38 @@ pub fn values(text: &[u8], query: std::ops::Range<usize>, all: bool, mut found: 
 
 /// Names of parameters whose values are personal or secret. In lower case.
 const SENSITIVE: [&str; 32] = [
-    "auth", "authorization", "code", "credential", "dob", "birthdate", "email", "mail", "e-mail", "username", "user", "login", "name",
-    "firstname", "first_name", "lastname", "last_name", "fullname", "phone", "tel", "mobile", "ssn", "iban", "card", "cardnumber",
-    "card_number", "cvv", "sig", "signature", "x-amz-signature", "x-amz-security-token", "x-goog-signature",
+    "auth",
+    "authorization",
+    "code",
+    "credential",
+    "dob",
+    "birthdate",
+    "email",
+    "mail",
+    "e-mail",
+    "username",
+    "user",
+    "login",
+    "name",
+    "firstname",
+    "first_name",
+    "lastname",
+    "last_name",
+    "fullname",
+    "phone",
+    "tel",
+    "mobile",
+    "ssn",
+    "iban",
+    "card",
+    "cardnumber",
+    "card_number",
+    "cvv",
+    "sig",
+    "signature",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-goog-signature",
 ];
 
 fn is_sensitive(name: &[u8]) -> bool {
@@ -46,6 +79,9 @@ fn is_sensitive(name: &[u8]) -> bool {
 #[must_use]
 pub fn query_of(text: &[u8]) -> Option<std::ops::Range<usize>> {
     let mark = text.iter().position(|&byte| byte == b'?')?;
-    let end = text[mark..].iter().position(|byte| *byte == b'#' || byte.is_ascii_whitespace()).map_or(text.len(), |len| mark + len);
+    let end = text[mark..]
+        .iter()
+        .position(|byte| *byte == b'#' || byte.is_ascii_whitespace())
+        .map_or(text.len(), |len| mark + len);
     (mark + 1 < end).then_some(mark + 1..end)
 }
