@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pipeline::chain::plan::{Affinity, Failure};
-use pipeline::chain::stage::{BreakerPolicy, StageSpec};
 use support::{ByName, Rig, request_of, spans_of};
+use tracemill_pipeline::chain::plan::{Affinity, Failure};
+use tracemill_pipeline::chain::stage::{BreakerPolicy, StageSpec};
 
 #[tokio::test]
 async fn what_is_dropped_is_counted_by_plugin_and_reason_and_the_rest_leaves() {

@@ -98,7 +98,7 @@ impl Stage {
     pub fn new(spec: StageSpec, mills: usize, metrics: &Metrics) -> Result<Self, StageError> {
         let plan = spec.program.plan();
         let compile = |what, lists: &[Vec<Condition>]| {
-            Filter::new(lists).map_err(|error| StageError { name: spec.name.clone(), what, error })
+            Filter::compile(lists).map_err(|error| StageError { name: spec.name.clone(), what, error })
         };
         let filters = [compile("the plan's `when`", &plan.when)?, compile("the sidecar's `when`", &spec.when)?];
         let shards = match plan.affinity {
@@ -108,7 +108,7 @@ impl Stage {
         };
         let label = PluginLabel { plugin: spec.name.clone() };
         Ok(Self {
-            filters: filters.into_iter().filter(|filter| !filter.is_everything()).collect(),
+            filters: filters.into_iter().filter(|filter| !filter.is_every()).collect(),
             permissions: Permissions::new(&plan.columns, &plan.reads, &plan.writes, &plan.when, plan.may_drop),
             breaker: Breaker::new(spec.breaker),
             reasons: Reasons::default(),

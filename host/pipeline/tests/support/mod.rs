@@ -12,18 +12,18 @@ use otlp::columns::Cells;
 use otlp::edit::{Edit, Rows};
 use otlp::path::{Layout, Path, Want};
 use parking_lot::Mutex;
-use pipeline::admit::Budget;
-use pipeline::chain::gate::Gate;
-use pipeline::chain::intake::Intake;
-use pipeline::chain::live::Chains;
-use pipeline::chain::metrics::Metrics;
-use pipeline::chain::outlet::Outlet;
-use pipeline::chain::plan::{Affinity, Failure, Plan};
-use pipeline::chain::program::{Call, Fault, FaultKind, Instance, Program};
-use pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
-use pipeline::export::Parcel;
-use pipeline::request::{Answer, Handler, Refusal, Request};
 use prost::Message;
+use tracemill_pipeline::admit::Budget;
+use tracemill_pipeline::chain::gate::Gate;
+use tracemill_pipeline::chain::intake::Intake;
+use tracemill_pipeline::chain::live::Chains;
+use tracemill_pipeline::chain::metrics::Metrics;
+use tracemill_pipeline::chain::outlet::Outlet;
+use tracemill_pipeline::chain::plan::{Affinity, Failure, Plan};
+use tracemill_pipeline::chain::program::{Call, Fault, FaultKind, Instance, Program};
+use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
+use tracemill_pipeline::export::Parcel;
+use tracemill_pipeline::request::{Answer, Handler, Refusal, Request};
 
 /// Drops spans named `drop-me`, fails on spans named `poison`, in one column of names.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl Rig {
 
     /// Invariant 6, for the chain: answers (received, refused, dropped, admitted) by reason sums.
     pub fn sums(&self, reasons: &[&str], drops: &[(&str, &str)]) -> [u64; 4] {
-        use pipeline::chain::metrics::{DropLabels, ReasonLabel};
+        use tracemill_pipeline::chain::metrics::{DropLabels, ReasonLabel};
         let refused =
             |reason: &&str| self.metrics.refused.get_or_create(&ReasonLabel { reason: (**reason).into() }).get();
         let dropped = |(plugin, reason): &(&str, &str)| {
