@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+
 use support::{ByName, Rig, request_of, spans_of};
 use tracemill_pipeline::chain::plan::{Affinity, Failure};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, StageSpec};
@@ -99,10 +102,7 @@ async fn malformed_requests_and_invalid_ids_are_told_apart() {
     assert!(refusal.message.contains("ExportTraceServiceRequest"), "{refusal}");
     assert_eq!(rig.metrics.malformed.get(), 1);
 
-    use prost::Message;
-    let mut request =
-        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest::decode(&*request_of(&["a", "b"]))
-            .unwrap();
+    let mut request = ExportTraceServiceRequest::decode(&*request_of(&["a", "b"])).unwrap();
     request.resource_spans[0].scope_spans[0].spans[0].trace_id.pop();
     let answer = rig.send(request.encode_to_vec()).await.unwrap();
     assert_eq!(answer.rejected_spans, 1);

@@ -64,7 +64,7 @@ pub struct Subject {
 
 enum Running {
     Tracemill(Box<Proxy>),
-    Collector(Process, #[expect(dead_code, reason = "removed when it is dropped")] TempDir),
+    Collector(Box<Process>, #[expect(dead_code, reason = "removed when it is dropped")] TempDir),
 }
 
 impl Side {

@@ -42,7 +42,7 @@ impl Mill {
             self.answers.push(outcome.map(|()| Accepted::default()).map_err(|e| Refusal::malformed(e.to_string())));
         }
         let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, outlet, note) };
-        self.answer(outcome);
+        self.answer(&outcome);
         // Lets go of the requests' bytes: an idle mill pins nothing.
         self.run.batch.clear();
     }
@@ -102,14 +102,12 @@ impl Mill {
     }
 
     /// Fills in the answers of the requests that were loaded.
-    fn answer(&mut self, outcome: Result<(), Refusal>) {
-        let mut loaded = 0;
-        for answer in self.answers.iter_mut().filter(|answer| answer.is_ok()) {
-            *answer = match &outcome {
+    fn answer(&mut self, outcome: &Result<(), Refusal>) {
+        for (loaded, answer) in (0..).zip(self.answers.iter_mut().filter(|answer| answer.is_ok())) {
+            *answer = match outcome {
                 Ok(()) => Ok(self.run.tally.accepted(loaded)),
                 Err(refusal) => Err(refusal.clone()),
             };
-            loaded += 1;
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use otlp::batch::Batch;
 use otlp::columns::Shown;
-use otlp::edit::{self, Constant, Edit, Mode, Rows, Values};
+use otlp::edit::apply::apply;
+use otlp::edit::{Constant, Edit, Mode, Rows, Values};
 use otlp::path::Path;
 
 /// The attribute's key.
@@ -16,5 +17,5 @@ pub(super) fn generation(batch: &mut Batch, generation: u64) {
     let shown = Shown { rows, ..Shown::default() };
     let to = Values::Same(Constant::Integer(generation as i64));
     let set = Edit::Set { path: Path::Attribute(Arc::from(KEY)), at: Rows::Every, to, mode: Mode::Upsert };
-    edit::apply(batch, &shown, &[set]);
+    apply(batch, &shown, &[set]);
 }

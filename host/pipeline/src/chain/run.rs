@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use otlp::batch::Batch;
 use otlp::columns::cache::Cache;
-use otlp::edit;
+use otlp::edit::apply::apply;
+use otlp::edit::check::check;
 
 use super::breaker::Pass;
 use super::plan::{Affinity, Failure};
@@ -138,12 +139,12 @@ impl Run {
             instance.settle(true);
             return Ok(());
         }
-        if let Err(error) = edit::check(&self.batch, &shown, stage.permissions(), &edits) {
+        if let Err(error) = check(&self.batch, &shown, stage.permissions(), &edits) {
             instance.settle(false);
             return Err(Fault { kind: FaultKind::Edits, message: error.to_string() });
         }
         instance.settle(true);
-        let applied = edit::apply(&mut self.batch, &shown, &edits);
+        let applied = apply(&mut self.batch, &shown, &edits);
         self.cache.invalidate(&applied.written);
         for (reason, rows) in &applied.dropped {
             self.tally.dropped(stage.drop_labels(reason), u64::from(*rows));

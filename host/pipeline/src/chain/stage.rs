@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use otlp::batch::Batch;
 use otlp::condition::{Condition, Filter};
-use otlp::edit::Permissions;
+use otlp::edit::permissions::Permissions;
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use std::sync::atomic::AtomicU64;
@@ -109,7 +109,13 @@ impl Stage {
         let label = PluginLabel { plugin: spec.name.clone() };
         Ok(Self {
             filters: filters.into_iter().filter(|filter| !filter.is_every()).collect(),
-            permissions: Permissions::new(&plan.columns, &plan.reads, &plan.writes, &plan.when, plan.may_drop),
+            permissions: Permissions::new(
+                &plan.columns,
+                &plan.reads,
+                plan.when.iter().flatten().map(|condition| &condition.path),
+                &plan.writes,
+                plan.may_drop,
+            ),
             breaker: Breaker::new(spec.breaker),
             reasons: Reasons::default(),
             series: Series {

@@ -25,6 +25,9 @@ use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
 use tracemill_pipeline::export::Parcel;
 use tracemill_pipeline::request::{Answer, Handler, Refusal, Request};
 
+/// Which instance saw which names, in the order of calls.
+pub type Seen = Arc<Mutex<Vec<(usize, Vec<String>)>>>;
+
 /// Drops spans named `drop-me`, fails on spans named `poison`, in one column of names.
 #[derive(Debug)]
 pub struct ByName {
@@ -32,7 +35,7 @@ pub struct ByName {
     /// How many instances were made.
     pub instances: Arc<AtomicUsize>,
     /// Which instance saw which names, in the order of calls.
-    pub seen: Arc<Mutex<Vec<(usize, Vec<String>)>>>,
+    pub seen: Seen,
 }
 
 impl ByName {
@@ -57,13 +60,14 @@ impl Program for ByName {
 
 struct ByNameInstance {
     number: usize,
-    seen: Arc<Mutex<Vec<(usize, Vec<String>)>>>,
+    seen: Seen,
 }
 
 impl Instance for ByNameInstance {
     fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
         let Cells::Text(names) = &call.columns[0].cells else { panic!("a text column was asked for") };
-        let name = |row: u32| String::from_utf8_lossy(names.get(row as usize).unwrap()).into_owned();
+        let name =
+            |row: u32| String::from_utf8_lossy(names.get(row as usize).expect("a name for each row")).into_owned();
         self.seen.lock().push((self.number, (0..call.rows).map(name).collect()));
         let rows_named = |wanted: &str| (0..call.rows).filter(|&row| name(row) == wanted).collect::<Vec<u32>>();
         if !rows_named("poison").is_empty() {

@@ -36,7 +36,7 @@ pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
         Ok::<_, anyhow::Error>(())
     };
     tokio::time::timeout(PATIENCE, open).await.context("the Collector did not open its ports")??;
-    Ok(Subject { process: Running::Collector(process, folder), grpc, http })
+    Ok(Subject { process: Running::Collector(Box::new(process), folder), grpc, http })
 }
 
 fn configuration(work: Work, sink: &Sink, grpc: &str, http: &str) -> Result<Value> {
