@@ -1,0 +1,328 @@
+//! What a destination is told, in checked form: whoever reads the configuration file makes these, nothing here reads one.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, Uri};
+
+/// Where parcels are delivered to, and how. Two that are equal are the same destination to a reload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DestinationConfig {
+    /// What it is called in the configuration, in metrics and in messages. Unique among the destinations.
+    pub name: String,
+    /// Protocol and address.
+    pub endpoint: Endpoint,
+    /// How request bodies are compressed.
+    pub compression: Compression,
+    /// Sent with every request. See [`check_headers`].
+    pub headers: HeaderMap,
+    /// The kept headers of incoming requests that are passed on. Only parcels that agree in them are joined.
+    pub forward: Vec<HeaderName>,
+    /// How long one attempt may take, connecting included.
+    pub timeout: Duration,
+    /// How many requests may be under way at once.
+    pub concurrency: usize,
+    /// Over how many connections they go (gRPC only: HTTP/1.1 has one for each).
+    pub connections: usize,
+    /// The queue before it.
+    pub queue: QueueConfig,
+    /// How parcels are joined.
+    pub batch: BatchConfig,
+    /// When and how long an attempt is made again.
+    pub retry: RetryConfig,
+    /// Trust and identity for `https` endpoints.
+    pub tls: TlsConfig,
+}
+
+impl DestinationConfig {
+    /// A destination with the defaults.
+    #[must_use]
+    pub fn new(name: impl Into<String>, endpoint: Endpoint) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            name: name.into(),
+            endpoint,
+            compression: Compression::GZIP,
+            headers: HeaderMap::new(),
+            forward: Vec::new(),
+            timeout: Duration::from_secs(10),
+            concurrency: 4,
+            // A connection is served by one core at a time at either end.
+            connections: cores.min(4),
+            queue: QueueConfig::default(),
+            batch: BatchConfig::default(),
+            retry: RetryConfig::default(),
+            tls: TlsConfig::default(),
+        }
+    }
+}
+
+/// Protocol and address of a back end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub(super) protocol: Protocol,
+    /// Absolute: scheme, authority and path.
+    pub(super) uri: Uri,
+}
+
+/// How a back end is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP/gRPC, over HTTP/2.
+    Grpc,
+    /// OTLP/HTTP with protobuf bodies, over HTTP/1.1: cheaper than HTTP/2 for large bodies.
+    Http,
+}
+
+/// Why a URL is no endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// It is no URL.
+    #[error("`{0}` is not a URL: write http://HOST:PORT (plain) or https://HOST:PORT (TLS)")]
+    NotAUrl(String),
+    /// It has no scheme, or one that is not HTTP's.
+    #[error("`{0}` has no usable scheme: write http://HOST:PORT (plain) or https://HOST:PORT (TLS)")]
+    Scheme(String),
+    /// Credentials stand in the URL.
+    #[error("the URL holds a user name or password: put an `authorization` header under `headers` instead")]
+    Credentials,
+    /// A gRPC endpoint has a path.
+    #[error("`{0}` has a path: a gRPC endpoint has none, write only scheme, host and port")]
+    GrpcPath(String),
+}
+
+impl Endpoint {
+    /// A gRPC endpoint: `http://HOST:PORT` or `https://HOST:PORT`.
+    pub fn grpc(url: &str) -> Result<Self, EndpointError> {
+        const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+        let uri = parse(url)?;
+        if uri.path() != "/" || uri.query().is_some() {
+            return Err(EndpointError::GrpcPath(url.into()));
+        }
+        Ok(Self { protocol: Protocol::Grpc, uri: with_path(uri, METHOD, url)? })
+    }
+
+    /// The base of an HTTP endpoint: `/v1/traces` is appended to it.
+    pub fn http(url: &str) -> Result<Self, EndpointError> {
+        let uri = parse(url)?;
+        let path = format!("{}/v1/traces", uri.path().trim_end_matches('/'));
+        let path = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+        Ok(Self { protocol: Protocol::Http, uri: with_path(uri, &path, url)? })
+    }
+
+    /// An HTTP endpoint of traces alone: used as it stands.
+    pub fn http_traces(url: &str) -> Result<Self, EndpointError> {
+        Ok(Self { protocol: Protocol::Http, uri: parse(url)? })
+    }
+
+    /// How it is spoken to.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The URL that requests go to.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTPS)
+    }
+}
+
+fn parse(url: &str) -> Result<Uri, EndpointError> {
+    let uri: Uri = url.trim().parse().map_err(|_| EndpointError::NotAUrl(url.into()))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        _ => return Err(EndpointError::Scheme(url.into())),
+    }
+    let authority = uri.authority().ok_or_else(|| EndpointError::NotAUrl(url.into()))?;
+    if authority.as_str().contains('@') {
+        return Err(EndpointError::Credentials);
+    }
+    if authority.host().is_empty() {
+        return Err(EndpointError::NotAUrl(url.into()));
+    }
+    Ok(uri)
+}
+
+fn with_path(uri: Uri, path: &str, url: &str) -> Result<Uri, EndpointError> {
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(path.parse::<PathAndQuery>().map_err(|_| EndpointError::NotAUrl(url.into()))?);
+    Uri::from_parts(parts).map_err(|_| EndpointError::NotAUrl(url.into()))
+}
+
+/// How request bodies are compressed. Levels beyond the codec's range are taken as its nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all: nothing is copied either.
+    None,
+    /// With gzip, at a level of 1 to 12.
+    Gzip(u8),
+    /// With Zstandard, at a level of 1 to 19.
+    Zstd(u8),
+}
+
+impl Compression {
+    /// gzip at level 1: every OTLP back end takes it; level 6 costs three times as much for 3 to 10 % fewer bytes.
+    pub const GZIP: Self = Self::Gzip(1);
+    /// Zstandard at level 1: half of gzip's cost; not every back end takes it.
+    pub const ZSTD: Self = Self::Zstd(1);
+}
+
+/// The queue before a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// How many bytes it holds at most, uncompressed, those being sent included.
+    pub max_bytes: usize,
+    /// What happens when it is full.
+    pub on_full: OnFull,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { max_bytes: 64 << 20, on_full: OnFull::Refuse }
+    }
+}
+
+/// What a full queue does with more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFull {
+    /// The sender is refused, retryably: nothing is lost here, and no other destination gets the parcel either.
+    #[default]
+    Refuse,
+    /// What waited longest gives way, counted.
+    DropOldest,
+    /// The new parcel is dropped for this destination, counted.
+    DropNewest,
+}
+
+/// How parcels are joined to requests. A request is sent when one of the limits is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchConfig {
+    /// Bytes, uncompressed. A single parcel may be larger.
+    pub max_bytes: usize,
+    /// Spans. A single parcel may hold more.
+    pub max_spans: u32,
+    /// How long the first parcel waits for more. Zero: parcels are sent at once.
+    pub timeout: Duration,
+    /// The largest request, uncompressed, that is ever sent (OTLP recommends 64 MiB): larger parcels are split.
+    pub max_request_bytes: usize,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 20, max_spans: 8192, timeout: Duration::from_millis(200), max_request_bytes: 64 << 20 }
+    }
+}
+
+/// When an attempt is made again: exponential backoff with jitter, never sooner than the back end asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryConfig {
+    /// The first delay.
+    pub initial: Duration,
+    /// The longest delay of our own choosing.
+    pub max: Duration,
+    /// How long a request is tried before its spans are dropped, counted; `None`: for as long as it takes. The queue's
+    /// bound is then what limits it, and a full queue reaches the senders.
+    pub max_elapsed: Option<Duration>,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { initial: Duration::from_millis(500), max: Duration::from_secs(30), max_elapsed: None }
+    }
+}
+
+/// Trust and identity for `https` endpoints. Files are PEM, and are read again at each reload.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsConfig {
+    /// Certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the system's authorities are trusted beside those of `ca_file`.
+    pub include_system_roots: bool,
+    /// The client's certificate chain and its key.
+    pub identity: Option<Identity>,
+    /// The name to expect in the server's certificate, where it is not the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+/// A client's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate chain.
+    pub cert_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
+}
+
+/// A header that the exporter sets itself and configuration may not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the header `{0}` is set by the exporter itself: remove it")]
+pub struct ReservedHeader(pub HeaderName);
+
+/// Checks that no header stands in the way of the protocol.
+pub fn check_headers(headers: &HeaderMap) -> Result<(), ReservedHeader> {
+    const RESERVED: [&str; 12] = [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "grpc-accept-encoding",
+        "grpc-encoding",
+        "grpc-timeout",
+        "host",
+        "keep-alive",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    headers
+        .keys()
+        .find(|name| RESERVED.contains(&name.as_str()))
+        .map_or(Ok(()), |name| Err(ReservedHeader(name.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_traces_path_is_appended_to_the_base_only() {
+        let of = |endpoint: Result<Endpoint, EndpointError>| endpoint.unwrap().uri().to_string();
+        assert_eq!(of(Endpoint::http("http://tempo:4318")), "http://tempo:4318/v1/traces");
+        assert_eq!(of(Endpoint::http("http://tempo:4318/")), "http://tempo:4318/v1/traces");
+        assert_eq!(of(Endpoint::http("https://host/otlp")), "https://host/otlp/v1/traces");
+        assert_eq!(of(Endpoint::http("https://host/otlp/?key=1")), "https://host/otlp/v1/traces?key=1");
+        assert_eq!(of(Endpoint::http_traces("http://host:1/in")), "http://host:1/in");
+        assert_eq!(of(Endpoint::http_traces("http://host:1")), "http://host:1/");
+    }
+
+    #[test]
+    fn a_grpc_endpoint_is_scheme_host_and_port() {
+        assert!(Endpoint::grpc("http://localhost:4317").unwrap().uri().path().ends_with("TraceService/Export"));
+        assert!(Endpoint::grpc("https://[::1]:4317/").unwrap().is_tls());
+        assert!(matches!(Endpoint::grpc("http://jaeger:4317/v1/traces"), Err(EndpointError::GrpcPath(_))));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_what_to_write() {
+        for url in ["jaeger:4317", "jaeger", "grpc://jaeger:4317", "ftp://x"] {
+            assert!(matches!(Endpoint::grpc(url), Err(EndpointError::Scheme(_))), "{url}");
+        }
+        assert!(matches!(Endpoint::http("http://"), Err(EndpointError::NotAUrl(_))));
+        assert_eq!(Endpoint::http("http://me:secret@host"), Err(EndpointError::Credentials));
+    }
+
+    #[test]
+    fn headers_of_the_protocol_are_not_to_be_set() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-scope-orgid", "team".parse().unwrap());
+        assert_eq!(check_headers(&headers), Ok(()));
+        headers.insert("te", "trailers".parse().unwrap());
+        assert!(check_headers(&headers).is_err());
+    }
+}

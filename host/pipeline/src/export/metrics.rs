@@ -1,0 +1,199 @@
+//! What is counted of each destination. Invariant: at any quiet moment, for each destination,
+//! admitted = sent + rejected + dropped + held.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    destination: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DroppedOf {
+    destination: String,
+    reason: DropReason,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestsOf {
+    destination: String,
+    outcome: Outcome,
+}
+
+/// Why a destination did not get spans that it had admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// `drop_oldest` or `drop_newest` on a full queue.
+    QueueFull,
+    /// One resource's spans alone are larger than a request or the queue may be.
+    TooLarge,
+    /// The back end did not take them within `retry.max_elapsed`.
+    RetriesExhausted,
+    /// The process ended before they could be sent.
+    Shutdown,
+    /// The destination was taken out of the configuration before they could be sent.
+    Removed,
+}
+
+const REASONS: [DropReason; 5] = [
+    DropReason::QueueFull,
+    DropReason::TooLarge,
+    DropReason::RetriesExhausted,
+    DropReason::Shutdown,
+    DropReason::Removed,
+];
+
+/// How one request to a back end ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Outcome {
+    Ok,
+    Partial,
+    Rejected,
+    Retry,
+}
+
+impl EncodeLabelValue for DropReason {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::QueueFull => "queue_full",
+            Self::TooLarge => "too_large",
+            Self::RetriesExhausted => "retries_exhausted",
+            Self::Shutdown => "shutdown",
+            Self::Removed => "removed",
+        };
+        name.encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Rejected => "rejected",
+            Self::Retry => "retry",
+        };
+        name.encode(encoder)
+    }
+}
+
+/// The exporters' metrics. Clones count into the same.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    admitted: Family<Of, Counter>,
+    sent: Family<Of, Counter>,
+    rejected: Family<Of, Counter>,
+    dropped: Family<DroppedOf, Counter>,
+    held: Family<Of, Gauge>,
+    queue_bytes: Family<Of, Gauge>,
+    requests: Family<RequestsOf, Counter>,
+    retries: Family<Of, Counter>,
+    bytes: Family<Of, Counter>,
+    duration: Family<Of, Histogram, fn() -> Histogram>,
+}
+
+fn duration_histogram() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+impl Metrics {
+    /// New metrics, registered under their names.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let new = Self {
+            admitted: Family::default(),
+            sent: Family::default(),
+            rejected: Family::default(),
+            dropped: Family::default(),
+            held: Family::default(),
+            queue_bytes: Family::default(),
+            requests: Family::default(),
+            retries: Family::default(),
+            bytes: Family::default(),
+            duration: Family::new_with_constructor(duration_histogram),
+        };
+        let mut add = |name: &str, help: &str, metric: &Family<Of, Counter>| {
+            registry.register(format!("tracemill_export_{name}"), help, metric.clone());
+        };
+        add("admitted_spans", "Spans that a destination's queue has taken", &new.admitted);
+        add("sent_spans", "Spans that the back end has accepted", &new.sent);
+        add("rejected_spans", "Spans that the back end has refused for good", &new.rejected);
+        add("retries", "Requests that were sent again", &new.retries);
+        add("bytes", "Bytes of request bodies sent, after compression", &new.bytes);
+        registry.register(
+            "tracemill_export_dropped_spans",
+            "Spans that were admitted and given up, by reason",
+            new.dropped.clone(),
+        );
+        registry.register("tracemill_export_held_spans", "Spans that wait or are being sent now", new.held.clone());
+        registry.register(
+            "tracemill_export_queue_bytes",
+            "Bytes that wait, are being sent or are reserved now",
+            new.queue_bytes.clone(),
+        );
+        registry.register(
+            "tracemill_export_requests",
+            "Requests sent to the back end, by outcome",
+            new.requests.clone(),
+        );
+        registry.register(
+            "tracemill_export_request_duration_seconds",
+            "How long the back end took to answer",
+            new.duration.clone(),
+        );
+        new
+    }
+
+    /// Those of one destination, looked up once.
+    pub(super) fn of(&self, name: &str) -> Counters {
+        let of = Of { destination: name.to_owned() };
+        let dropped =
+            REASONS.map(|reason| self.dropped.get_or_create_owned(&DroppedOf { destination: name.to_owned(), reason }));
+        let requests = [Outcome::Ok, Outcome::Partial, Outcome::Rejected, Outcome::Retry]
+            .map(|outcome| self.requests.get_or_create_owned(&RequestsOf { destination: name.to_owned(), outcome }));
+        Counters {
+            admitted: self.admitted.get_or_create_owned(&of),
+            sent: self.sent.get_or_create_owned(&of),
+            rejected: self.rejected.get_or_create_owned(&of),
+            dropped,
+            held: self.held.get_or_create_owned(&of),
+            queue_bytes: self.queue_bytes.get_or_create_owned(&of),
+            requests,
+            retries: self.retries.get_or_create_owned(&of),
+            bytes: self.bytes.get_or_create_owned(&of),
+            duration: self.duration.get_or_create_owned(&of),
+        }
+    }
+}
+
+/// One destination's metrics.
+#[derive(Debug, Clone)]
+pub(super) struct Counters {
+    pub admitted: Counter,
+    pub sent: Counter,
+    pub rejected: Counter,
+    dropped: [Counter; REASONS.len()],
+    pub held: Gauge,
+    pub queue_bytes: Gauge,
+    requests: [Counter; 4],
+    pub retries: Counter,
+    pub bytes: Counter,
+    pub duration: Histogram,
+}
+
+impl Counters {
+    pub fn dropped(&self, reason: DropReason) -> &Counter {
+        &self.dropped[reason as usize]
+    }
+
+    pub fn requests(&self, outcome: Outcome) -> &Counter {
+        &self.requests[outcome as usize]
+    }
+}

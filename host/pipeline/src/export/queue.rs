@@ -1,0 +1,487 @@
+//! The queue before a destination: bounded in bytes, in memory, first in first out. Knows no protocol and sends nothing.
+//!
+//! Bytes are held from the reservation until the back end has answered for good, so that what is being sent, or waits to
+//! be sent again, counts like what waits. Room is an atomic number; only the list of what waits is behind a lock.
+//!
+//! Invariant: what is held never exceeds the bound, but for parcels that a reload moves here from a destination's earlier
+//! queue, and for what a commit brings beyond its own reservation.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::HeaderName;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Parcel;
+use super::config::{BatchConfig, OnFull, QueueConfig};
+use super::metrics::{Counters, DropReason};
+use crate::request::Refusal;
+
+mod batch;
+
+pub(super) use batch::Batch;
+
+/// What a waiting parcel costs beside its bytes (list entry, reference counts, allocator), so that many tiny parcels are
+/// not taken for nothing.
+const OVERHEAD: usize = 160;
+
+/// What senders are told to wait when a queue is full and its back end answers.
+const SHORTEST_HINT: Duration = Duration::from_secs(1);
+const LONGEST_HINT: Duration = Duration::from_secs(30);
+
+/// One destination's queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    name: Box<str>,
+    config: QueueConfig,
+    batch: BatchConfig,
+    forward: Vec<HeaderName>,
+    counters: Counters,
+    /// Bytes reserved, waiting and being sent.
+    held: AtomicUsize,
+    /// What the last refused reservation asked for: the queue counts as full while that does not fit.
+    wanted: AtomicUsize,
+    /// Milliseconds that refused senders are told to wait.
+    hint: AtomicU64,
+    /// Spans that were given up at shutdown or removal.
+    lost: AtomicU64,
+    state: Mutex<State>,
+    /// Held by the one sender that waits for the next batch, so that one timer and one wake-up serve all.
+    turn: tokio::sync::Mutex<()>,
+    news: Notify,
+    closing: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    /// Of the bodies that wait.
+    bytes: usize,
+    /// Likewise.
+    spans: u64,
+    /// Reservations that are neither committed nor given back.
+    reservations: usize,
+    phase: Phase,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    /// Takes and gives.
+    #[default]
+    Open,
+    /// Gives what it has. At shutdown it takes nothing more.
+    Closing(DropReason),
+    /// A reload has put another queue in its place: whatever comes here goes there.
+    Replaced(Arc<Queue>),
+    /// Nobody sends any more.
+    Dead(DropReason),
+}
+
+enum End {
+    Successor(Arc<Queue>),
+    Dropped(DropReason),
+}
+
+/// A parcel that waits.
+#[derive(Debug)]
+struct Waiting {
+    parcel: Parcel,
+    since: Instant,
+}
+
+impl Waiting {
+    fn charge(&self) -> usize {
+        charge(self.parcel.body.len())
+    }
+}
+
+fn charge(bytes: usize) -> usize {
+    bytes.saturating_add(OVERHEAD)
+}
+
+impl Queue {
+    pub fn new(
+        name: &str,
+        config: QueueConfig,
+        batch: BatchConfig,
+        forward: Vec<HeaderName>,
+        counters: Counters,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            config,
+            batch,
+            forward,
+            counters,
+            held: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(1),
+            hint: AtomicU64::new(SHORTEST_HINT.as_millis() as u64),
+            lost: AtomicU64::new(0),
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            news: Notify::new(),
+            closing: CancellationToken::new(),
+        })
+    }
+
+    // === what the chain asks ===
+
+    /// Takes room for a parcel of so many bytes. Queues that drop by policy always say yes, and decide at the commit.
+    pub fn reserve(&self, bytes: usize) -> Result<(), Refusal> {
+        let refuses = self.config.on_full == OnFull::Refuse;
+        if refuses {
+            if charge(bytes) > self.config.max_bytes {
+                return Err(Refusal::too_large(format!(
+                    "{bytes} bytes are more than the whole queue of destination `{}` ({} bytes): send smaller requests, \
+                     or raise export.{}.queue.size",
+                    self.name, self.config.max_bytes, self.name
+                )));
+            }
+            if !self.take(charge(bytes)) {
+                // A share only, so that one huge request does not keep small ones out.
+                self.wanted.store(charge(bytes).min(self.config.max_bytes / 16).max(1), Ordering::Relaxed);
+                return Err(self.refusal());
+            }
+            self.wanted.store(1, Ordering::Relaxed);
+        }
+        let mut state = self.state.lock();
+        if let Phase::Closing(DropReason::Shutdown) | Phase::Dead(_) = state.phase {
+            drop(state);
+            if refuses {
+                self.release(charge(bytes));
+            }
+            return Err(Refusal::unavailable(
+                SHORTEST_HINT,
+                format!("destination `{}` takes nothing more: it is being shut down", self.name),
+            ));
+        }
+        state.reservations += 1;
+        Ok(())
+    }
+
+    /// Gives a reservation back.
+    pub fn cancel(&self, reserved: usize) {
+        if self.config.on_full == OnFull::Refuse {
+            self.release(charge(reserved));
+        }
+        let mut state = self.state.lock();
+        state.reservations -= 1;
+        self.wake_if_closing(&state);
+    }
+
+    /// Takes a parcel for which `reserved` bytes were reserved. Never fails; what is dropped by policy is counted.
+    pub fn commit(&self, reserved: usize, parcel: Parcel) {
+        let spans = u64::from(parcel.spans);
+        self.counters.admitted.inc_by(spans);
+        self.counters.held.inc_by(spans as i64);
+        let waiting = Waiting { parcel, since: Instant::now() };
+        let mut state = self.state.lock();
+        state.reservations -= 1;
+        self.wake_if_closing(&state);
+        let held = if self.config.on_full == OnFull::Refuse { charge(reserved) } else { 0 };
+        match &state.phase {
+            Phase::Open | Phase::Closing(_) => {}
+            Phase::Replaced(successor) => {
+                let successor = Arc::clone(successor);
+                drop(state);
+                self.release(held);
+                successor.adopt(vec![waiting], false);
+                return;
+            }
+            &Phase::Dead(reason) => {
+                drop(state);
+                self.release(held);
+                self.count_dropped(spans, reason);
+                return;
+            }
+        }
+        if !self.make_room(&mut state, held, waiting.charge()) {
+            let reason =
+                if waiting.charge() > self.config.max_bytes { DropReason::TooLarge } else { DropReason::QueueFull };
+            drop(state);
+            self.count_dropped(spans, reason);
+            return;
+        }
+        self.push(&mut state, waiting, false);
+    }
+
+    /// Why a parcel would be refused now, as far as that is known without asking for room.
+    pub fn is_full(&self) -> Option<Refusal> {
+        let full = self.config.on_full == OnFull::Refuse
+            && self.held.load(Ordering::Relaxed) + self.wanted.load(Ordering::Relaxed) > self.config.max_bytes;
+        full.then(|| self.refusal())
+    }
+
+    fn refusal(&self) -> Refusal {
+        let delay = Duration::from_millis(self.hint.load(Ordering::Relaxed));
+        Refusal::unavailable(
+            delay,
+            format!(
+                "the queue of destination `{}` is full ({} bytes): its back end takes less than is sent; try again in {} s",
+                self.name,
+                self.config.max_bytes,
+                delay.as_secs_f32().ceil()
+            ),
+        )
+    }
+
+    // === room ===
+
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= self.config.max_bytes);
+        let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
+        if taken {
+            self.counters.queue_bytes.inc_by(bytes as i64);
+        }
+        taken
+    }
+
+    fn release(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.counters.queue_bytes.dec_by(bytes as i64);
+    }
+
+    fn force(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        self.counters.queue_bytes.inc_by(bytes as i64);
+    }
+
+    /// Turns what was reserved into what is needed, by the queue's policy. Answers whether there is room.
+    fn make_room(&self, state: &mut State, reserved: usize, needed: usize) -> bool {
+        match self.config.on_full {
+            OnFull::Refuse => {
+                if needed > reserved {
+                    self.force(needed - reserved);
+                } else {
+                    self.release(reserved - needed);
+                }
+                true
+            }
+            OnFull::DropNewest => self.take(needed),
+            OnFull::DropOldest => {
+                if needed > self.config.max_bytes {
+                    return false;
+                }
+                while !self.take(needed) {
+                    // What is being sent is not called back.
+                    let Some(oldest) = self.pop(state) else { return false };
+                    self.release(oldest.charge());
+                    self.count_dropped(u64::from(oldest.parcel.spans), DropReason::QueueFull);
+                }
+                true
+            }
+        }
+    }
+
+    fn push(&self, state: &mut State, waiting: Waiting, front: bool) {
+        let (bytes, spans) = (state.bytes, state.spans);
+        let was_empty = state.waiting.is_empty();
+        state.bytes += waiting.parcel.body.len();
+        state.spans += u64::from(waiting.parcel.spans);
+        let is_due = |bytes, spans| bytes >= self.batch.max_bytes || spans >= u64::from(self.batch.max_spans);
+        // The sender that waits needs to hear of a new timer and of a batch that is large enough, of nothing else.
+        let news = was_empty || (!is_due(bytes, spans) && is_due(state.bytes, state.spans));
+        if front {
+            state.waiting.push_front(waiting);
+        } else {
+            state.waiting.push_back(waiting);
+        }
+        if news {
+            self.news.notify_one();
+        }
+    }
+
+    fn pop(&self, state: &mut State) -> Option<Waiting> {
+        let waiting = state.waiting.pop_front()?;
+        state.bytes -= waiting.parcel.body.len();
+        state.spans -= u64::from(waiting.parcel.spans);
+        // A burst's memory is given back.
+        if state.waiting.is_empty() && state.waiting.capacity() > 1024 {
+            state.waiting = VecDeque::new();
+        }
+        Some(waiting)
+    }
+
+    fn count_dropped(&self, spans: u64, reason: DropReason) {
+        self.counters.dropped(reason).inc_by(spans);
+        self.counters.held.dec_by(spans as i64);
+        if let DropReason::Shutdown | DropReason::Removed = reason {
+            self.lost.fetch_add(spans, Ordering::Relaxed);
+        }
+    }
+
+    // === what senders ask ===
+
+    /// The next batch, when it is due; `None` once the queue is closed and empty.
+    pub async fn next(self: &Arc<Self>) -> Option<Batch> {
+        let _turn = self.turn.lock().await;
+        loop {
+            let due = {
+                let mut state = self.state.lock();
+                let closing = !matches!(state.phase, Phase::Open);
+                match state.waiting.front() {
+                    None if closing && state.reservations == 0 => return None,
+                    None => None,
+                    Some(first) => {
+                        let due = first.since + self.batch.timeout;
+                        if closing
+                            || state.bytes >= self.batch.max_bytes
+                            || state.spans >= u64::from(self.batch.max_spans)
+                            || due <= Instant::now()
+                        {
+                            return Some(self.gather(&mut state));
+                        }
+                        Some(due)
+                    }
+                }
+            };
+            match due {
+                // Whether time or news ends the wait, the queue is looked at again.
+                Some(due) => drop(tokio::time::timeout_at(due, self.news.notified()).await),
+                None => self.news.notified().await,
+            }
+        }
+    }
+
+    /// Takes as many parcels off the front as make a batch: at least one.
+    fn gather(self: &Arc<Self>, state: &mut State) -> Batch {
+        let mut batch = Batch::new(Arc::clone(self));
+        let mut bytes = 0usize;
+        while let Some(first) = state.waiting.front() {
+            if let Some(head) = batch.head()
+                && (bytes + first.parcel.body.len() > self.batch.max_bytes
+                    || batch.spans() + u64::from(first.parcel.spans) > u64::from(self.batch.max_spans)
+                    || !self.may_join(head, &first.parcel))
+            {
+                break;
+            }
+            bytes += first.parcel.body.len();
+            let waiting = self.pop(state).expect("there is a front");
+            batch.add(waiting);
+        }
+        batch
+    }
+
+    /// Whether two parcels may travel in one request: only if they agree in the headers that are passed on.
+    fn may_join(&self, one: &Parcel, other: &Parcel) -> bool {
+        if self.forward.is_empty() || Arc::ptr_eq(&one.context, &other.context) {
+            return true;
+        }
+        let values = |parcel: &Parcel, name: &HeaderName| {
+            let of_name = parcel.context.headers.iter().filter(|(key, _)| **key == *name.as_str());
+            of_name.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        self.forward.iter().all(|name| values(one, name) == values(other, name))
+    }
+
+    /// What refused senders are told: `None` while the back end answers, else when it is tried again.
+    pub fn set_retry_hint(&self, delay: Option<Duration>) {
+        let delay = delay.unwrap_or(SHORTEST_HINT).clamp(SHORTEST_HINT, LONGEST_HINT);
+        self.hint.store(delay.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    // === the end ===
+
+    /// Ends when the queue begins to close: whoever waits to try again need not wait any longer.
+    pub fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
+    /// Whether another queue has taken this one's place.
+    pub fn is_replaced(&self) -> bool {
+        self.closing.is_cancelled() && matches!(self.state.lock().phase, Phase::Replaced(_))
+    }
+
+    fn wake_if_closing(&self, state: &State) {
+        if !matches!(state.phase, Phase::Open) {
+            self.news.notify_one();
+        }
+    }
+
+    /// From now on the queue only gives, and without waiting for full batches.
+    pub fn close(&self, reason: DropReason) {
+        let mut state = self.state.lock();
+        if let Phase::Open | Phase::Closing(_) = state.phase {
+            state.phase = Phase::Closing(reason);
+        }
+        drop(state);
+        self.closing.cancel();
+        self.news.notify_one();
+    }
+
+    /// Puts another queue in this one's place, and moves what waits there.
+    pub fn replace(&self, successor: &Arc<Self>) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Replaced(Arc::clone(successor));
+        state.bytes = 0;
+        state.spans = 0;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.release(waiting.iter().map(Waiting::charge).sum());
+        successor.adopt(waiting.into(), true);
+        self.closing.cancel();
+        self.news.notify_one();
+    }
+
+    /// Takes parcels that were admitted by an earlier queue of the same destination, whether there is room or not.
+    fn adopt(&self, parcels: Vec<Waiting>, front: bool) {
+        let mut state = self.state.lock();
+        match &state.phase {
+            Phase::Open | Phase::Closing(_) => {
+                self.force(parcels.iter().map(Waiting::charge).sum());
+                if front {
+                    parcels.into_iter().rev().for_each(|waiting| self.push(&mut state, waiting, true));
+                } else {
+                    parcels.into_iter().for_each(|waiting| self.push(&mut state, waiting, false));
+                }
+            }
+            Phase::Replaced(successor) => {
+                let successor = Arc::clone(successor);
+                drop(state);
+                successor.adopt(parcels, front);
+            }
+            &Phase::Dead(reason) => {
+                drop(state);
+                self.count_dropped(parcels.iter().map(|waiting| u64::from(waiting.parcel.spans)).sum(), reason);
+            }
+        }
+    }
+
+    /// Gives up what is left, counted, and whatever still comes.
+    pub fn kill(&self, reason: DropReason) {
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Replaced(_)) {
+            state.phase = Phase::Dead(reason);
+        }
+        while let Some(waiting) = self.pop(&mut state) {
+            self.release(waiting.charge());
+            self.count_dropped(u64::from(waiting.parcel.spans), reason);
+        }
+        drop(state);
+        self.closing.cancel();
+        self.news.notify_one();
+    }
+
+    /// How many spans were given up at shutdown or removal.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// What becomes of a batch that nobody sends any more.
+    fn end(&self) -> End {
+        match &self.state.lock().phase {
+            Phase::Replaced(successor) => End::Successor(Arc::clone(successor)),
+            &(Phase::Closing(reason) | Phase::Dead(reason)) => End::Dropped(reason),
+            Phase::Open => End::Dropped(DropReason::Shutdown),
+        }
+    }
+}

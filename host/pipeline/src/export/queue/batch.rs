@@ -1,0 +1,123 @@
+//! Parcels on their way out of a queue: what one request is made of. Whatever becomes of them, they are accounted for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::Parcel;
+use super::super::metrics::DropReason;
+use super::super::split;
+use super::{End, Queue, Waiting};
+
+/// Parcels that travel in one request. Invariant: each of its spans is counted as sent, rejected or dropped exactly once;
+/// those that are not by the time it is dropped (its sender was stopped) count as dropped.
+#[derive(Debug)]
+pub(in super::super) struct Batch {
+    queue: Arc<Queue>,
+    parcels: Vec<Waiting>,
+    charge: usize,
+    /// Not yet counted.
+    spans: u64,
+}
+
+impl Batch {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self { queue, parcels: Vec::new(), charge: 0, spans: 0 }
+    }
+
+    pub(super) fn add(&mut self, waiting: Waiting) {
+        self.charge += waiting.charge();
+        self.spans += u64::from(waiting.parcel.spans);
+        self.parcels.push(waiting);
+    }
+
+    /// The first parcel: all others agree with it in what is passed on.
+    pub fn head(&self) -> Option<&Parcel> {
+        self.parcels.first().map(|waiting| &waiting.parcel)
+    }
+
+    /// How many spans it holds.
+    pub fn spans(&self) -> u64 {
+        self.spans
+    }
+
+    /// How many bytes its request has before compression.
+    pub fn bytes(&self) -> usize {
+        self.parcels.iter().map(|waiting| waiting.parcel.body.len()).sum()
+    }
+
+    /// The bodies: one after another they are one request.
+    pub fn bodies(&self) -> impl Iterator<Item = &Bytes> {
+        self.parcels.iter().map(|waiting| &waiting.parcel.body)
+    }
+
+    /// Cuts a batch that is over the limit for requests into several that are not. What cannot be cut is dropped, counted.
+    pub fn within(mut self, limit: usize) -> Vec<Self> {
+        if self.bytes() <= limit {
+            return vec![self];
+        }
+        let mut parts = Vec::new();
+        for waiting in std::mem::take(&mut self.parcels) {
+            let pieces = split::split(&waiting.parcel.body, waiting.parcel.spans, limit);
+            for piece in pieces.fitting {
+                let parcel =
+                    Parcel { body: piece.body, spans: piece.spans, context: Arc::clone(&waiting.parcel.context) };
+                let mut part = Self::new(Arc::clone(&self.queue));
+                part.add(Waiting { parcel, since: waiting.since });
+                // The parts' charges are taken from this one's share, beyond which each overhead is their own.
+                let share = part.charge.min(self.charge);
+                self.queue.force(part.charge - share);
+                self.charge -= share;
+                self.spans -= part.spans;
+                parts.push(part);
+            }
+            self.drop_spans(u64::from(pieces.oversize_spans), DropReason::TooLarge);
+        }
+        parts
+    }
+
+    /// The back end has taken the batch, but for so many spans.
+    pub fn delivered(mut self, rejected: u64) {
+        let rejected = rejected.min(self.spans);
+        let counters = &self.queue.counters;
+        counters.sent.inc_by(self.spans - rejected);
+        counters.rejected.inc_by(rejected);
+        counters.held.dec_by(self.spans as i64);
+        self.spans = 0;
+    }
+
+    /// The back end has refused the batch for good.
+    pub fn rejected(self) {
+        let all = self.spans;
+        self.delivered(all);
+    }
+
+    /// The batch is given up.
+    pub fn dropped(mut self, reason: DropReason) {
+        self.drop_spans(self.spans, reason);
+    }
+
+    fn drop_spans(&mut self, spans: u64, reason: DropReason) {
+        self.spans -= spans;
+        self.queue.count_dropped(spans, reason);
+    }
+
+    /// Goes to the front of the queue that has taken its own queue's place.
+    pub fn hand_over(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // Room is given back before the successor takes it under the same label.
+        self.queue.release(self.charge);
+        if self.spans == 0 {
+            return;
+        }
+        match self.queue.end() {
+            End::Successor(successor) => successor.adopt(std::mem::take(&mut self.parcels), true),
+            End::Dropped(reason) => self.drop_spans(self.spans, reason),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The exports as a whole, before back ends that refuse, hang, hang up and come back.
+
+use std::ops::Range;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prometheus_client::registry::Registry;
+use prost::Message as _;
+
+use super::config::{Compression, OnFull, Protocol};
+use super::*;
+
+mod delivery;
+mod faults;
+mod life;
+mod sink;
+
+use sink::{Reply, Sink};
+
+/// A parcel of spans with these numbers, each of about `bytes` bytes.
+fn parcel_of(numbers: Range<u64>, bytes: usize) -> Parcel {
+    let spans = numbers.clone().map(|number| Span {
+        trace_id: vec![7; 16],
+        span_id: number.to_be_bytes().to_vec(),
+        name: "x".repeat(bytes),
+        ..Span::default()
+    });
+    let scope = ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() };
+    let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+    let request = ExportTraceServiceRequest { resource_spans: vec![resource] };
+    Parcel {
+        body: request.encode_to_vec().into(),
+        spans: (numbers.end - numbers.start) as u32,
+        context: Arc::default(),
+    }
+}
+
+fn parcel(numbers: Range<u64>) -> Parcel {
+    parcel_of(numbers, 100)
+}
+
+/// Exports with their metrics.
+struct Bench {
+    exports: Exports,
+    registry: Registry,
+}
+
+impl Bench {
+    fn new(configs: Vec<DestinationConfig>) -> Self {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let exports = Exports::start(configs, metrics, Handle::current()).unwrap();
+        Self { exports, registry }
+    }
+
+    /// One destination over connections in memory: for paused time.
+    fn in_memory(config: DestinationConfig, sink: &Sink) -> Self {
+        let bench = Self::new(Vec::new());
+        let dialer = dial::Dialer::in_memory(sink.in_memory());
+        let destination =
+            Destination::start_with(config, Material::default(), dialer, &bench.exports.0.metrics, &Handle::current());
+        bench.exports.0.current.store(Arc::new(vec![destination]));
+        bench
+    }
+
+    fn send(&self, parcel: Parcel) -> Result<(), Refusal> {
+        self.exports.reserve(parcel.body.len())?.commit(parcel);
+        Ok(())
+    }
+
+    /// The value of a metric whose line begins so.
+    fn value(&self, line: &str) -> i64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let found = text.lines().find_map(|candidate| candidate.strip_prefix("tracemill_export_")?.strip_prefix(line));
+        found.unwrap_or_else(|| panic!("no {line} in\n{text}")).trim().parse().unwrap()
+    }
+
+    fn of(&self, name: &str, destination: &str) -> i64 {
+        self.value(&format!("{name}{{destination=\"{destination}\"}}"))
+    }
+
+    fn dropped(&self, destination: &str, reason: &str) -> i64 {
+        self.value(&format!("dropped_spans_total{{destination=\"{destination}\",reason=\"{reason}\"}}"))
+    }
+
+    fn all_dropped(&self, destination: &str) -> i64 {
+        let reasons = ["queue_full", "too_large", "retries_exhausted", "shutdown", "removed"];
+        reasons.into_iter().map(|reason| self.dropped(destination, reason)).sum()
+    }
+
+    /// Invariant 6, the second sum.
+    fn assert_sum(&self, destination: &str) {
+        let of = |name| self.of(name, destination);
+        assert_eq!(
+            of("admitted_spans_total"),
+            of("sent_spans_total") + of("rejected_spans_total") + self.all_dropped(destination) + of("held_spans"),
+            "admitted = sent + rejected + dropped + held, of {destination}"
+        );
+    }
+
+    /// Waits until nothing is held, in the time of the test.
+    async fn until_quiet(&self, destination: &str) {
+        while self.of("held_spans", destination) > 0 || self.of("queue_bytes", destination) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.assert_sum(destination);
+    }
+}
+
+fn endpoint(protocol: Protocol, address: std::net::SocketAddr) -> Endpoint {
+    let url = format!("http://{address}");
+    match protocol {
+        Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
+        Protocol::Http => Endpoint::http(&url).unwrap(),
+    }
+}
+
+/// A destination that does not wait long for anything.
+fn quick(name: &str, endpoint: Endpoint) -> DestinationConfig {
+    let mut config = DestinationConfig::new(name, endpoint);
+    config.batch.timeout = Duration::ZERO;
+    config.retry.initial = Duration::from_millis(1);
+    config.retry.max = Duration::from_millis(5);
+    config
+}
+
+/// In paused time; the address is never dialled.
+fn paused(protocol: Protocol) -> DestinationConfig {
+    let mut config = DestinationConfig::new("test", endpoint(protocol, ([127, 0, 0, 1], 1).into()));
+    config.concurrency = 1;
+    config.compression = Compression::None;
+    config
+}
+
+const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];

@@ -1,0 +1,225 @@
+//! A back end that does as it is told: takes spans, refuses, hangs, hangs up. On real sockets, or in memory for paused time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use parking_lot::Mutex;
+use prost::Message as _;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// What one request is answered.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Ok,
+    /// Takes all but so many spans (it says).
+    Partial(i64),
+    /// An HTTP status and a gRPC code that mean the same, and when to come back.
+    Status(u16, u32, Option<Duration>),
+    /// Reads and never answers.
+    Hang,
+    /// Closes without an answer.
+    HangUp,
+    /// An answer of so many bytes.
+    Huge(usize),
+}
+
+/// What arrived, and what is answered next.
+#[derive(Clone)]
+pub struct Sink(Arc<Inner>);
+
+struct Inner {
+    script: Mutex<VecDeque<Reply>>,
+    otherwise: Mutex<Reply>,
+    seen: Mutex<Seen>,
+    news: watch::Sender<()>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub struct Seen {
+    /// Each span's number, and how often it was taken.
+    pub taken: BTreeMap<u64, u32>,
+    /// The headers of each request.
+    pub requests: Vec<HeaderMap>,
+    /// When each came.
+    pub times: Vec<Instant>,
+    /// How many spans each held.
+    pub sizes: Vec<usize>,
+}
+
+impl Sink {
+    pub fn new(script: impl IntoIterator<Item = Reply>, otherwise: Reply) -> Self {
+        Self(Arc::new(Inner {
+            script: Mutex::new(script.into_iter().collect()),
+            otherwise: Mutex::new(otherwise),
+            seen: Mutex::default(),
+            news: watch::channel(()).0,
+        }))
+    }
+
+    /// Listens on a port of loopback.
+    pub async fn listen(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let sink = self.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(sink.clone().serve(stream));
+            }
+        });
+        address
+    }
+
+    /// Takes connections from within the process.
+    pub fn in_memory(&self) -> mpsc::Sender<tokio::io::DuplexStream> {
+        let (sender, mut receiver) = mpsc::channel(4);
+        let sink = self.clone();
+        tokio::spawn(async move {
+            while let Some(stream) = receiver.recv().await {
+                tokio::spawn(sink.clone().serve(stream));
+            }
+        });
+        sender
+    }
+
+    pub async fn serve<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static>(self, stream: T) {
+        let service = service_fn(move |request| self.clone().handle(request));
+        let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.0.seen.lock().clone()
+    }
+
+    pub fn from_now_on(&self, reply: Reply) {
+        *self.0.otherwise.lock() = reply;
+    }
+
+    /// Waits until what has arrived is as wished.
+    pub async fn until(&self, wished: impl Fn(&Seen) -> bool) -> Seen {
+        let mut news = self.0.news.subscribe();
+        let wait = async {
+            loop {
+                news.mark_unchanged();
+                let seen = self.seen();
+                if wished(&seen) {
+                    return seen;
+                }
+                news.changed().await.unwrap();
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(3600), wait).await;
+        waited.unwrap_or_else(|_| panic!("not so in an hour: {:?}", self.seen()))
+    }
+
+    async fn handle(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<http_body_util::combinators::BoxBody<Bytes, Infallible>>, std::io::Error> {
+        let (head, body) = request.into_parts();
+        let is_grpc = head.headers["content-type"] == "application/grpc";
+        let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+        let spans = spans_of(&body, &head.headers, is_grpc);
+        let reply = self.0.script.lock().pop_front().unwrap_or_else(|| self.0.otherwise.lock().clone());
+        {
+            let mut seen = self.0.seen.lock();
+            if let Reply::Ok | Reply::Partial(_) = reply {
+                for &span in &spans {
+                    *seen.taken.entry(span).or_default() += 1;
+                }
+            }
+            seen.requests.push(head.headers);
+            seen.times.push(Instant::now());
+            seen.sizes.push(spans.len());
+        }
+        self.0.news.send_replace(());
+        let (status, code, message, delay) = match reply {
+            Reply::Ok => (200, 0, Vec::new(), None),
+            Reply::Partial(rejected_spans) => {
+                let partial = ExportTracePartialSuccess { rejected_spans, error_message: "not these".into() };
+                (200, 0, ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec(), None)
+            }
+            Reply::Status(status, code, delay) => (status, code, Vec::new(), delay),
+            Reply::Huge(bytes) => (200, 0, vec![0; bytes], None),
+            Reply::Hang => std::future::pending().await,
+            Reply::HangUp => return Err(std::io::Error::other("hung up")),
+        };
+        Ok(if is_grpc { grpc_answer(code, &message, delay) } else { http_answer(status, message, delay) })
+    }
+}
+
+fn spans_of(body: &[u8], headers: &HeaderMap, is_grpc: bool) -> Vec<u64> {
+    let (message, encoding) = if is_grpc {
+        let length = u32::from_be_bytes(body[1..5].try_into().unwrap());
+        assert_eq!(body.len(), 5 + length as usize);
+        (&body[5..], if body[0] == 1 { headers.get("grpc-encoding") } else { None })
+    } else {
+        assert_eq!(headers["content-length"], body.len().to_string());
+        (body, headers.get("content-encoding"))
+    };
+    let mut plain = Vec::new();
+    match encoding.map(|encoding| encoding.to_str().unwrap()) {
+        None => plain.extend_from_slice(message),
+        Some("gzip") => drop(flate2::read::MultiGzDecoder::new(message).read_to_end(&mut plain).unwrap()),
+        Some("zstd") => plain = zstd::decode_all(message).unwrap(),
+        Some(other) => panic!("unknown encoding {other}"),
+    }
+    let request = ExportTraceServiceRequest::decode(&plain[..]).unwrap();
+    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).map(|span| u64::from_be_bytes(span.span_id.try_into().unwrap())).collect()
+}
+
+fn http_answer(
+    status: u16,
+    message: Vec<u8>,
+    delay: Option<Duration>,
+) -> Response<http_body_util::combinators::BoxBody<Bytes, Infallible>> {
+    let mut response = Response::builder().status(status).header("content-type", "application/x-protobuf");
+    if let Some(delay) = delay {
+        response = response.header("retry-after", delay.as_secs());
+    }
+    response.body(http_body_util::Full::new(message.into()).boxed()).unwrap()
+}
+
+fn grpc_answer(
+    code: u32,
+    message: &[u8],
+    delay: Option<Duration>,
+) -> Response<http_body_util::combinators::BoxBody<Bytes, Infallible>> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", code.into());
+    if let Some(delay) = delay {
+        let delay = prost_types::Duration { seconds: delay.as_secs() as i64, nanos: delay.subsec_nanos() as i32 };
+        // RetryInfo and Status, written by hand: each has the next inside.
+        let info = [&[0x0a, delay.encoded_len() as u8][..], &delay.encode_to_vec()].concat();
+        let any = prost_types::Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info };
+        let status = [&[0x1a, any.encoded_len() as u8][..], &any.encode_to_vec()].concat();
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD_NO_PAD, status);
+        trailers.insert("grpc-status-details-bin", HeaderValue::from_str(&encoded).unwrap());
+    }
+    let mut framed = vec![0];
+    framed.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    framed.extend_from_slice(message);
+    let mut frames = vec![Ok(Frame::trailers(trailers))];
+    if code == 0 {
+        frames.insert(0, Ok(Frame::data(Bytes::from(framed))));
+    }
+    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
+    Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+}
