@@ -118,12 +118,12 @@ impl Exports {
         Ok(exports)
     }
 
-    /// Takes room for a parcel of so many bytes in the queues of all destinations, or in none. A parcel that is larger than
+    /// Takes room for a parcel of so many bytes and spans in the queues of all destinations, or in none. A parcel that is larger than
     /// a whole queue is refused as too large, never to be sent again. Queues that drop by policy never refuse.
-    pub fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
+    pub fn reserve(&self, bytes: usize, spans: u32) -> Result<Reservation, Refusal> {
         let mut reservation = Reservation { destinations: self.0.current.load_full(), taken: 0, bytes };
         while let Some(destination) = reservation.destinations.get(reservation.taken) {
-            destination.queue().reserve(bytes)?;
+            destination.queue().reserve(bytes, spans)?;
             reservation.taken += 1;
         }
         Ok(reservation)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::config::RetryConfig;
 
 /// Longer than this no back end is obeyed: a broken clock or a typing error there must not stop the flow here.
-const LONGEST_OBEYED: Duration = Duration::from_secs(15 * 60);
+const LONGEST_OBEYED: Duration = Duration::from_mins(15);
 
 /// The delays of one request: exponential, with jitter, never shorter than what the back end asked for.
 #[derive(Debug)]

@@ -66,7 +66,9 @@ impl Contexts {
             only
         } else {
             joined.clear();
-            chunks.iter().for_each(|chunk| joined.extend_from_slice(chunk));
+            for chunk in chunks {
+                joined.extend_from_slice(chunk);
+            }
             &joined
         };
         let len = match compression {

@@ -88,6 +88,7 @@ impl EncodeLabelValue for Outcome {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     admitted: Family<Of, Counter>,
+    refused: Family<Of, Counter>,
     sent: Family<Of, Counter>,
     rejected: Family<Of, Counter>,
     dropped: Family<DroppedOf, Counter>,
@@ -109,6 +110,7 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let new = Self {
             admitted: Family::default(),
+            refused: Family::default(),
             sent: Family::default(),
             rejected: Family::default(),
             dropped: Family::default(),
@@ -123,6 +125,7 @@ impl Metrics {
             registry.register(format!("tracemill_export_{name}"), help, metric.clone());
         };
         add("admitted_spans", "Spans that a destination's queue has taken", &new.admitted);
+        add("refused_spans", "Spans that were not admitted because this destination's queue had no room", &new.refused);
         add("sent_spans", "Spans that the back end has accepted", &new.sent);
         add("rejected_spans", "Spans that the back end has refused for good", &new.rejected);
         add("retries", "Requests that were sent again", &new.retries);
@@ -160,6 +163,7 @@ impl Metrics {
             .map(|outcome| self.requests.get_or_create_owned(&RequestsOf { destination: name.to_owned(), outcome }));
         Counters {
             admitted: self.admitted.get_or_create_owned(&of),
+            refused: self.refused.get_or_create_owned(&of),
             sent: self.sent.get_or_create_owned(&of),
             rejected: self.rejected.get_or_create_owned(&of),
             dropped,
@@ -177,6 +181,7 @@ impl Metrics {
 #[derive(Debug, Clone)]
 pub(super) struct Counters {
     pub admitted: Counter,
+    pub refused: Counter,
     pub sent: Counter,
     pub rejected: Counter,
     dropped: [Counter; REASONS.len()],

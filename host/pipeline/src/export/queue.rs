@@ -100,6 +100,19 @@ impl Waiting {
     }
 }
 
+impl State {
+    fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.waiting.pop_front()?;
+        self.bytes -= waiting.parcel.body.len();
+        self.spans -= u64::from(waiting.parcel.spans);
+        // A burst's memory is given back.
+        if self.waiting.is_empty() && self.waiting.capacity() > 1024 {
+            self.waiting = VecDeque::new();
+        }
+        Some(waiting)
+    }
+}
+
 fn charge(bytes: usize) -> usize {
     bytes.saturating_add(OVERHEAD)
 }
@@ -131,8 +144,15 @@ impl Queue {
 
     // === what the chain asks ===
 
-    /// Takes room for a parcel of so many bytes. Queues that drop by policy always say yes, and decide at the commit.
-    pub fn reserve(&self, bytes: usize) -> Result<(), Refusal> {
+    /// Takes room for a parcel of so many bytes and spans. Queues that drop by policy always say yes, and decide at the
+    /// commit.
+    pub fn reserve(&self, bytes: usize, spans: u32) -> Result<(), Refusal> {
+        self.try_reserve(bytes).inspect_err(|_| {
+            self.counters.refused.inc_by(u64::from(spans));
+        })
+    }
+
+    fn try_reserve(&self, bytes: usize) -> Result<(), Refusal> {
         let refuses = self.config.on_full == OnFull::Refuse;
         if refuses {
             if charge(bytes) > self.config.max_bytes {
@@ -269,7 +289,7 @@ impl Queue {
                 }
                 while !self.take(needed) {
                     // What is being sent is not called back.
-                    let Some(oldest) = self.pop(state) else { return false };
+                    let Some(oldest) = state.pop() else { return false };
                     self.release(oldest.charge());
                     self.count_dropped(u64::from(oldest.parcel.spans), DropReason::QueueFull);
                 }
@@ -294,17 +314,6 @@ impl Queue {
         if news {
             self.news.notify_one();
         }
-    }
-
-    fn pop(&self, state: &mut State) -> Option<Waiting> {
-        let waiting = state.waiting.pop_front()?;
-        state.bytes -= waiting.parcel.body.len();
-        state.spans -= u64::from(waiting.parcel.spans);
-        // A burst's memory is given back.
-        if state.waiting.is_empty() && state.waiting.capacity() > 1024 {
-            state.waiting = VecDeque::new();
-        }
-        Some(waiting)
     }
 
     fn count_dropped(&self, spans: u64, reason: DropReason) {
@@ -361,7 +370,7 @@ impl Queue {
                 break;
             }
             bytes += first.parcel.body.len();
-            let waiting = self.pop(state).expect("there is a front");
+            let waiting = state.pop().expect("there is a front");
             batch.add(waiting);
         }
         batch
@@ -439,9 +448,13 @@ impl Queue {
             Phase::Open | Phase::Closing(_) => {
                 self.force(parcels.iter().map(Waiting::charge).sum());
                 if front {
-                    parcels.into_iter().rev().for_each(|waiting| self.push(&mut state, waiting, true));
+                    for waiting in parcels.into_iter().rev() {
+                        self.push(&mut state, waiting, true);
+                    }
                 } else {
-                    parcels.into_iter().for_each(|waiting| self.push(&mut state, waiting, false));
+                    for waiting in parcels {
+                        self.push(&mut state, waiting, false);
+                    }
                 }
             }
             Phase::Replaced(successor) => {
@@ -462,7 +475,7 @@ impl Queue {
         if !matches!(state.phase, Phase::Replaced(_)) {
             state.phase = Phase::Dead(reason);
         }
-        while let Some(waiting) = self.pop(&mut state) {
+        while let Some(waiting) = state.pop() {
             self.release(waiting.charge());
             self.count_dropped(u64::from(waiting.parcel.spans), reason);
         }

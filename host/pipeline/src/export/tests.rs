@@ -64,7 +64,7 @@ impl Bench {
     }
 
     fn send(&self, parcel: Parcel) -> Result<(), Refusal> {
-        self.exports.reserve(parcel.body.len())?.commit(parcel);
+        self.exports.reserve(parcel.body.len(), parcel.spans)?.commit(parcel);
         Ok(())
     }
 

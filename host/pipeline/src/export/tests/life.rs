@@ -8,7 +8,7 @@ const HANG: Reply = Reply::Hang;
 async fn small(name: &str, sink: &Sink, parcels: usize, on_full: OnFull) -> DestinationConfig {
     let mut config = quick(name, endpoint(Protocol::Http, sink.listen().await));
     config.concurrency = 1;
-    config.timeout = Duration::from_secs(600);
+    config.timeout = Duration::from_mins(10);
     config.batch.max_spans = 10;
     config.queue.max_bytes = parcels * (parcel(0..10).body.len() + 160);
     config.queue.on_full = on_full;
@@ -34,6 +34,7 @@ async fn a_full_queue_refuses_for_all_names_itself_and_leaves_nothing_anywhere()
     bench.until_quiet("free").await;
     bench.assert_sum("stuck");
     assert_eq!(bench.of("admitted_spans_total", "stuck"), 30);
+    assert_eq!((bench.of("refused_spans_total", "stuck"), bench.of("refused_spans_total", "free")), (10, 0));
 }
 
 #[tokio::test]
@@ -41,19 +42,19 @@ async fn room_that_was_reserved_and_not_used_comes_back() {
     let sink = Sink::new([], HANG);
     let bench = Bench::new(vec![small("back", &sink, 1, OnFull::Refuse).await]);
     let bytes = parcel(0..10).body.len();
-    let reservation = bench.exports.reserve(bytes).unwrap();
-    assert!(bench.exports.reserve(bytes).is_err());
+    let reservation = bench.exports.reserve(bytes, 10).unwrap();
+    assert!(bench.exports.reserve(bytes, 10).is_err());
     drop(reservation);
     assert_eq!(bench.of("queue_bytes", "back"), 0);
-    bench.exports.reserve(bytes).unwrap().commit(parcel(0..10));
-    assert!(bench.exports.reserve(1).is_err());
+    bench.exports.reserve(bytes, 10).unwrap().commit(parcel(0..10));
+    assert!(bench.exports.reserve(1, 1).is_err());
 }
 
 #[tokio::test]
 async fn a_parcel_larger_than_the_queue_is_refused_for_good() {
     let sink = Sink::new([], Reply::Ok);
     let bench = Bench::new(vec![small("back", &sink, 1, OnFull::Refuse).await]);
-    let refusal = bench.exports.reserve(10_000).err().unwrap();
+    let refusal = bench.exports.reserve(10_000, 1).err().unwrap();
     assert!(!refusal.is_retryable());
     assert!(refusal.message.contains("export.back.queue.size"), "{}", refusal.message);
 }
@@ -97,7 +98,7 @@ async fn an_unchanged_destination_survives_a_reload_with_its_queue() {
 async fn a_changed_destination_hands_over_all_it_holds_even_under_a_reservation() {
     let (dead, alive) = (Sink::new([], Reply::Status(503, 14, None)), Sink::new([], Reply::Ok));
     let bench = Bench::new(vec![small("back", &dead, 8, OnFull::Refuse).await]);
-    let late = bench.exports.reserve(parcel(0..10).body.len()).unwrap();
+    let late = bench.exports.reserve(parcel(0..10).body.len(), 10).unwrap();
     for n in 1..5 {
         bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
     }
@@ -114,7 +115,7 @@ async fn a_changed_destination_hands_over_all_it_holds_even_under_a_reservation(
 async fn a_removed_destination_sends_what_it_holds() {
     let sink = Sink::new([], Reply::Ok);
     let mut config = quick("gone", endpoint(Protocol::Grpc, sink.listen().await));
-    config.batch.timeout = Duration::from_secs(3600);
+    config.batch.timeout = Duration::from_hours(1);
     let bench = Bench::new(vec![config]);
     bench.send(parcel(0..10)).unwrap();
     bench.exports.reconfigure(Vec::new()).unwrap();
@@ -127,12 +128,12 @@ async fn a_removed_destination_sends_what_it_holds() {
 async fn draining_sends_what_waits_without_waiting_for_full_batches() {
     let sink = Sink::new([Reply::Status(503, 14, None)], Reply::Ok);
     let mut config = quick("back", endpoint(Protocol::Http, sink.listen().await));
-    config.batch.timeout = Duration::from_secs(3600);
-    config.retry.initial = Duration::from_secs(3600);
-    config.retry.max = Duration::from_secs(3600);
+    config.batch.timeout = Duration::from_hours(1);
+    config.retry.initial = Duration::from_hours(1);
+    config.retry.max = Duration::from_hours(1);
     let bench = Bench::new(vec![config]);
     bench.send(parcel(0..10)).unwrap();
-    assert_eq!(bench.exports.drain(Duration::from_secs(60)).await, DrainReport::default());
+    assert_eq!(bench.exports.drain(Duration::from_mins(1)).await, DrainReport::default());
     assert_eq!(sink.seen().taken.len(), 10);
     bench.until_quiet("back").await;
     assert!(bench.send(parcel(0..1)).unwrap_err().is_retryable());
@@ -147,7 +148,7 @@ async fn what_a_drain_cannot_deliver_is_reported_and_counted() {
     for n in 0..3 {
         bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
     }
-    let late = bench.exports.reserve(parcel(30..40).body.len()).unwrap();
+    let late = bench.exports.reserve(parcel(30..40).body.len(), 10).unwrap();
     stuck.until(|seen| !seen.requests.is_empty()).await;
     free.until(|seen| seen.taken.len() == 30).await;
     let report = bench.exports.drain(Duration::from_millis(50)).await;

@@ -46,7 +46,7 @@ pub struct Sink(Arc<Inner>);
 
 struct Inner {
     script: Mutex<VecDeque<Reply>>,
-    otherwise: Mutex<Reply>,
+    otherwise: Reply,
     seen: Mutex<Seen>,
     news: watch::Sender<()>,
 }
@@ -67,7 +67,7 @@ impl Sink {
     pub fn new(script: impl IntoIterator<Item = Reply>, otherwise: Reply) -> Self {
         Self(Arc::new(Inner {
             script: Mutex::new(script.into_iter().collect()),
-            otherwise: Mutex::new(otherwise),
+            otherwise,
             seen: Mutex::default(),
             news: watch::channel(()).0,
         }))
@@ -100,15 +100,12 @@ impl Sink {
 
     pub async fn serve<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static>(self, stream: T) {
         let service = service_fn(move |request| self.clone().handle(request));
-        let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        // A client that goes away is no failure of the sink.
+        drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await);
     }
 
     pub fn seen(&self) -> Seen {
         self.0.seen.lock().clone()
-    }
-
-    pub fn from_now_on(&self, reply: Reply) {
-        *self.0.otherwise.lock() = reply;
     }
 
     /// Waits until what has arrived is as wished.
@@ -124,7 +121,7 @@ impl Sink {
                 news.changed().await.unwrap();
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(3600), wait).await;
+        let waited = tokio::time::timeout(Duration::from_hours(1), wait).await;
         waited.unwrap_or_else(|_| panic!("not so in an hour: {:?}", self.seen()))
     }
 
@@ -136,7 +133,7 @@ impl Sink {
         let is_grpc = head.headers["content-type"] == "application/grpc";
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let spans = spans_of(&body, &head.headers, is_grpc);
-        let reply = self.0.script.lock().pop_front().unwrap_or_else(|| self.0.otherwise.lock().clone());
+        let reply = self.0.script.lock().pop_front().unwrap_or_else(|| self.0.otherwise.clone());
         {
             let mut seen = self.0.seen.lock();
             if let Reply::Ok | Reply::Partial(_) = reply {
