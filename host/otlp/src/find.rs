@@ -41,6 +41,54 @@ impl<'k> Key<'k> {
     }
 }
 
+/// Several keys, looked for in one pass over a run: what has the length of none is passed by at a glance.
+#[derive(Debug, Default)]
+pub(crate) struct Keys<'k> {
+    keys: Vec<Key<'k>>,
+    /// A bit for each length that a key has; the last one stands for all that are longer.
+    lengths: u64,
+}
+
+impl<'k> Keys<'k> {
+    /// Adds a key and gives its number.
+    pub(crate) fn add(&mut self, key: Key<'k>) -> usize {
+        self.lengths |= Self::bit(key.bytes.len() as u32);
+        self.keys.push(key);
+        self.keys.len() - 1
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Puts the first value under each key to its number in `values`, and answers which there were: a bit for each key, the
+    /// last one for all beyond. What is not found is left as it is.
+    #[inline]
+    pub(crate) fn find<'b>(&self, batch: &'b Batch, run: Run, values: &mut [Option<Value<'b>>]) -> u64 {
+        let mut found = 0;
+        for attribute in batch.attributes(run) {
+            let len = attribute.key.len;
+            if self.lengths & Self::bit(len) == 0 {
+                continue;
+            }
+            let other = batch.get(attribute.key);
+            for (number, (key, value)) in self.keys.iter().zip(&mut *values).enumerate() {
+                if key.bytes.len() as u32 == len && value.is_none() && key.is(other) {
+                    *value = Some(value::read(batch.get(attribute.value)));
+                    found |= Self::bit(number as u32);
+                }
+            }
+        }
+        found
+    }
+
+    /// The bit of a length or of a key's number.
+    #[inline]
+    pub(crate) fn bit(number: u32) -> u64 {
+        1 << number.min(63)
+    }
+}
+
 #[inline]
 fn head(bytes: &[u8]) -> u64 {
     bytes.first_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk))

@@ -4,7 +4,7 @@ use super::test::Test;
 use super::{Condition, Operator, places};
 use crate::batch::Batch;
 use crate::columns::build::put_hex;
-use crate::find::{self, Field, Shared, Source};
+use crate::find::{self, Field, Keys, Shared, Source};
 use crate::path::Path;
 use crate::value::Value;
 
@@ -136,8 +136,17 @@ struct Judge<'f, 'b> {
     batch: &'b Batch,
     /// For each path, where its value is; `None` where it stands for many places.
     sources: Vec<Option<Source<'f>>>,
-    /// For each path, the value at the row of the number beside it.
-    values: Vec<(u32, Option<Value<'b>>)>,
+    /// The keys of all paths that are attributes of the span.
+    keys: Keys<'f>,
+    /// For each path, its number in `keys`; 0 for others.
+    key_of: Vec<usize>,
+    /// The row whose attributes were looked up last.
+    looked_up: u32,
+    /// What was found there, for each of `keys`, and which were.
+    values: Vec<Option<Value<'b>>>,
+    found: u64,
+    /// For each list that begins with an attribute: the keys without which it cannot match.
+    needs: Vec<u64>,
     /// For each condition, the verdicts by scope or by request; empty until one is asked for.
     verdicts: Vec<Vec<Verdict>>,
 }
@@ -155,39 +164,85 @@ const NO_ROW: u32 = u32::MAX;
 impl<'f, 'b> Judge<'f, 'b> {
     fn new(filter: &'f Filter, batch: &'b Batch) -> Self {
         let conditions = filter.lists.iter().map(Vec::len).sum();
+        let sources: Vec<_> = filter.paths.iter().map(Source::of).collect();
+        let mut keys = Keys::default();
+        let key_of = sources.iter().map(|source| match source {
+            Some(Source::Attribute(key)) => keys.add(*key),
+            _ => 0,
+        });
+        let key_of: Vec<usize> = key_of.collect();
+        let needs = filter.lists.iter().map(|list| needs(list, &sources, &key_of)).collect();
         Self {
             filter,
             batch,
-            sources: filter.paths.iter().map(Source::of).collect(),
-            values: vec![(NO_ROW, None); filter.paths.len()],
+            sources,
+            key_of,
+            looked_up: NO_ROW,
+            values: vec![None; keys.len()],
+            found: 0,
+            needs,
+            keys,
             verdicts: vec![Vec::new(); conditions],
         }
+    }
+
+    /// Looks for all keys at once, so that many conditions cost little more than one.
+    #[inline]
+    fn look_up(&mut self, row: u32) {
+        if self.found != 0 {
+            self.values.fill(None);
+        }
+        let run = self.batch.spans[row as usize].attributes;
+        self.found = self.keys.find(self.batch, run, &mut self.values);
+        self.looked_up = row;
     }
 
     #[inline]
     fn matches(&mut self, row: u32) -> bool {
         let filter = self.filter;
-        filter.lists.iter().any(|list| list.iter().all(|condition| self.passes(row, condition) != condition.negated))
+        filter.lists.iter().enumerate().any(|(number, list)| {
+            if self.needs[number] != 0 {
+                if self.looked_up != row {
+                    self.look_up(row);
+                }
+                if self.needs[number] & !self.found != 0 {
+                    return false;
+                }
+            }
+            list.iter().all(|condition| self.passes(row, condition) != condition.negated)
+        })
     }
 
     /// Whether a row passes, before negation.
     #[inline]
     fn passes(&mut self, row: u32, condition: &'f Compiled) -> bool {
+        match self.sources[condition.path] {
+            Some(Source::Attribute(_)) => {
+                if self.looked_up != row {
+                    self.look_up(row);
+                }
+                self.values[self.key_of[condition.path]].is_some_and(|value| condition.test.passes(value))
+            }
+            Some(Source::Text(part)) => {
+                let text = part(&self.batch.spans[row as usize]);
+                find::own_text(self.batch, text).is_some_and(|value| condition.test.passes(value))
+            }
+            Some(Source::Number(number)) => {
+                let number = number(self.batch, &self.batch.spans[row as usize]);
+                condition.test.passes(Value::Integer(number))
+            }
+            _ => self.passes_otherwise(row, condition),
+        }
+    }
+
+    /// What is asked less often, apart from the short way of the rest.
+    #[inline(never)]
+    fn passes_otherwise(&mut self, row: u32, condition: &'f Compiled) -> bool {
         let batch = self.batch;
         let span = &batch.spans[row as usize];
         let (owner, owners, look_up): (u32, usize, &dyn Fn() -> Option<Value<'b>>) = match self.sources[condition.path]
         {
-            Some(Source::Attribute(key)) => {
-                let known = &mut self.values[condition.path];
-                if known.0 != row {
-                    *known = (row, find::attribute(batch, span.attributes, &key));
-                }
-                return known.1.is_some_and(|value| condition.test.passes(value));
-            }
-            Some(Source::Text(part)) => {
-                return find::own_text(batch, part(span)).is_some_and(|value| condition.test.passes(value));
-            }
-            Some(Source::Number(number)) => return condition.test.passes(Value::Integer(number(batch, span))),
+            Some(Source::Attribute(_) | Source::Text(_) | Source::Number(_)) => return self.passes(row, condition),
             Some(Source::Id(part, _)) => {
                 return find::id(batch, part(span)).is_some_and(|id| passes_id(&condition.test, id));
             }
@@ -210,6 +265,20 @@ impl<'f, 'b> Judge<'f, 'b> {
             *verdict = if passes { Verdict::Yes } else { Verdict::No };
         }
         *verdict == Verdict::Yes
+    }
+}
+
+/// The keys that must be there for a list to match, if it begins with such a condition; 0 if not, so that a list which
+/// begins with something cheaper does not look up attributes before that has passed.
+fn needs(list: &[Compiled], sources: &[Option<Source<'_>>], key_of: &[usize]) -> u64 {
+    let must_be_there =
+        |condition: &Compiled| !condition.negated && matches!(sources[condition.path], Some(Source::Attribute(_)));
+    match list.first() {
+        Some(first) if must_be_there(first) => {
+            let keys = list.iter().filter(|condition| must_be_there(condition));
+            keys.fold(0, |needs, condition| needs | Keys::bit(key_of[condition.path] as u32))
+        }
+        _ => 0,
     }
 }
 

@@ -178,3 +178,22 @@ fn what_can_never_be_judged_is_refused_by_its_place() {
     let huge = r"\w{1000}{1000}";
     assert!(error(is("name", Matches, texts(&[huge]))).contains("size limit"));
 }
+
+#[test]
+fn many_attributes_are_looked_up_at_once_and_forgotten_with_the_row() {
+    let keys: Vec<String> = (0..70).map(|i| format!("key.{i}")).collect();
+    let spans = (0..70).map(|i| span(i as u64, vec![(keys[i].as_str(), text("yes")), ("other", text("yes"))]));
+    let batch = fixture::spans(spans.collect());
+    let exists = |key: &str| is(&format!(r#"attributes["{key}"]"#), Operator::Equals, texts(&["yes"]));
+    let lists: Vec<_> = keys.iter().map(|key| vec![exists(key)]).collect();
+    assert_eq!(select(&batch, &lists), (0..70).collect::<Vec<_>>());
+    // No span has two of the keys, whether both have a bit of their own or share the last one.
+    for (one, two) in [(0, 1), (0, 69), (63, 69)] {
+        let both = vec![exists(&keys[one]), exists(&keys[two])];
+        let either = [both.clone(), vec![exists(&keys[two]), exists("other")]];
+        assert_eq!(select(&batch, &[both]), [] as [u32; 0]);
+        assert_eq!(select(&batch, &either), [two as u32]);
+        let but = vec![not(exists(&keys[one])), exists(&keys[two])];
+        assert_eq!(select(&batch, &[but]), [two as u32]);
+    }
+}
