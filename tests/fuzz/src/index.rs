@@ -9,9 +9,9 @@ use tracemill_otlp::batch::{Batch, Incoming, RequestContext};
 use tracemill_otlp::encode::encode;
 
 /// The target.
-pub fn index(data: &[u8]) {
+pub fn index(data: &[u8]) -> bool {
     let body = Bytes::copy_from_slice(data);
-    let Some(batch) = load(&body) else { return };
+    let Some(batch) = load(&body) else { return false };
     assert!(encode(&batch) == body, "an untouched request changed");
     // Where the oracle can read it too, both have to see the same spans.
     if let Ok(request) = ExportTraceServiceRequest::decode(body.clone()) {
@@ -26,6 +26,7 @@ pub fn index(data: &[u8]) {
     let outcomes = joined.load(&[incoming(&body), incoming(&Bytes::new())]);
     assert!(outcomes.iter().all(Result::is_ok), "a good request is refused beside another");
     assert_eq!(joined.rows(), batch.rows());
+    true
 }
 
 /// The batch of one request, if it is one.

@@ -2,10 +2,17 @@
 //!
 //! The oracle is prost with OpenTelemetry's own message types, which shares no code with host/otlp.
 
+mod choices;
+mod columns;
+mod edits;
 mod index;
+mod json;
 mod mutate;
 
+pub use columns::columns;
+pub use edits::edits;
 pub use index::index;
+pub use json::json;
 pub use mutate::Mutator;
 
 /// A target, and the folder of its corpus.
@@ -14,9 +21,16 @@ pub struct Target {
     pub name: &'static str,
     /// Below `corpus/`.
     pub corpus: &'static str,
-    /// Looks at one input.
-    pub run: fn(&[u8]),
+    /// Whether it takes choices from the last eight bytes of an input.
+    pub chooses: bool,
+    /// Looks at one input; false if it was refused at the door.
+    pub run: fn(&[u8]) -> bool,
 }
 
 /// Every target.
-pub const TARGETS: &[Target] = &[Target { name: "index", corpus: "otlp", run: index }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "index", corpus: "otlp", chooses: false, run: index },
+    Target { name: "columns", corpus: "edits", chooses: true, run: columns },
+    Target { name: "edits", corpus: "edits", chooses: true, run: edits },
+    Target { name: "json", corpus: "json", chooses: false, run: json },
+];

@@ -13,7 +13,13 @@ fn main() -> Result<()> {
         for spans in [1, 4] {
             let request = Generator::new(profile, number as u64).mix(mix).request(spans).request;
             let name = format!("{profile:?}-{spans}").to_lowercase();
-            fs::write(corpus.join("otlp").join(&name), request.encode_to_vec())?;
+            let message = request.encode_to_vec();
+            // Targets that choose something take their choices from the last eight bytes.
+            for choice in 0..4_u64 {
+                let seeded = [&message[..], &choice.to_le_bytes()].concat();
+                fs::write(corpus.join("edits").join(format!("{name}-{choice}")), seeded)?;
+            }
+            fs::write(corpus.join("otlp").join(&name), message)?;
             fs::write(corpus.join("json").join(&name), serde_json::to_vec(&request)?)?;
         }
     }

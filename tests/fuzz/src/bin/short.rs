@@ -25,19 +25,24 @@ fn run(target: &Target, seed: u64, inputs: usize) -> Result<(), Box<dyn Error>> 
     let corpus = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.corpus))?;
     let started = std::time::Instant::now();
     for input in &corpus {
-        check(target, input)?;
+        if !check(target, input)? {
+            return Err(format!("the target {} refuses a part of its own corpus", target.name).into());
+        }
     }
     let mut mutator = Mutator::new(seed, corpus);
+    let mut read = 0;
     for _ in 0..inputs {
-        check(target, &mutator.next_input())?;
+        let input = if target.chooses { mutator.next_with_choices() } else { mutator.next_input() };
+        read += usize::from(check(target, &input)?);
     }
-    eprintln!("{}: {inputs} inputs in {:.1} s", target.name, started.elapsed().as_secs_f64());
+    let took = started.elapsed().as_secs_f64();
+    eprintln!("{}: {inputs} inputs, {read} of them well formed, in {took:.1} s", target.name);
     Ok(())
 }
 
-fn check(target: &Target, input: &[u8]) -> Result<(), Box<dyn Error>> {
-    if catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_ok() {
-        return Ok(());
+fn check(target: &Target, input: &[u8]) -> Result<bool, Box<dyn Error>> {
+    if let Ok(read) = catch_unwind(AssertUnwindSafe(|| (target.run)(input))) {
+        return Ok(read);
     }
     let kept = std::env::temp_dir().join(format!("tracemill-fuzz-{}.bin", target.name));
     fs::write(&kept, input)?;
