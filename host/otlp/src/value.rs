@@ -64,7 +64,13 @@ pub fn read(body: &[u8]) -> Value<'_> {
     {
         return Value::Text(text);
     }
-    read_slowly(body)
+    // Then small numbers.
+    match body {
+        &[0x18, low @ ..0x80] => Value::Integer(i64::from(low)),
+        &[0x18, low @ 0x80..=0xff, high @ ..0x80] => Value::Integer(i64::from(low & 0x7f) | i64::from(high) << 7),
+        &[0x10, truth @ ..0x80] => Value::Boolean(truth != 0),
+        _ => read_slowly(body),
+    }
 }
 
 fn read_slowly(body: &[u8]) -> Value<'_> {
@@ -359,7 +365,14 @@ mod tests {
             Value::Text(b""),
             Value::Text(&long),
             Value::Boolean(true),
+            Value::Boolean(false),
             Value::Integer(-7),
+            Value::Integer(0),
+            Value::Integer(127),
+            Value::Integer(128),
+            Value::Integer(443),
+            Value::Integer(16_383),
+            Value::Integer(16_384),
             Value::Float(1.5),
             Value::Bytes(b"\x00\xff"),
             Value::Array(&[]),

@@ -20,15 +20,24 @@ pub(super) struct Interning<'i> {
     interner: &'i mut Interner,
     words: Texts,
     codes: Vec<u32>,
-    /// The code of the row before.
-    last: u32,
+    /// Codes of words that came lately, by [`slot`]: most words come again soon, and need no hash then.
+    recent: [u32; SLOTS],
+}
+
+const SLOTS: usize = 64;
+
+/// A place for a word that is cheap to find and tells most words of a column apart.
+#[inline]
+fn slot(word: &[u8]) -> usize {
+    let at = |i: usize| word.get(i).map_or(0, |&byte| usize::from(byte));
+    (word.len() * 5 + at(word.len() / 2) * 3 + at(word.len().wrapping_sub(1)) * 7) % SLOTS
 }
 
 impl Interner {
     pub(super) fn begin(&mut self, rows: usize) -> Interning<'_> {
         self.table.clear();
         let words = Texts { offsets: vec![0, 0], data: Vec::new() };
-        Interning { interner: self, words, codes: Vec::with_capacity(rows), last: 0 }
+        Interning { interner: self, words, codes: Vec::with_capacity(rows), recent: [0; SLOTS] }
     }
 }
 
@@ -36,10 +45,11 @@ impl Interning<'_> {
     /// Appends a row that holds `word`.
     #[inline]
     pub(super) fn push(&mut self, word: &[u8]) {
-        if self.word(self.last) != word {
-            self.last = self.code(word);
+        let slot = slot(word);
+        if self.word(self.recent[slot]) != word {
+            self.recent[slot] = self.code(word);
         }
-        self.codes.push(self.last);
+        self.codes.push(self.recent[slot]);
     }
 
     /// Appends a row without a value.
