@@ -65,10 +65,10 @@ pub fn read(body: &[u8]) -> Value<'_> {
         return Value::Text(text);
     }
     // Then small numbers.
-    match body {
-        &[0x18, low @ ..0x80] => Value::Integer(i64::from(low)),
-        &[0x18, low @ 0x80..=0xff, high @ ..0x80] => Value::Integer(i64::from(low & 0x7f) | i64::from(high) << 7),
-        &[0x10, truth @ ..0x80] => Value::Boolean(truth != 0),
+    match *body {
+        [0x18, low @ ..0x80] => Value::Integer(i64::from(low)),
+        [0x18, low @ 0x80..=0xff, high @ ..0x80] => Value::Integer(i64::from(low & 0x7f) | i64::from(high) << 7),
+        [0x10, truth @ ..0x80] => Value::Boolean(truth != 0),
         _ => read_slowly(body),
     }
 }
