@@ -192,3 +192,6 @@ impl Edit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,6 +186,3 @@ impl Encoder<'_> {
         self.writer.end(open);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 mod parse;
 mod relate;
 
+pub(crate) use parse::put_key;
 pub use parse::{PathError, WantError};
 
 /// A place in a span, or a set of places.

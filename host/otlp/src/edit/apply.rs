@@ -11,15 +11,18 @@ use crate::shown::Shown;
 mod attributes;
 mod datum;
 mod drops;
+mod entries;
 mod feed;
 mod owners;
 mod parts;
+mod patch;
 mod source;
 mod span;
 mod splicer;
 mod target;
 mod trace_state;
 
+use entries::Resolved;
 use feed::Feed;
 use source::Source;
 use splicer::Splicer;
@@ -38,6 +41,18 @@ pub struct Applied {
 
 /// Applies `edits`, which [`super::check::check`] has accepted for this batch and what was shown of it.
 pub fn apply(batch: &mut Batch, shown: &Shown, edits: &[Edit]) -> Applied {
+    let resolved = entries::resolve(batch, shown, edits);
+    // Who shares what, as it was shown; asked for entries only.
+    let owners_then = if resolved.is_empty() {
+        Vec::new()
+    } else {
+        let owners = |row: &u32| {
+            let scope = batch.spans[*row as usize].scope;
+            (scope, batch.scopes[scope as usize].resource)
+        };
+        shown.rows.iter().map(owners).collect()
+    };
+    let tracking = edits.len() > 1 && !resolved.is_empty();
     let mut applier = Applier {
         touched: vec![0; shown.rows.len().div_ceil(64)],
         batch,
@@ -45,10 +60,12 @@ pub fn apply(batch: &mut Batch, shown: &Shown, edits: &[Edit]) -> Applied {
         applied: Applied::default(),
         last_scope: u32::MAX,
         scratch: Vec::new(),
-        splicer: Splicer::new(false),
+        splicer: Splicer::new(tracking),
+        resolved,
+        owners_then,
     };
-    for edit in edits {
-        applier.edit(edit);
+    for (number, edit) in edits.iter().enumerate() {
+        applier.edit(number, edit);
     }
     let touched = applier.touched.iter().map(|word| word.count_ones()).sum();
     Applied { touched, ..applier.applied }
@@ -64,10 +81,14 @@ struct Applier<'a> {
     last_scope: u32,
     scratch: Vec<u8>,
     splicer: Splicer,
+    /// The entries of each edit; empty if no edit has any.
+    resolved: Vec<Resolved>,
+    /// Scope and resource of each row of the call, as it was shown.
+    owners_then: Vec<(u32, u32)>,
 }
 
 impl<'a> Applier<'a> {
-    fn edit(&mut self, edit: &'a Edit) {
+    fn edit(&mut self, number: usize, edit: &'a Edit) {
         match edit {
             Edit::Drop { at, reason } => self.drop_rows(at, reason),
             Edit::Sample { at, probability, how, reason } => self.sample(at, *probability, *how, reason),
@@ -80,7 +101,8 @@ impl<'a> Applier<'a> {
             }
             Edit::Move { path, to, at, mode } => self.move_path(path, to, at, *mode),
             Edit::Remove { path, at } => self.remove(path, at),
-            Edit::Rewrite { .. } | Edit::RemoveEntries { .. } => {}
+            Edit::Rewrite { to, .. } => self.edit_entries(number, Some(to)),
+            Edit::RemoveEntries { .. } => self.edit_entries(number, None),
             Edit::Event { row, time, name, attributes } => self.add_event(*row, *time, name, attributes),
         }
     }
@@ -124,6 +146,12 @@ impl<'a> Applier<'a> {
     fn note(&mut self, path: &Path) {
         if !self.applied.written.contains(path) {
             self.applied.written.push(path.clone());
+        }
+    }
+
+    fn note_path(&mut self, path: Path) {
+        if !self.applied.written.contains(&path) {
+            self.applied.written.push(path);
         }
     }
 

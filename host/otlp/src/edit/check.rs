@@ -206,6 +206,3 @@ fn kind_of(constant: &Constant) -> &'static str {
         Constant::Bytes(_) => "bytes",
     }
 }
-
-#[cfg(test)]
-mod tests;

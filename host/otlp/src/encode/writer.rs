@@ -14,6 +14,7 @@ pub(super) struct Writer<'a> {
 
 /// A message that is being written, whose length is not known yet.
 #[must_use]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Open {
     /// Where the room for its length begins.
     length_at: usize,

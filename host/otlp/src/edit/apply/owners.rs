@@ -16,6 +16,9 @@ use super::target::{OwnerField, OwnerKind};
 /// A row of the call, and what its owner is to have; `None` removes.
 pub(super) type Wanted = (u32, Option<Slice>);
 
+/// How many live rows owners have that are not yet given a copy.
+pub(super) type LiveRows = HashMap<u32, u32, FixedState>;
+
 /// Rows of one owner that are to have the same.
 struct Group {
     owner: u32,
@@ -37,11 +40,9 @@ impl Applier<'_> {
         if groups.is_empty() {
             return;
         }
-        let rows = groups.iter().flat_map(|group| group.rows.iter().map(|row| (group.owner, *row)));
-        let mut whole = self.wholly_covered(kind, rows);
+        let mut live = self.live_rows(kind, groups.iter().map(|group| group.owner));
         for group in groups {
-            // The last group of an owner that is written all over needs no copy.
-            let owner = self.owner_for(kind, group.owner, &group.rows, &mut whole);
+            let owner = self.owner_for(kind, group.owner, &group.rows, &mut live);
             set_field(self.batch, kind, owner, field, group.value);
             for &row in &group.rows {
                 self.touch(row);
@@ -96,42 +97,29 @@ impl Applier<'_> {
         }
     }
 
-    /// How many of each owner's live rows are not yet spoken for; see [`Applier::owner_for`].
-    pub(super) fn wholly_covered(
-        &self,
-        kind: OwnerKind,
-        rows: impl Iterator<Item = (u32, u32)>,
-    ) -> HashMap<u32, Coverage, FixedState> {
-        let mut coverage: HashMap<u32, Coverage, FixedState> = HashMap::default();
-        for (owner, _) in rows {
-            coverage.entry(owner).or_default().wanted += 1;
-        }
+    /// How many live rows each of these owners has.
+    pub(super) fn live_rows(&self, kind: OwnerKind, owners: impl Iterator<Item = u32>) -> LiveRows {
+        let mut live: LiveRows = owners.map(|owner| (owner, 0)).collect();
         for span in self.batch.spans.iter().filter(|span| !span.dropped) {
             let owner = match kind {
                 OwnerKind::Scope => span.scope,
                 OwnerKind::Resource => self.batch.scope(span).resource,
             };
-            if let Some(coverage) = coverage.get_mut(&owner) {
-                coverage.live += 1;
+            if let Some(live) = live.get_mut(&owner) {
+                *live += 1;
             }
         }
-        coverage
+        live
     }
 
-    /// The owner to write for these rows of `owner`: itself if no other row would see it, else a copy.
-    pub(super) fn owner_for(
-        &mut self,
-        kind: OwnerKind,
-        owner: u32,
-        rows: &[u32],
-        coverage: &mut HashMap<u32, Coverage, FixedState>,
-    ) -> u32 {
-        let coverage = coverage.entry(owner).or_default();
-        let alone = coverage.live == rows.len() as u32;
-        coverage.live -= (rows.len() as u32).min(coverage.live);
-        if alone {
+    /// The owner to write for these rows of `owner`: itself if no other live row has it, else a copy. The last rows of an
+    /// owner that is written all over need no copy.
+    pub(super) fn owner_for(&mut self, kind: OwnerKind, owner: u32, rows: &[u32], live: &mut LiveRows) -> u32 {
+        let live = live.entry(owner).or_default();
+        if *live <= rows.len() as u32 {
             return owner;
         }
+        *live -= rows.len() as u32;
         match kind {
             OwnerKind::Resource => self.copy_resource(owner, rows),
             OwnerKind::Scope => self.copy_scope(owner, rows),
@@ -167,13 +155,6 @@ impl Applier<'_> {
         }
         number
     }
-}
-
-/// How many live rows an owner has, and how many of them are written.
-#[derive(Debug, Default)]
-pub(super) struct Coverage {
-    pub(super) wanted: u32,
-    pub(super) live: u32,
 }
 
 fn copied_scope(batch: &mut Batch, scope: u32) -> u32 {
@@ -212,7 +193,7 @@ fn has_field(batch: &Batch, kind: OwnerKind, owner: u32, field: OwnerField<'_>) 
     }
 }
 
-fn set_field(batch: &mut Batch, kind: OwnerKind, owner: u32, field: OwnerField<'_>, value: Option<Slice>) {
+pub(super) fn set_field(batch: &mut Batch, kind: OwnerKind, owner: u32, field: OwnerField<'_>, value: Option<Slice>) {
     let at = owner as usize;
     let changes = match (field, kind) {
         (OwnerField::Attribute(key), _) => {

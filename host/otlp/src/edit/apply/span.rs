@@ -118,7 +118,7 @@ impl Applier<'_> {
         true
     }
 
-    fn write_text(&mut self, row: u32, text: Text, datum: Datum<'_>, mode: Mode) -> bool {
+    pub(super) fn write_text(&mut self, row: u32, text: Text, datum: Datum<'_>, mode: Mode) -> bool {
         let number = self.batch_row(row);
         let was = *text.of(&mut self.batch.spans[number]).0;
         if !mode.allows(!was.is_empty()) {
@@ -199,4 +199,9 @@ impl Number {
             Self::Start | Self::End => value >= 0,
         }
     }
+}
+
+/// What it means for a span that its events or links change.
+pub(super) fn change_of_parts(links: bool) -> Changes {
+    if links { Changes::LINKS } else { Changes::EVENTS }
 }
