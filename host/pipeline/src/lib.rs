@@ -5,4 +5,5 @@
 pub mod admit;
 pub mod chain;
 pub mod export;
+pub mod receive;
 pub mod request;

@@ -1,0 +1,247 @@
+//! Receivers: OTLP/gRPC and OTLP/HTTP in, [`Request`]s out to a [`Handler`]. Knows both protocols' words; knows neither
+//! spans nor what stands behind the handler.
+//!
+//! Both are served by hyper: [`grpc`](self) adds its framing by hand, HTTP/1.1 and HTTP/2 are told apart by their first
+//! bytes. The way of a request: is the handler ready? is there room? read, inflate, (JSON to protobuf), hand over.
+//!
+//! Invariant: every byte of a body that is kept is covered by a permit of the budget, from before it is read until the
+//! handler lets go of the request. A body that can never fit the budget counts as too large, which senders do not repeat.
+
+mod body;
+mod context;
+mod grpc;
+mod http;
+mod inflate;
+mod listen;
+mod metrics;
+mod reply;
+mod response;
+mod status;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderName};
+use otlp::batch::RequestContext;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::metrics::Metrics;
+
+use self::body::Held;
+use self::context::Keep;
+use self::metrics::{Outcome, Protocol, Reason};
+use self::status::Failure;
+use crate::admit::{Budget, Permit};
+use crate::request::{Accepted, Handler, Request};
+
+/// How to receive. Checked: what is in here is possible.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where OTLP/gRPC listens, if it does. Port 0 takes any.
+    pub grpc: Option<SocketAddr>,
+    /// Where OTLP/HTTP listens, if it does. Port 0 takes any.
+    pub http: Option<SocketAddr>,
+    /// The largest request, in bytes, on the wire and after decompression.
+    pub max_request_bytes: usize,
+    /// How many bytes of requests may be in flight at once. A request larger than this is too large as well.
+    pub max_in_flight_bytes: usize,
+    /// How many connections each listener serves at once; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// How many calls an HTTP/2 connection may have open at once.
+    pub max_streams: u32,
+    /// How long a connection may take for its first bytes, and HTTP/1.1 for the headers of a request.
+    pub header_timeout: Duration,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How often an idle HTTP/2 connection is asked whether it is still there.
+    pub keep_alive: Duration,
+    /// How long calls in flight may take to end on shutdown.
+    pub drain: Duration,
+    /// When senders are asked to come back while there is no room.
+    pub retry_after: Duration,
+    /// Headers that are kept with the spans.
+    pub keep_headers: Vec<HeaderName>,
+    /// The header that names the tenant.
+    pub tenant_header: Option<HeaderName>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            grpc: Some(SocketAddr::from(([127, 0, 0, 1], 4317))),
+            http: Some(SocketAddr::from(([127, 0, 0, 1], 4318))),
+            max_request_bytes: 64 << 20,
+            max_in_flight_bytes: 64 << 20,
+            max_connections: 4096,
+            max_streams: 200,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+            retry_after: Duration::from_secs(1),
+            keep_headers: Vec::new(),
+            tenant_header: None,
+        }
+    }
+}
+
+/// A receiver could not listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for OTLP/{protocol}: {source}; is another process using the port?")]
+pub struct BindError {
+    /// Where.
+    pub address: SocketAddr,
+    /// `gRPC` or `HTTP`.
+    pub protocol: &'static str,
+    /// Why.
+    pub source: std::io::Error,
+}
+
+/// Receivers that have their ports, and serve nobody yet.
+#[derive(Debug)]
+pub struct Receivers {
+    grpc: Option<TcpListener>,
+    http: Option<TcpListener>,
+    grpc_address: Option<SocketAddr>,
+    http_address: Option<SocketAddr>,
+    shared: Arc<Shared>,
+    connections: Connections,
+}
+
+/// Takes the ports. Nothing is accepted before [`Receivers::serve`].
+pub async fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) -> Result<Receivers, BindError> {
+    let (grpc, grpc_address) = listen(config.grpc, "gRPC").await?.unzip();
+    let (http, http_address) = listen(config.http, "HTTP").await?.unzip();
+    let budget = Budget::new(config.max_in_flight_bytes);
+    metrics.watch(&budget);
+    let limits = Limits {
+        request_bytes: config.max_request_bytes.min(config.max_in_flight_bytes),
+        body_timeout: config.body_timeout,
+        retry_after: config.retry_after,
+    };
+    let connections = Connections {
+        max: config.max_connections.max(1),
+        max_streams: config.max_streams,
+        header_timeout: config.header_timeout,
+        keep_alive: config.keep_alive,
+        drain: config.drain,
+    };
+    let keep = Keep { headers: config.keep_headers, tenant: config.tenant_header };
+    let shared = Arc::new(Shared { handler, budget, limits, keep, metrics });
+    Ok(Receivers { grpc, http, grpc_address, http_address, shared, connections })
+}
+
+async fn listen(
+    address: Option<SocketAddr>,
+    protocol: &'static str,
+) -> Result<Option<(TcpListener, SocketAddr)>, BindError> {
+    let Some(address) = address else { return Ok(None) };
+    let error = |source| BindError { address, protocol, source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = listener.local_addr().map_err(error)?;
+    Ok(Some((listener, bound)))
+}
+
+impl Receivers {
+    /// Where OTLP/gRPC listens.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
+    }
+
+    /// Where OTLP/HTTP listens.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
+    /// The bytes in flight.
+    pub fn budget(&self) -> &Budget {
+        &self.shared.budget
+    }
+
+    /// Serves until `shutdown` is cancelled and the calls in flight have ended, or the bound for them has passed.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let mut listeners = JoinSet::new();
+        for (listener, protocol) in [(self.grpc, Protocol::grpc), (self.http, Protocol::http)] {
+            let Some(listener) = listener else { continue };
+            let shared = Arc::clone(&self.shared);
+            listeners.spawn(listen::serve(listener, protocol, shared, self.connections, shutdown.clone()));
+        }
+        while listeners.join_next().await.is_some() {}
+    }
+}
+
+/// What all requests share.
+struct Shared {
+    handler: Arc<dyn Handler>,
+    budget: Budget,
+    limits: Limits,
+    keep: Keep,
+    metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("budget", &self.budget).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// The bounds of a connection, and of all of them.
+#[derive(Debug, Clone, Copy)]
+struct Connections {
+    max: usize,
+    max_streams: u32,
+    header_timeout: Duration,
+    keep_alive: Duration,
+    drain: Duration,
+}
+
+/// The bounds of a request.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    request_bytes: usize,
+    body_timeout: Duration,
+    retry_after: Duration,
+}
+
+impl Limits {
+    /// Room for a body of so many bytes.
+    fn admit(&self, budget: &Budget, bytes: usize) -> Result<Permit, Failure> {
+        if bytes > self.request_bytes {
+            return Err(Failure::too_large(self.request_bytes));
+        }
+        budget.take(bytes).ok_or_else(|| Failure::no_room(self.retry_after))
+    }
+
+    /// Makes a permit cover so many bytes.
+    fn cover(&self, permit: &mut Permit, bytes: usize) -> Result<(), Failure> {
+        if bytes > self.request_bytes {
+            return Err(Failure::too_large(self.request_bytes));
+        }
+        if permit.resize(bytes) { Ok(()) } else { Err(Failure::no_room(self.retry_after)) }
+    }
+}
+
+impl Shared {
+    fn ready(&self) -> Result<(), Failure> {
+        self.handler.refuses().map_or(Ok(()), |refusal| Err(Failure::refused(refusal, Reason::NotReady)))
+    }
+
+    async fn in_time<T>(&self, reading: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let limit = self.limits.body_timeout;
+        let late = |_| Err(Failure::slow_body(limit, self.limits.retry_after));
+        tokio::time::timeout(limit, reading).await.unwrap_or_else(late)
+    }
+
+    async fn handle(&self, held: Held, peer: &Arc<RequestContext>, headers: &HeaderMap) -> Result<Accepted, Failure> {
+        let context = self.keep.of_request(peer, headers);
+        let request = Request { body: held.bytes, context, permit: held.permit };
+        self.handler.handle(request).await.map_err(Failure::by_handler)
+    }
+}
+
+fn outcome(accepted: &Accepted) -> Outcome {
+    if accepted.rejected_spans == 0 { Outcome::Accepted } else { Outcome::Partial }
+}

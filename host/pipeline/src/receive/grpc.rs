@@ -1,0 +1,181 @@
+//! OTLP/gRPC: one unary method, its framing and its words.
+//!
+//! By hand over hyper's HTTP/2, because a general server takes what this one needs: tonic answers a message over the limit
+//! with `OUT_OF_RANGE`, which senders repeat for ever, reads the first gzip member only, and copies every message into a
+//! buffer of its own. What is left to do for one unary method is a prefix of five bytes and two trailers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use hyper::body::Incoming;
+use otlp::batch::RequestContext;
+
+use super::inflate::Encoding;
+use super::metrics::Protocol;
+use super::reply::Reply;
+use super::status::{Code, Failure};
+use super::{Shared, body, response};
+use crate::request::Accepted;
+
+const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const OTHER_SIGNALS: [&str; 2] = [
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/",
+];
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
+/// An empty message, framed: what a request is answered that was taken whole.
+const EMPTY: &[u8] = &[0; 5];
+
+/// Answers one call.
+pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request: Request<Incoming>) -> Response<Reply> {
+    let (head, mut body) = request.into_parts();
+    let counters = shared.metrics.of(Protocol::grpc);
+    if let Some(refused) = not_grpc(&head) {
+        counters.refused(super::metrics::Reason::Unsupported);
+        return refused;
+    }
+    let call = export(shared, peer, &head, &mut body);
+    let result = match head.headers.get(&TIMEOUT).map(timeout) {
+        None => call.await,
+        Some(Some(limit)) => tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(Failure::deadline())),
+        Some(None) => Err(Failure::framing("grpc-timeout is not up to eight digits and one of H, M, S, m, u, n")),
+    };
+    match result {
+        Ok(accepted) => {
+            counters.done(super::outcome(&accepted));
+            success(&accepted)
+        }
+        Err(failure) => {
+            counters.refused(failure.reason);
+            refusal(&failure)
+        }
+    }
+}
+
+async fn export(
+    shared: &Shared,
+    peer: &Arc<RequestContext>,
+    head: &Parts,
+    body: &mut Incoming,
+) -> Result<Accepted, Failure> {
+    let path = head.uri.path();
+    if path != EXPORT {
+        let message = if OTHER_SIGNALS.iter().any(|prefix| path.starts_with(prefix)) {
+            "only traces are taken here: metrics and logs go to another endpoint".to_owned()
+        } else {
+            format!("there is no method {path}; traces go to {EXPORT}")
+        };
+        return Err(Failure::unsupported(StatusCode::NOT_FOUND, message));
+    }
+    let declared = head.headers.get(&ENCODING);
+    let encoding = declared.map_or(Some(Encoding::Identity), |name| Encoding::named(name.as_bytes()));
+    let Some(encoding) = encoding else {
+        let message = "the message's grpc-encoding is not one of identity, gzip, zstd";
+        return Err(Failure::unsupported(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    };
+    shared.ready()?;
+    let (compressed, held) = shared.in_time(body::message(body, &shared.budget, &shared.limits)).await?;
+    shared.metrics.of(Protocol::grpc).bytes(held.bytes.len());
+    let held = match (compressed, encoding) {
+        (false, _) => held,
+        (true, Encoding::Identity) => {
+            return Err(Failure::framing(
+                "the message says that it is compressed, but the call names no grpc-encoding",
+            ));
+        }
+        (true, encoding) => body::inflated(encoding, held, &shared.limits)?,
+    };
+    shared.handle(held, peer, &head.headers).await
+}
+
+/// What no gRPC client sends is answered in HTTP's own words.
+fn not_grpc(head: &Parts) -> Option<Response<Reply>> {
+    let mut response = Response::new(Reply::default());
+    if head.method != Method::POST {
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return Some(response);
+    }
+    let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if kind.eq_ignore_ascii_case(b"application/grpc") || kind.eq_ignore_ascii_case(b"application/grpc+proto") {
+        return None;
+    }
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Some(response)
+}
+
+fn success(accepted: &Accepted) -> Response<Reply> {
+    let data = if response::is_full(accepted) {
+        Bytes::from_static(EMPTY)
+    } else {
+        let message = response::to_protobuf(accepted);
+        let length = u32::try_from(message.len()).expect("a response's message is cut at some kilobytes");
+        [&[0][..], &length.to_be_bytes(), &message].concat().into()
+    };
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(STATUS, HeaderValue::from_static("0"));
+    let mut response = Response::new(Reply::with_trailers(data, trailers));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+fn refusal(failure: &Failure) -> Response<Reply> {
+    let mut response = Response::new(Reply::default());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, GRPC);
+    headers.insert(STATUS, HeaderValue::from(failure.code as u16));
+    let text = |text: String| HeaderValue::try_from(text).expect("percent-encoded and base64 texts are header values");
+    headers.insert(MESSAGE, text(failure.message_header()));
+    if let Some(details) = failure.details_header() {
+        headers.insert(DETAILS, text(details));
+    }
+    if failure.code == Code::Unimplemented {
+        headers.insert(ACCEPT_ENCODING, ENCODINGS);
+    }
+    response
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+fn timeout(value: &HeaderValue) -> Option<Duration> {
+    let (unit, digits) = value.as_bytes().split_last()?;
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let count = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    Some(match unit {
+        b'H' => Duration::from_secs(count * 3600),
+        b'M' => Duration::from_secs(count * 60),
+        b'S' => Duration::from_secs(count),
+        b'm' => Duration::from_millis(count),
+        b'u' => Duration::from_micros(count),
+        b'n' => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        let read = |text| timeout(&HeaderValue::from_static(text));
+        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("7u"), Some(Duration::from_micros(7)));
+        for wrong in ["", "S", "1", "123456789S", "-1S", "1x", "1.5S"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

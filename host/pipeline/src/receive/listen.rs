@@ -1,0 +1,197 @@
+//! Connections: accepting them, telling HTTP/1.1 from HTTP/2, ending them in good order.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Keep;
+use super::metrics::Protocol;
+use super::{Connections, Shared, grpc, http as otlp_http};
+
+/// What every HTTP/2 client says first.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Headers of all kinds in one request.
+const HEADER_BYTES: usize = 32 << 10;
+/// HTTP/1.1: bodies come in pieces of at most this.
+const READ_BUFFER: usize = 256 << 10;
+/// A unary call whose message is larger than its stream's window waits a round trip for each further window.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Large frames where the peer makes use of them: a message in one frame is not copied.
+const FRAME: u32 = 1 << 20;
+/// How long accepting pauses when the system has no file handle left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until told to stop; then lets calls in flight end within the bound.
+pub(super) async fn serve(
+    listener: TcpListener,
+    protocol: Protocol,
+    shared: Arc<Shared>,
+    limits: Connections,
+    shutdown: CancellationToken,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < limits.max => match accepted {
+                Ok((stream, peer)) => {
+                    let (shared, shutdown) = (Arc::clone(&shared), shutdown.clone());
+                    connections.spawn(connection(stream, peer, protocol, shared, limits, shutdown));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits.drain, ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "connections were closed with calls in flight");
+        connections.shutdown().await;
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    protocol: Protocol,
+    shared: Arc<Shared>,
+    limits: Connections,
+    shutdown: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+    }
+    // A TLS acceptor would stand here: what follows takes any byte stream.
+    let sniffed = tokio::select! {
+        () = shutdown.cancelled() => return,
+        sniffed = tokio::time::timeout(limits.header_timeout, sniff(stream)) => sniffed,
+    };
+    let Ok(Ok((stream, is_http2))) = sniffed else { return };
+    let peer = Keep::of_peer(peer.ip());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, peer) = (Arc::clone(&shared), Arc::clone(&peer));
+        async move {
+            Ok::<_, Infallible>(match protocol {
+                Protocol::grpc => grpc::answer(&shared, &peer, request).await,
+                Protocol::http => otlp_http::answer(&shared, &peer, request).await,
+            })
+        }
+    });
+    let io = TokioIo::new(stream);
+    let ended = if is_http2 {
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.max_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME)
+            .max_header_list_size(HEADER_BYTES as u32)
+            .keep_alive_interval(limits.keep_alive)
+            .keep_alive_timeout(limits.header_timeout);
+        drive(http2.serve_connection(io, service), &shutdown).await
+    } else {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_header_size(HEADER_BYTES)
+            .max_buf_size(READ_BUFFER);
+        drive(http1.serve_connection(io, service), &shutdown).await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// Serves a connection to its end. On shutdown it takes no new calls and ends when those in flight have.
+async fn drive<C: GracefulConnection>(connection: C, shutdown: &CancellationToken) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// Reads as much as tells HTTP/2 from anything else.
+async fn sniff<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Rewound<S>, bool)> {
+    let mut start = [0; PREFACE.len()];
+    let mut len = 0;
+    while len < start.len() && PREFACE.starts_with(&start[..len]) {
+        match stream.read(&mut start[len..]).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => len += more,
+        }
+    }
+    let is_http2 = start == *PREFACE;
+    Ok((Rewound { start, at: 0, len, stream }, is_http2))
+}
+
+/// A stream with its first bytes put back.
+struct Rewound<S> {
+    start: [u8; PREFACE.len()],
+    at: usize,
+    len: usize,
+    stream: S,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.at == this.len {
+            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        }
+        let end = this.len.min(this.at + buf.remaining());
+        buf.put_slice(&this.start[this.at..end]);
+        this.at = end;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,187 @@
+//! What receivers count: requests, refusals, bytes. Spans are counted by the chain, which reads them.
+
+use std::sync::{Arc, OnceLock};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::admit::Budget;
+
+/// How a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(super) enum Protocol {
+    #[expect(non_camel_case_types, reason = "metric labels are lower case")]
+    grpc,
+    #[expect(non_camel_case_types, reason = "metric labels are lower case")]
+    http,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Outcome {
+    Accepted,
+    Partial,
+    Refused,
+}
+
+/// Why a request was refused. The names are metric labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reason {
+    Malformed,
+    TooLarge,
+    /// The bytes in flight are at their bound.
+    NoRoom,
+    /// The handler takes nothing now.
+    NotReady,
+    /// The handler had no room for this one.
+    Unavailable,
+    SlowBody,
+    Deadline,
+    Unsupported,
+    Internal,
+}
+
+impl Reason {
+    const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::TooLarge,
+        Self::NoRoom,
+        Self::NotReady,
+        Self::Unavailable,
+        Self::SlowBody,
+        Self::Deadline,
+        Self::Unsupported,
+        Self::Internal,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::NoRoom => "no_room",
+            Self::NotReady => "not_ready",
+            Self::Unavailable => "unavailable",
+            Self::SlowBody => "slow_body",
+            Self::Deadline => "deadline",
+            Self::Unsupported => "unsupported",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    protocol: Protocol,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    protocol: Protocol,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabels {
+    protocol: Protocol,
+}
+
+/// The receivers' counters. Looked up once, so that a request costs no map.
+#[derive(Debug)]
+pub struct Metrics {
+    grpc: Counters,
+    http: Counters,
+    lenient: Counter,
+    in_flight: Arc<OnceLock<Budget>>,
+}
+
+/// One protocol's counters.
+#[derive(Debug)]
+pub(super) struct Counters {
+    accepted: Counter,
+    partial: Counter,
+    refused: Counter,
+    reasons: [Counter; Reason::ALL.len()],
+    bytes: Counter,
+}
+
+impl Metrics {
+    /// Makes them, and registers them.
+    pub fn register(registry: &mut Registry) -> Self {
+        let requests = Family::<RequestLabels, Counter>::default();
+        let refused = Family::<ReasonLabels, Counter>::default();
+        let bytes = Family::<ProtocolLabels, Counter>::default();
+        let counters = |protocol| {
+            let outcome = |outcome| requests.get_or_create_owned(&RequestLabels { protocol, outcome });
+            Counters {
+                accepted: outcome("accepted"),
+                partial: outcome("partial"),
+                refused: outcome("refused"),
+                reasons: Reason::ALL
+                    .map(|reason| refused.get_or_create_owned(&ReasonLabels { protocol, reason: reason.label() })),
+                bytes: bytes.get_or_create_owned(&ProtocolLabels { protocol }),
+            }
+        };
+        let (grpc, http) = (counters(Protocol::grpc), counters(Protocol::http));
+        registry.register("tracemill_receive_requests", "OTLP requests by protocol and outcome", requests);
+        registry.register("tracemill_refused_requests", "Requests of which nothing was taken, by reason", refused);
+        registry.register("tracemill_receive_bytes", "Bytes of bodies as they came, before decompression", bytes);
+        let in_flight = Arc::new(OnceLock::new());
+        registry.register_collector(Box::new(InFlight(Arc::clone(&in_flight))));
+        let lenient = Counter::default();
+        let help = "Fields of JSON requests taken though the standard forbids their spelling";
+        registry.register("tracemill_receive_lenient_fields", help, lenient.clone());
+        Self { grpc, http, lenient, in_flight }
+    }
+
+    pub(super) fn watch(&self, budget: &Budget) {
+        // A second set of receivers over the same metrics keeps the first one's gauge.
+        self.in_flight.get_or_init(|| budget.clone());
+    }
+
+    pub(super) fn lenient(&self, fields: u64) {
+        self.lenient.inc_by(fields);
+    }
+
+    pub(super) fn of(&self, protocol: Protocol) -> &Counters {
+        match protocol {
+            Protocol::grpc => &self.grpc,
+            Protocol::http => &self.http,
+        }
+    }
+}
+
+impl Counters {
+    pub fn done(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => self.accepted.inc(),
+            Outcome::Partial => self.partial.inc(),
+            Outcome::Refused => self.refused.inc(),
+        };
+    }
+
+    pub fn refused(&self, reason: Reason) {
+        self.done(Outcome::Refused);
+        self.reasons[reason as usize].inc();
+    }
+
+    pub fn bytes(&self, bytes: usize) {
+        self.bytes.inc_by(bytes as u64);
+    }
+}
+
+/// Asked when somebody scrapes, so that it is never behind.
+#[derive(Debug)]
+struct InFlight(Arc<OnceLock<Budget>>);
+
+impl Collector for InFlight {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let gauge = ConstGauge::new(self.0.get().map_or(0, Budget::used) as i64);
+        let help = "Bytes of requests that are in flight";
+        let metric = encoder.encode_descriptor("tracemill_receive_in_flight_bytes", help, None, gauge.metric_type())?;
+        gauge.encode(metric)
+    }
+}

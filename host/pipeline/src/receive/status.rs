@@ -1,0 +1,227 @@
+//! The one table from what went wrong to the words of gRPC and HTTP, and the `google.rpc.Status` that carries them.
+//!
+//! OTLP's rule: senders try again on `UNAVAILABLE` and 503 only; whatever would fail again must say so.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use http::StatusCode;
+use prost::Message as _;
+
+use super::metrics::Reason;
+use crate::request::{Refusal, RefusalKind};
+
+/// gRPC's status codes that this server gives, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Code {
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    ResourceExhausted = 8,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+}
+
+/// A request that was not taken, in the words of both protocols.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub code: Code,
+    pub http: StatusCode,
+    pub message: String,
+    /// Set exactly where the sender may try again after a pause.
+    pub retry_after: Option<Duration>,
+    pub reason: Reason,
+}
+
+/// The shortest pause that is ever asked for: `RetryInfo` must be above zero.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
+impl Failure {
+    /// The table.
+    pub fn refused(refusal: Refusal, reason: Reason) -> Self {
+        let (code, http, retry_after) = match refusal.kind {
+            RefusalKind::Malformed => (Code::InvalidArgument, StatusCode::BAD_REQUEST, None),
+            RefusalKind::TooLarge => (Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, None),
+            RefusalKind::Unavailable { retry_after } => {
+                (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.max(SHORTEST_PAUSE)))
+            }
+            RefusalKind::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, None),
+        };
+        Self { code, http, message: refusal.message, retry_after, reason }
+    }
+
+    /// What the handler answered.
+    pub fn by_handler(refusal: Refusal) -> Self {
+        let reason = match refusal.kind {
+            RefusalKind::Malformed => Reason::Malformed,
+            RefusalKind::TooLarge => Reason::TooLarge,
+            RefusalKind::Unavailable { .. } => Reason::Unavailable,
+            RefusalKind::Internal => Reason::Internal,
+        };
+        Self::refused(refusal, reason)
+    }
+
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::refused(Refusal::malformed(message), Reason::Malformed)
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("the request is over the limit of {limit} bytes (also counted after decompression)");
+        Self::refused(Refusal::too_large(message), Reason::TooLarge)
+    }
+
+    pub fn no_room(retry_after: Duration) -> Self {
+        let message = "too many bytes of requests are in flight; send it again after the delay";
+        Self::refused(Refusal::unavailable(retry_after, message), Reason::NoRoom)
+    }
+
+    /// A slow network may pass, so this may be tried again.
+    pub fn slow_body(limit: Duration, retry_after: Duration) -> Self {
+        let message = format!("the request's body did not arrive within {limit:?}");
+        Self::refused(Refusal::unavailable(retry_after, message), Reason::SlowBody)
+    }
+
+    pub fn deadline() -> Self {
+        Self {
+            code: Code::DeadlineExceeded,
+            http: StatusCode::GATEWAY_TIMEOUT,
+            message: "the call's own deadline passed before it was done".to_owned(),
+            retry_after: None,
+            reason: Reason::Deadline,
+        }
+    }
+
+    /// A breach of gRPC's framing: a fault between client and server, not of the data.
+    pub fn framing(message: &str) -> Self {
+        Self {
+            code: Code::Internal,
+            http: StatusCode::BAD_REQUEST,
+            message: message.to_owned(),
+            retry_after: None,
+            reason: Reason::Malformed,
+        }
+    }
+
+    /// What this server does not offer: a path, a method, a content type, an encoding.
+    pub fn unsupported(http: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            code: Code::Unimplemented,
+            http,
+            message: message.into(),
+            retry_after: None,
+            reason: Reason::Unsupported,
+        }
+    }
+
+    /// `Retry-After` knows whole seconds only: rounded up, and at least one.
+    pub fn whole_seconds(&self) -> Option<u64> {
+        let pause = self.retry_after?;
+        Some((pause.as_secs() + u64::from(pause.subsec_nanos() > 0)).max(1))
+    }
+
+    /// `google.rpc.Status` as protobuf.
+    pub fn to_protobuf(&self) -> Vec<u8> {
+        let details = self.retry_after.map(retry_info).into_iter().collect();
+        Status { code: self.code as i32, message: self.message.clone(), details }.encode_to_vec()
+    }
+
+    /// `google.rpc.Status` as protobuf's JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut status = serde_json::json!({ "code": self.code as i32, "message": self.message });
+        if let Some(pause) = self.retry_after {
+            let delay = format!("{}.{:09}s", pause.as_secs(), pause.subsec_nanos());
+            status["details"] = serde_json::json!([{ "@type": RETRY_INFO, "retryDelay": delay }]);
+        }
+        status.to_string().into_bytes()
+    }
+
+    /// The value of `grpc-status-details-bin`, where there are details to give.
+    pub fn details_header(&self) -> Option<String> {
+        self.retry_after.map(|_| STANDARD_NO_PAD.encode(self.to_protobuf()))
+    }
+
+    /// The value of `grpc-message`: printable ASCII, the rest percent-encoded, cut where a header would grow too long.
+    pub fn message_header(&self) -> String {
+        const LONGEST: usize = 1024;
+        let mut text = String::with_capacity(self.message.len());
+        for byte in self.message.bytes().take(LONGEST) {
+            match byte {
+                b' '..=b'~' if byte != b'%' => text.push(char::from(byte)),
+                _ => {
+                    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                    text.push('%');
+                    text.push(char::from(HEX[usize::from(byte >> 4)]));
+                    text.push(char::from(HEX[usize::from(byte & 15)]));
+                }
+            }
+        }
+        text
+    }
+}
+
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+fn retry_info(pause: Duration) -> prost_types::Any {
+    let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
+    let delay = prost_types::Duration { seconds, nanos: pause.subsec_nanos().cast_signed() };
+    prost_types::Any { type_url: RETRY_INFO.to_owned(), value: RetryInfo { retry_delay: Some(delay) }.encode_to_vec() }
+}
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Status {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<prost_types::Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_sent_again_carries_a_delay() {
+        for (refusal, code, http) in [
+            (Refusal::malformed("x"), Code::InvalidArgument, 400),
+            (Refusal::too_large("x"), Code::ResourceExhausted, 413),
+            (Refusal { kind: RefusalKind::Internal, message: "x".to_owned() }, Code::Internal, 500),
+        ] {
+            let failure = Failure::by_handler(refusal);
+            assert_eq!((failure.code, failure.http.as_u16()), (code, http));
+            assert_eq!(failure.details_header(), None);
+            assert_eq!(failure.whole_seconds(), None);
+        }
+        let failure = Failure::by_handler(Refusal::unavailable(Duration::from_millis(1200), "x"));
+        assert_eq!((failure.code, failure.http.as_u16()), (Code::Unavailable, 503));
+        assert_eq!(failure.whole_seconds(), Some(2));
+        let bytes = STANDARD_NO_PAD.decode(failure.details_header().unwrap()).unwrap();
+        let status = Status::decode(&*bytes).unwrap();
+        let info = RetryInfo::decode(&*status.details[0].value).unwrap();
+        assert_eq!(info.retry_delay.unwrap(), prost_types::Duration { seconds: 1, nanos: 200_000_000 });
+    }
+
+    #[test]
+    fn no_delay_is_zero() {
+        let failure = Failure::by_handler(Refusal::unavailable(Duration::ZERO, "x"));
+        assert_eq!(failure.whole_seconds(), Some(1));
+        assert!(failure.retry_after.unwrap() > Duration::ZERO);
+    }
+
+    #[test]
+    fn messages_fit_headers_whatever_they_hold() {
+        let failure = Failure::malformed("100 %\nfür alle");
+        assert_eq!(failure.message_header(), "100 %25%0Af%C3%BCr alle");
+    }
+}
