@@ -1,7 +1,7 @@
 //! Receivers: OTLP/gRPC and OTLP/HTTP in, [`Request`]s out to a [`Handler`]. Knows both protocols' words; knows neither
 //! spans nor what stands behind the handler.
 //!
-//! Both are served by hyper: [`grpc`](self) adds its framing by hand, HTTP/1.1 and HTTP/2 are told apart by their first
+//! Both are served by hyper: gRPC's framing is added by hand (`receive/grpc.rs` says why), HTTP/1.1 and HTTP/2 are told apart by their first
 //! bytes. The way of a request: is the handler ready? is there room? read, inflate, (JSON to protobuf), hand over.
 //!
 //! Invariant: every byte of a body that is kept is covered by a permit of the budget, from before it is read until the

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use pipeline::request::{Accepted, Refusal};
+use tracemill_pipeline::request::{Accepted, Refusal};
 
 use super::support::{Server, gzip, request, start, zstd};
 
@@ -125,7 +125,7 @@ async fn g05_an_empty_message_is_taken() {
     let server = start(|_| {}).await;
     let reply = send(&mut connect(&server).await, &[], frame(0, &[])).await;
     assert_eq!(status(&reply), "0");
-    assert_eq!(server.handler.bodies(), [vec![]]);
+    assert_eq!(server.handler.bodies(), [Vec::<u8>::new()]);
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pipeline::request::{Accepted, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tracemill_pipeline::request::{Accepted, Refusal};
 
 use super::support::{Server, gzip, request, start, zstd};
 

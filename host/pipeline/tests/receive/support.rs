@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pipeline::receive::{self, Config, Metrics};
-use pipeline::request::{Accepted, Answer, Handler, Refusal, Request};
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracemill_pipeline::receive::{self, Config, Metrics};
+use tracemill_pipeline::request::{Accepted, Answer, Handler, Refusal, Request};
 
 /// Keeps requests, and answers what it is told to.
 pub struct Recorder {
@@ -48,7 +48,7 @@ pub struct Server {
     pub handler: Arc<Recorder>,
     pub grpc: std::net::SocketAddr,
     pub http: std::net::SocketAddr,
-    pub budget: pipeline::admit::Budget,
+    pub budget: tracemill_pipeline::admit::Budget,
     pub shutdown: CancellationToken,
     pub serving: JoinHandle<()>,
     registry: Registry,
