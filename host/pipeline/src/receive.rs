@@ -1,11 +1,14 @@
 //! Receivers: OTLP/gRPC and OTLP/HTTP in, [`Request`]s out to a [`Handler`]. Knows both protocols' words; knows neither
 //! spans nor what stands behind the handler.
 //!
-//! Both are served by hyper: gRPC's framing is added by hand (`receive/grpc.rs` says why), HTTP/1.1 and HTTP/2 are told apart by their first
-//! bytes. The way of a request: is the handler ready? is there room? read, inflate, (JSON to protobuf), hand over.
+//! Both are served by hyper. gRPC's framing is added by hand (`receive/grpc.rs` says why); HTTP/1.1 and HTTP/2 are told
+//! apart by their first bytes. The way of a request: is the handler ready? is there room? read, inflate, (JSON to
+//! protobuf), hand over.
 //!
-//! Invariant: every byte of a body that is kept is covered by a permit of the budget, from before it is read until the
-//! handler lets go of the request. A body that can never fit the budget counts as too large, which senders do not repeat.
+//! Invariant: a body's buffer is covered by a permit of the budget from before it is allocated until the handler lets go of
+//! the request. What a connection may have sent ahead of that is bounded apart: by HTTP/2's windows, or HTTP/1.1's read
+//! buffer, times the number of connections. A body that can never fit the budget counts as too large, which senders do not
+//! repeat.
 
 mod body;
 mod context;

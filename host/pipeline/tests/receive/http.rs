@@ -191,7 +191,7 @@ async fn h20_slow_bodies_and_silent_connections_end_and_give_their_room_back() {
     })
     .await;
     let mut slow = connect(&server).await;
-    let whole = raw("POST /v1/traces", &["content-type: application/x-protobuf"], &[1; 2_000_000]);
+    let whole = raw("POST /v1/traces", &["content-type: application/x-protobuf"], &vec![1; 2_000_000]);
     slow.write_all(&whole[..1000]).await.unwrap();
     assert_eq!(read(&mut slow).await.code, 503);
     assert_eq!(server.budget.used(), 0);
