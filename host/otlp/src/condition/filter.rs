@@ -125,6 +125,17 @@ impl Filter {
             matching.extend_from_slice(rows);
             return;
         }
+        if let [list] = &self.lists[..]
+            && let [only] = &list[..]
+            && let Some(Source::Attribute(key)) = Source::of(&self.paths[only.path])
+        {
+            // The commonest filter by far, in half the time without the book-keeping of the others.
+            matching.extend(rows.iter().copied().filter(|&row| {
+                let value = find::attribute(batch, batch.spans[row as usize].attributes, &key);
+                value.is_some_and(|value| only.test.passes(value)) != only.negated
+            }));
+            return;
+        }
         let mut judge = Judge::new(self, batch);
         matching.extend(rows.iter().copied().filter(|&row| judge.matches(row)));
     }
