@@ -29,7 +29,7 @@ pub enum Steps {
     Four,
     /// `scrub-pii` with its defaults; the Collector has nothing like it.
     ScrubDefaults,
-    /// 40 renames.
+    /// 40 renames, of which some ten meet an attribute of each span.
     Renames,
     /// A selective plugin: `drop-health` alone.
     DropHealth,
@@ -65,6 +65,28 @@ pub struct Subject {
 enum Running {
     Tracemill(Box<Proxy>),
     Collector(Box<Process>, #[expect(dead_code, reason = "removed when it is dropped")] TempDir),
+}
+
+/// The pairs of [`Steps::Renames`]: keys that the generator uses, and others that no span has.
+pub fn renames() -> impl Iterator<Item = (String, String)> {
+    const USED: [&str; 14] = [
+        "code.function.name",
+        "code.line.number",
+        "db.collection.name",
+        "db.operation.name",
+        "http.response.body.size",
+        "messaging.operation.type",
+        "network.peer.address",
+        "network.peer.port",
+        "network.protocol.version",
+        "server.address",
+        "server.port",
+        "thread.id",
+        "thread.name",
+        "url.scheme",
+    ];
+    let used = USED.into_iter().map(str::to_owned);
+    used.chain((USED.len()..40).map(|i| format!("old.name.{i}"))).map(|old| (old.clone(), format!("renamed.{old}")))
 }
 
 impl Side {

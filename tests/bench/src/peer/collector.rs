@@ -94,13 +94,10 @@ fn filter() -> Value {
 }
 
 fn renames() -> Vec<Value> {
-    (0..40)
-        .flat_map(|i| {
-            let (old, new) = (format!("old.name.{i}"), format!("new.name.{i}"));
-            [
-                json!({ "key": new, "from_attribute": old, "action": "upsert" }),
-                json!({ "key": old, "action": "delete" }),
-            ]
+    super::renames()
+        .flat_map(|(old, new)| {
+            let copy = json!({ "key": new, "from_attribute": old, "action": "upsert" });
+            [copy, json!({ "key": old, "action": "delete" })]
         })
         .collect()
 }

@@ -30,16 +30,17 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
             .plugin("20-scrub-pii", "scrub-pii")?
             .sidecar("20-scrub-pii", &setting(only_email()))?
             .plugin("30-enrich", "enrich")?
-            .sidecar("30-enrich", &setting(json!({ "set": { "cloud.region": "eu-central-1" } })))?
+            .sidecar("30-enrich", &setting(json!({ "attributes": { "cloud.region": "eu-central-1" } })))?
             .plugin("90-sample", "sample")?
-            .sidecar("90-sample", &setting(json!({ "rate": 0.5, "keep_errors": false })))?,
+            .sidecar("90-sample", &setting(json!({ "rate": 0.5, "keep": { "errors": false } })))?,
         Steps::Renames => {
-            let renames: serde_json::Map<_, _> =
-                (0..40).map(|i| (format!("old.name.{i}"), format!("new.name.{i}").into())).collect();
+            let renames: Vec<Value> = super::renames().map(|(from, to)| json!({ "from": from, "to": to })).collect();
             setup.plugin("30-enrich", "enrich")?.sidecar("30-enrich", &setting(json!({ "rename": renames })))?
         }
         Steps::FiveReaders => {
-            let setup = setup.plugin("10-sample", "sample")?.sidecar("10-sample", &setting(json!({ "rate": 0.7 })))?;
+            let setup = setup
+                .plugin("10-sample", "sample")?
+                .sidecar("10-sample", &setting(json!({ "rate": 0.7, "keep": { "errors": false } })))?;
             (0..5).try_fold(setup, |setup, i| setup.plugin(&format!("2{i}-drop-health-{i}"), "drop-health"))?
         }
     })
