@@ -334,7 +334,13 @@ impl Indexer<'_, '_> {
         };
         let bytes = self.bytes;
         let mut reader = Reader::within(bytes, body);
-        while let Some(f) = reader.next().map_err(&place)? {
+        loop {
+            // Attributes are most of a span's fields.
+            while let Some(pair) = reader.short_bytes((field::ATTRIBUTES << 3 | 2) as u8) {
+                self.attribute(pair, depth::SPAN_ATTRIBUTE, span.attributes.len).map_err(&place)?;
+                span.attributes.len += 1;
+            }
+            let Some(f) = reader.next().map_err(&place)? else { break };
             (|| {
                 match f.number {
                     field::ATTRIBUTES => {

@@ -174,6 +174,39 @@ fn check_slowly(bytes: &[u8], part: Slice, depth: u32) -> Result<bool, WireError
 /// `None` where it is not canonical.
 #[inline]
 pub fn check_pair(bytes: &[u8], part: Slice, depth: u32) -> Result<Option<(Slice, Slice)>, WireError> {
+    match plain_pair(bytes, part) {
+        Some(pair) if depth < MAX_DEPTH => Ok(Some(pair)),
+        _ => check_pair_slowly(bytes, part, depth),
+    }
+}
+
+/// Key and value of a `KeyValue` as nearly all are written: the key, then a value that is one scalar, and nothing else.
+#[inline]
+fn plain_pair(bytes: &[u8], part: Slice) -> Option<(Slice, Slice)> {
+    let mut reader = Reader::within(bytes, part);
+    let key = reader.short_bytes((field::KEY << 3 | 2) as u8)?;
+    let value = reader.short_bytes((field::VALUE << 3 | 2) as u8)?;
+    let body = &bytes[value.at as usize..value.end() as usize];
+    let plain = match *body {
+        [0x0a, len, ref text @ ..] if len < 0x80 => text.len() == usize::from(len),
+        [0x0a, low, high, ref text @ ..] if high < 0x80 => {
+            text.len() == usize::from(low & 0x7f) | usize::from(high) << 7
+        }
+        // A varint: every byte but the last goes on, and ten are the most.
+        [0x10 | 0x18, ref number @ ..] => match *number {
+            [only] => only < 0x80,
+            [.., last] => {
+                number.len() < 10 && last < 0x80 && number[..number.len() - 1].iter().all(|&byte| byte >= 0x80)
+            }
+            [] => false,
+        },
+        [0x21, ref double @ ..] => double.len() == 8,
+        _ => false,
+    };
+    (plain && value.end() == part.end()).then_some((key, value))
+}
+
+fn check_pair_slowly(bytes: &[u8], part: Slice, depth: u32) -> Result<Option<(Slice, Slice)>, WireError> {
     deep(depth, part.at)?;
     let (mut key, mut value, mut seen_key, mut seen_value) = (Slice::EMPTY, Slice::EMPTY, 0u32, 0u32);
     let mut canonical = true;

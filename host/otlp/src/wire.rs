@@ -166,6 +166,26 @@ impl<'a> Reader<'a> {
         self.fail(WireFault::OverlongVarint, start)
     }
 
+    /// The bytes of the next field, if its tag is this one byte and its length has one or two: the forms in which nearly all
+    /// fields come. Anything else, wrong or right, is left to [`Reader::next`].
+    #[inline]
+    pub fn short_bytes(&mut self, tag: u8) -> Option<Slice> {
+        let rest = &self.bytes[self.at..self.end];
+        let (head, len) = match *rest {
+            [first, len, ..] if first == tag && len < 0x80 => (2, usize::from(len)),
+            [first, low, high, ..] if first == tag && high < 0x80 => {
+                (3, usize::from(low & 0x7f) | usize::from(high) << 7)
+            }
+            _ => return None,
+        };
+        if rest.len() - head < len {
+            return None;
+        }
+        let at = self.at + head;
+        self.at = at + len;
+        Some(Slice { at: at as u32, len: len as u32 })
+    }
+
     /// The next field, or `None` at the message's end.
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "a fallible lending reader, not an iterator")]
