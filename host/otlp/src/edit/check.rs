@@ -206,3 +206,6 @@ fn kind_of(constant: &Constant) -> &'static str {
         Constant::Bytes(_) => "bytes",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use crate::path::{Layout, Path, Want};
 use crate::shown::Shown;
 
 mod arbitrary;
+mod contract;
 mod model;
 
 use arbitrary::Random;

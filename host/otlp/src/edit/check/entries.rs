@@ -75,7 +75,7 @@ fn judge(
 }
 
 /// The path of a place, without the keys of nested maps.
-fn outermost(place: &str) -> Option<Path> {
+pub(super) fn outermost(place: &str) -> Option<Path> {
     let Some(key) = place.find("[\"") else { return place.parse().ok() };
     let mut escaped = false;
     let end = place[key + 2..].find(|c: char| {
