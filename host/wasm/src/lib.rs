@@ -1,1 +1,38 @@
-//! placeholder
+//! The plugin host: the only crate that names wasmtime.
+//!
+//! The life of a plugin: [`check()`] looks at a file before anything is compiled, [`Checked::compile`] makes a
+//! [`Component`] of it off the data path ([`load`] does both), [`Component::configure`] asks it for its plan and answers a
+//! [`Program`](pipeline::chain::stage::Program), from which each mill makes its own
+//! [`Instance`](pipeline::chain::stage::Instance). It knows no plugin folder and no configuration file.
+#![deny(unsafe_code)]
+
+mod bindings;
+mod check;
+mod component;
+mod deadline;
+mod engine;
+mod fault;
+mod host;
+mod instance;
+mod journal;
+mod lift;
+mod limiter;
+mod lower;
+mod metrics;
+mod options;
+mod plan;
+mod program;
+mod state;
+mod wasi;
+
+pub use check::{Checked, DEFAULT_SIZE, LoadError, check};
+pub use component::{Component, load};
+pub use engine::{Engine, EngineError, EngineOptions};
+pub use metrics::{Metrics, Sink};
+pub use options::Options;
+pub use plan::PlanError;
+pub use program::{ConfigureError, WasmProgram};
+pub use state::{StateError, StateLimits, StateStore};
+
+/// The version of the contract that this host runs; plugins made for any patch of its minor version work.
+pub const CONTRACT: &str = "0.1.0";

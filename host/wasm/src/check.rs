@@ -1,0 +1,285 @@
+//! What a file is, before anything of it is compiled: whether it is WebAssembly at all, what it exports and imports, and for
+//! which version of the contract it was made.
+//!
+//! Invariant: a plugin reaches nothing but what is named here. What it imports beyond the contract and the empty shell of
+//! WASI is refused with the import's name; nothing is stubbed silently.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use semver::Version;
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::{CONTRACT, wasi};
+
+/// Bytes that a plugin's file may have, unless the operator says otherwise. Python plugins have 18 MB, and up to 40.
+pub const DEFAULT_SIZE: usize = 64 << 20;
+
+/// A file that is no plugin for this host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Too large.
+    #[error("it has {size} bytes; the limit is {limit}")]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// Something else altogether.
+    #[error("it is not WebAssembly: it begins with {0}")]
+    NotWasm(String),
+    /// WebAssembly that cannot be read, or was not written to its end.
+    #[error("it is broken or not complete: {0}")]
+    Broken(String),
+    /// A core module of which nobody knows the types.
+    #[error(
+        "it is a core module without a component type, so that it was not built with bindings for `tracemill:plugin` \
+         (in Rust: the SDK, or wit-bindgen, and a cdylib)"
+    )]
+    NoComponentType,
+    /// A core module that cannot be made a component.
+    #[error("it is a core module that cannot be made a component: {0}")]
+    NotComponent(String),
+    /// A component that is no processor.
+    #[error("it does not export `tracemill:plugin/processor`{0}")]
+    NoProcessor(String),
+    /// Made for another version of the contract.
+    #[error("it was made for version {found} of `tracemill:plugin` (`{name}`); this host runs {}", supported())]
+    Version {
+        /// Its version.
+        found: String,
+        /// The import or export that says so.
+        name: String,
+    },
+    /// It wants what nobody granted.
+    #[error("it imports `{0}`, which plugins are not given")]
+    Import(String),
+    /// It does not compile.
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    /// What it imports or exports has other types than the contract.
+    #[error("it does not fit the contract: {0}")]
+    Types(String),
+}
+
+fn supported() -> String {
+    let version = contract();
+    format!("{}.{}.x", version.major, version.minor)
+}
+
+fn contract() -> Version {
+    Version::parse(CONTRACT).expect("CONTRACT is a version")
+}
+
+/// A file that has been found to be a plugin for this host, not yet compiled.
+#[derive(Debug, Clone)]
+pub struct Checked<'a> {
+    /// The component: the file itself, or what was made of a core module.
+    pub(crate) component: Cow<'a, [u8]>,
+    /// Whether it imports WASI.
+    pub(crate) wasi: bool,
+    pub(crate) version: Version,
+}
+
+impl Checked<'_> {
+    /// For which version of the contract it was made.
+    #[must_use]
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+}
+
+/// Looks at a plugin's file, at most `limit` bytes of it. Compiles nothing; takes milliseconds.
+pub fn check(bytes: &[u8], limit: usize) -> Result<Checked<'_>, LoadError> {
+    if bytes.len() > limit {
+        return Err(LoadError::TooLarge { size: bytes.len(), limit });
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return Err(LoadError::NotWasm(beginning(bytes)));
+    }
+    // The parsers are written for hostile input, but a bug in one of them must not end the process.
+    catch_unwind(AssertUnwindSafe(|| checked(bytes)))
+        .unwrap_or_else(|_| Err(LoadError::Broken("its parser failed".to_owned())))
+}
+
+fn checked(bytes: &[u8]) -> Result<Checked<'_>, LoadError> {
+    let component = if Parser::is_core_wasm(bytes) { Cow::Owned(wrap(bytes)?) } else { Cow::Borrowed(bytes) };
+    let names = Names::read(&component)?;
+    let mut wasi = false;
+    for import in &names.imports {
+        wasi |= judge_import(import)?;
+    }
+    let version = judge_exports(&names.exports)?;
+    Ok(Checked { component, wasi, version })
+}
+
+fn beginning(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(8)];
+    if head.is_empty() { "nothing, it is empty".to_owned() } else { format!("\"{}\"", head.escape_ascii()) }
+}
+
+fn broken(error: &wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Broken(error.to_string())
+}
+
+/// Makes a component of a core module.
+fn wrap(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let mut typed = false;
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.map_err(|error| broken(&error))? {
+            Payload::CustomSection(section) => typed |= section.name().starts_with("component-type"),
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(|error| broken(&error))?;
+                    if import.module == "wasi_snapshot_preview1" {
+                        return Err(LoadError::Import(format!("{}.{}", import.module, import.name)));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if !typed {
+        return Err(LoadError::NoComponentType);
+    }
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder
+        .validate(true)
+        .module(module)
+        .and_then(wit_component::ComponentEncoder::encode)
+        .map_err(|error| LoadError::NotComponent(format!("{error:#}")))
+}
+
+/// What a component imports and exports, by name.
+#[derive(Debug, Default)]
+struct Names {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Names {
+    fn read(component: &[u8]) -> Result<Self, LoadError> {
+        let mut names = Self::default();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(component) {
+            match payload.map_err(|error| broken(&error))? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(LoadError::NotComponent("it is a module within".to_owned()));
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        names.imports.push(import.map_err(|error| broken(&error))?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        names.exports.push(export.map_err(|error| broken(&error))?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// Splits `tracemill:plugin/host@0.1.0`.
+fn split(name: &str) -> (&str, Option<Version>) {
+    match name.split_once('@') {
+        Some((interface, version)) => (interface, Version::parse(version).ok()),
+        None => (name, None),
+    }
+}
+
+/// Whether a guest made for `version` runs here: the same track of versions, as components count them.
+fn runs(version: &Version) -> bool {
+    let ours = contract();
+    version.major == ours.major && version.minor == ours.minor && version.pre.is_empty()
+}
+
+fn other_version(name: &str, version: Option<&Version>) -> LoadError {
+    let found = version.map_or_else(|| "without a number".to_owned(), Version::to_string);
+    LoadError::Version { found, name: name.to_owned() }
+}
+
+/// Whether it is one of WASI's.
+fn judge_import(name: &str) -> Result<bool, LoadError> {
+    let (interface, version) = split(name);
+    if let Some(of_ours) = interface.strip_prefix("tracemill:plugin/") {
+        if !matches!(of_ours, "host" | "state" | "types") {
+            return Err(LoadError::Import(name.to_owned()));
+        }
+        return match &version {
+            Some(version) if runs(version) => Ok(false),
+            other => Err(other_version(name, other.as_ref())),
+        };
+    }
+    let of_wasi = version.is_some_and(|version| version.major == 0 && version.minor == 2)
+        && wasi::INTERFACES.contains(&interface);
+    if of_wasi { Ok(true) } else { Err(LoadError::Import(name.to_owned())) }
+}
+
+fn judge_exports(names: &[String]) -> Result<Version, LoadError> {
+    let Some(name) = names.iter().find(|name| split(name).0 == "tracemill:plugin/processor") else {
+        let instead = match names.iter().find(|name| split(name).0 == "tracemill:plugin/sampler") {
+            Some(sampler) => format!(", but `{sampler}`: samplers belong to a trace buffer, not into the chain"),
+            None if names.is_empty() => ", nor anything else".to_owned(),
+            None => format!(", only `{}`", names.join("`, `")),
+        };
+        return Err(LoadError::NoProcessor(instead));
+    };
+    match split(name).1 {
+        Some(version) if runs(&version) => Ok(version),
+        other => Err(other_version(name, other.as_ref())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_wasm_is_named_by_its_beginning() {
+        let said = |bytes: &[u8]| check(bytes, 100).expect_err("no plugin").to_string();
+        assert_eq!(said(b""), "it is not WebAssembly: it begins with nothing, it is empty");
+        assert_eq!(said(b"#!/bin/sh\n"), "it is not WebAssembly: it begins with \"#!/bin/s\"");
+        assert_eq!(said(b"\x7fELF\x02"), "it is not WebAssembly: it begins with \"\\x7fELF\\x02\"");
+        assert_eq!(said(&[0; 101]), "it has 101 bytes; the limit is 100");
+        assert!(said(b"\0asm").starts_with("it is broken or not complete: "));
+    }
+
+    #[test]
+    fn a_module_and_a_component_of_nothing_are_no_plugins() {
+        assert_eq!(check(b"\0asm\x01\0\0\0", 100).expect_err("a module"), LoadError::NoComponentType);
+        let said = check(b"\0asm\x0d\0\x01\0", 100).expect_err("a component").to_string();
+        assert_eq!(said, "it does not export `tracemill:plugin/processor`, nor anything else");
+    }
+
+    #[test]
+    fn imports_are_the_contract_and_the_empty_shell_only() {
+        assert_eq!(judge_import("tracemill:plugin/state@0.1.7"), Ok(false));
+        assert_eq!(judge_import("wasi:cli/environment@0.2.6"), Ok(true));
+        for refused in [
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:cli/environment@0.3.0",
+            "wasi:cli/run",
+            "env",
+            "tracemill:plugin/net@0.1.0",
+        ] {
+            assert_eq!(judge_import(refused), Err(LoadError::Import(refused.to_owned())));
+        }
+        assert_eq!(
+            judge_import("tracemill:plugin/host@0.2.0").expect_err("another contract").to_string(),
+            "it was made for version 0.2.0 of `tracemill:plugin` (`tracemill:plugin/host@0.2.0`); this host runs 0.1.x"
+        );
+    }
+
+    #[test]
+    fn a_sampler_is_told_where_it_belongs() {
+        let said = judge_exports(&["tracemill:plugin/sampler@0.1.0".to_owned()]).expect_err("a sampler").to_string();
+        assert!(said.ends_with("samplers belong to a trace buffer, not into the chain"), "{said}");
+    }
+}

@@ -1,0 +1,63 @@
+//! A compiled plugin, not yet configured.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use semver::Version;
+
+use crate::bindings::SpanProcessorPre;
+use crate::check::{Checked, DEFAULT_SIZE, LoadError, check};
+use crate::engine::Engine;
+use crate::host::HostState;
+
+/// A compiled plugin: its code, checked against the contract, its imports resolved. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    pub(crate) inner: Arc<Compiled>,
+}
+
+pub(crate) struct Compiled {
+    pub(crate) engine: Engine,
+    pub(crate) pre: SpanProcessorPre<HostState>,
+    pub(crate) wasi: bool,
+    version: Version,
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Component").field("version", &self.inner.version).finish_non_exhaustive()
+    }
+}
+
+/// Checks and compiles a plugin's file. Blocks for as long as compiling takes (10 ms for a small Rust plugin, seconds for
+/// Python and JavaScript), so it belongs off the data path and off async tasks.
+pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    check(bytes, DEFAULT_SIZE)?.compile(engine)
+}
+
+impl Checked<'_> {
+    /// Compiles it on the engine's compiler threads, of which there are few, at low priority; blocks until it is done.
+    pub fn compile(self, engine: &Engine) -> Result<Component, LoadError> {
+        let Self { component, wasi, version } = self;
+        let compiled = engine.off_the_data_path(|| {
+            // A compiler bug that some file finds must not end the process.
+            catch_unwind(AssertUnwindSafe(|| wasmtime::component::Component::new(engine.wasmtime(), &component)))
+        });
+        let component = match compiled {
+            Ok(compiled) => compiled.map_err(|error| LoadError::Compile(format!("{error:#}")))?,
+            Err(_) => return Err(LoadError::Compile("the compiler failed".to_owned())),
+        };
+        let types = |error: wasmtime::Error| LoadError::Types(format!("{error:#}"));
+        let pre = engine.linker(wasi).instantiate_pre(&component).map_err(types)?;
+        let pre = SpanProcessorPre::new(pre).map_err(types)?;
+        Ok(Component { inner: Arc::new(Compiled { engine: engine.clone(), pre, wasi, version }) })
+    }
+}
+
+impl Component {
+    /// For which version of the contract it was made.
+    #[must_use]
+    pub fn version(&self) -> &Version {
+        &self.inner.version
+    }
+}

@@ -1,0 +1,161 @@
+//! The engine: one compiler and one clock for all plugins of the process.
+//!
+//! Invariant: no Wasm runs without a deadline. The clock is a thread that lives as long as anything that can run: every
+//! component, program and instance holds the engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, EngineWeak, OptLevel};
+
+use crate::host::{self, HostState};
+use crate::wasi;
+
+/// How far apart the clock's ticks are: what a deadline can be told to. Five hundred wake-ups a second cost about two
+/// thousandths of a core.
+pub(crate) const TICK: Duration = Duration::from_millis(2);
+
+/// How much lower than the rest of the process compilers run.
+const NICE: i32 = 10;
+
+/// The settings of an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// How many threads compile plugins, all together; they run at low priority.
+    pub compile_threads: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { compile_threads: (cores / 2).clamp(1, 4) }
+    }
+}
+
+/// An engine that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the WebAssembly engine cannot be started: {reason}")]
+pub struct EngineError {
+    /// What the system or wasmtime says.
+    reason: String,
+}
+
+impl EngineError {
+    fn new(reason: &impl std::fmt::Display) -> Self {
+        Self { reason: format!("{reason:#}") }
+    }
+}
+
+/// Compiles and runs plugins. Cheap to clone; the clock ends with the last clone and the last thing made with it.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    /// Links what the contract offers.
+    plain: Linker<HostState>,
+    /// The same, and the empty shell of WASI.
+    with_wasi: Linker<HostState>,
+    compilers: rayon::ThreadPool,
+    _ticker: Ticker,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts an engine. One is enough for a process.
+    pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
+        let wasmtime = wasmtime::Engine::new(&config()).map_err(|error| EngineError::new(&error))?;
+        let (plain, with_wasi) = linkers(&wasmtime).map_err(|error| EngineError::new(&error))?;
+        let compilers = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.compile_threads.max(1))
+            .thread_name(|i| format!("compile-{i}"))
+            .start_handler(|_| {
+                // Of the calling thread only, on Linux. Where the system forbids it the compiler just runs as the rest does.
+                if let Err(error) = rustix::process::nice(NICE) {
+                    tracing::debug!(%error, "compilers run at normal priority");
+                }
+            })
+            .build()
+            .map_err(|error| EngineError::new(&error))?;
+        let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::new(&error))?;
+        Ok(Self { inner: Arc::new(Inner { wasmtime, plain, with_wasi, compilers, _ticker: ticker }) })
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    pub(crate) fn linker(&self, wasi: bool) -> &Linker<HostState> {
+        if wasi { &self.inner.with_wasi } else { &self.inner.plain }
+    }
+
+    /// Runs `work` on the compilers' threads and waits for it.
+    pub(crate) fn off_the_data_path<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.inner.compilers.install(work)
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Unwind tables cost every load and unload a walk over all others.
+        .native_unwind_info(false)
+        .gc_support(false)
+        .cranelift_opt_level(OptLevel::Speed);
+    config
+}
+
+fn linkers(engine: &wasmtime::Engine) -> wasmtime::Result<(Linker<HostState>, Linker<HostState>)> {
+    let mut plain = Linker::new(engine);
+    host::add_to_linker(&mut plain)?;
+    let mut with_wasi = plain.clone();
+    wasi::add_to_linker(&mut with_wasi)?;
+    Ok((plain, with_wasi))
+}
+
+/// The clock.
+struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::Builder::new().name("wasm-clock".to_owned()).spawn({
+            let (stop, engine) = (Arc::clone(&stop), engine.weak());
+            move || tick(&engine, &stop)
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+fn tick(engine: &EngineWeak, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::park_timeout(TICK);
+        let Some(engine) = engine.upgrade() else { return };
+        engine.increment_epoch();
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It only counts; a panic in it would already have been reported.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the host offers to a guest: the contract's `host` and `state`.
+//!
+//! Invariant: nothing here panics on what a guest passes, and nothing keeps more of it than the journal's and the state's
+//! bounds. An answer that the contract has no words for is a trap.
+
+use std::time::Instant;
+
+use tracing::Level;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings::SpanProcessor;
+use crate::bindings::tracemill::plugin::{host, state, types};
+use crate::deadline::Deadline;
+use crate::journal::Journal;
+use crate::limiter::Limiter;
+use crate::state::StateError;
+use crate::wasi::Shell;
+
+/// How many counters and buckets a call may change: what the host must remember to undo it.
+const MAX_UNDO: usize = 65_536;
+
+/// What belongs to one instance, beside its memory.
+pub(crate) struct HostState {
+    pub(crate) limiter: Limiter,
+    pub(crate) deadline: Deadline,
+    pub(crate) journal: Journal,
+    /// What `now` answers.
+    pub(crate) now: u64,
+    /// For guests that import WASI.
+    pub(crate) shell: Option<Box<Shell>>,
+}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    SpanProcessor::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut HostState| state)
+}
+
+impl HostState {
+    /// What is written to stdout and stderr joins the log.
+    pub(crate) fn collect_output(&mut self) {
+        if let Some(shell) = &mut self.shell {
+            shell.collect(&mut self.journal);
+        }
+    }
+
+    fn check_undo(&self) -> wasmtime::Result<()> {
+        if self.journal.to_undo() >= MAX_UNDO {
+            return Err(wasmtime::format_err!(
+                "a call may change {MAX_UNDO} counters and buckets of its state, no more"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl types::Host for HostState {}
+
+impl host::Host for HostState {
+    fn log(&mut self, level: host::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            host::Level::Debug => Level::DEBUG,
+            host::Level::Info => Level::INFO,
+            host::Level::Warn => Level::WARN,
+            host::Level::Error => Level::ERROR,
+        };
+        self.journal.log(level, message);
+        Ok(())
+    }
+
+    fn count(&mut self, name: String, by: u64) -> wasmtime::Result<()> {
+        self.journal.count(name, by);
+        Ok(())
+    }
+
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.now)
+    }
+
+    fn find(
+        &mut self,
+        table: String,
+        _fields: Vec<host::Field>,
+        _keys: host::Texts,
+    ) -> wasmtime::Result<Result<Vec<host::Column>, String>> {
+        Ok(Err(format!("no lookup table named `{}` is configured", &table[..table.floor_char_boundary(100)])))
+    }
+}
+
+impl state::Host for HostState {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<state::Versioned>> {
+        Ok(self.journal.state().get(&key).map(|(version, value)| state::Versioned { version, value }))
+    }
+
+    fn put(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        Ok(self.journal.state().put(&key, value).map_err(|error| error.to_string()))
+    }
+
+    fn replace(&mut self, key: String, version: u64, value: Vec<u8>) -> wasmtime::Result<Result<bool, String>> {
+        Ok(self.journal.state().replace(&key, version, value).map_err(|error| error.to_string()))
+    }
+
+    fn add(&mut self, key: String, by: i64) -> wasmtime::Result<Result<i64, String>> {
+        self.check_undo()?;
+        let answer = self.journal.state().add(&key, by);
+        if answer.is_ok() && by != 0 {
+            self.journal.added(key, by);
+        }
+        Ok(answer.map_err(|error| error.to_string()))
+    }
+
+    fn take(&mut self, key: String, least: u64, most: u64, per_second: f64, burst: u64) -> wasmtime::Result<u64> {
+        self.check_undo()?;
+        match self.journal.state().take(&key, least, most, per_second, burst, Instant::now()) {
+            Ok(tokens) => {
+                if tokens > 0 {
+                    self.journal.taken(key, tokens);
+                }
+                Ok(tokens)
+            }
+            Err(error @ StateError::Rate) => Err(wasmtime::Error::new(error)),
+            // There is no bucket, so there are no tokens; the contract has no other word for it.
+            Err(error) => {
+                self.journal.log(Level::WARN, format!("no tokens from a bucket that cannot be kept: {error}"));
+                Ok(0)
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! One instance of a plugin: its store, and the way of a call through it.
+
+use otlp::edit::Edit;
+use otlp::path::Path;
+use pipeline::chain::stage::{Call, Fault, FaultKind, Instance};
+use smallvec::SmallVec;
+
+use crate::lift::Paths;
+use crate::options::Options;
+use crate::program::Made;
+use crate::{fault, lower};
+
+/// An instance is not judged by its memory before it has served so many calls: what it takes at first it mostly keeps.
+const YOUNG: u64 = 64;
+
+pub(crate) struct WasmInstance {
+    made: Made,
+    paths: Paths,
+    calls: u64,
+    max_calls: u64,
+    max_edits: usize,
+    /// It failed, and is not called again.
+    spent: bool,
+}
+
+impl WasmInstance {
+    pub(crate) fn new(made: Made, options: &Options, paths: impl IntoIterator<Item = Path>) -> Self {
+        Self {
+            made,
+            paths: Paths::new(paths),
+            calls: 0,
+            max_calls: options.calls,
+            max_edits: options.edits,
+            spent: false,
+        }
+    }
+
+    fn run(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
+        let Made { store, guest } = &mut self.made;
+        let state = store.data_mut();
+        state.now = call.now;
+        state.deadline.begin(call.deadline);
+        store.set_epoch_deadline(1);
+        let columns: SmallVec<[_; 8]> = call.columns.iter().map(|column| lower::column(column)).collect();
+        let process = guest.tracemill_plugin_processor();
+        let answer = fault::guarded(|| process.call_process(&mut *store, call.rows, &columns))?;
+        store.data_mut().collect_output();
+        match answer {
+            Ok(Ok(edits)) => self.lift(edits),
+            Ok(Err(message)) => Err(fault::answered(&message)),
+            Err(error) => Err(fault::name(&error, store.data_mut())),
+        }
+    }
+
+    fn lift(&mut self, answer: Vec<crate::bindings::tracemill::plugin::types::Edit>) -> Result<Vec<Edit>, Fault> {
+        let edits = |message| Fault { kind: FaultKind::Edits, message };
+        if answer.len() > self.max_edits {
+            return Err(edits(format!("a call answered {} edits; the limit is {}", answer.len(), self.max_edits)));
+        }
+        self.paths.edits(answer).map_err(|error| edits(error.to_string()))
+    }
+}
+
+impl Instance for WasmInstance {
+    fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
+        if self.spent {
+            let message = "this instance has failed before and is not called again".to_owned();
+            return Err(Fault { kind: FaultKind::Instantiate, message });
+        }
+        self.calls += 1;
+        let answer = self.run(call);
+        if answer.is_err() {
+            self.spent = true;
+            self.settle(false);
+        }
+        answer
+    }
+
+    fn settle(&mut self, kept: bool) {
+        self.made.store.data_mut().journal.settle(kept);
+    }
+
+    fn is_worn(&self) -> bool {
+        let limiter = &self.made.store.data().limiter;
+        let swollen = limiter.memory() > limiter.memory_limit() / 5 * 4;
+        self.calls >= self.max_calls || (swollen && self.calls >= YOUNG)
+    }
+}

@@ -1,0 +1,158 @@
+//! A plan on its way out: what `configure` answered, checked, in the host's own types.
+
+use otlp::condition::{Condition, ConditionError, Filter, Operator};
+use otlp::path::{Layout, Path, PathError, Want, WantError};
+use pipeline::chain::plan::{Affinity, Failure, Plan};
+
+use crate::bindings::tracemill::plugin::types as wit;
+use crate::lift;
+
+/// Columns, reads, writes, conditions and options that a plan may have, of each.
+const MOST: usize = 1024;
+
+/// A plan that the host cannot follow.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A path that does not exist.
+    #[error("{place}: {error}")]
+    Path {
+        /// Where in the plan.
+        place: String,
+        /// What is wrong.
+        error: PathError,
+    },
+    /// A layout that the path cannot have.
+    #[error("{place}: {error}")]
+    Layout {
+        /// Where in the plan.
+        place: String,
+        /// What is wrong.
+        error: WantError,
+    },
+    /// A column twice.
+    #[error("columns[{second}]: `{path}` as {layout} is columns[{first}] already")]
+    Twice {
+        /// Where it stands first.
+        first: usize,
+        /// Where it stands again.
+        second: usize,
+        /// Of what.
+        path: Path,
+        /// In which layout.
+        layout: Layout,
+    },
+    /// A write that cannot be.
+    #[error("writes[{at}]: `{path}` can be read, but not written")]
+    ReadOnly {
+        /// Where in `writes`.
+        at: usize,
+        /// What.
+        path: Path,
+    },
+    /// A condition that can never be judged.
+    #[error("when: {0}")]
+    Condition(ConditionError),
+    /// Too long a list.
+    #[error("{list} has {length} elements; the limit is {MOST}")]
+    TooMany {
+        /// Which.
+        list: &'static str,
+        /// How many.
+        length: usize,
+    },
+}
+
+/// Checks a plan.
+pub(crate) fn lift(plan: wit::Plan) -> Result<Plan, PlanError> {
+    let wit::Plan { columns, reads, writes, may_drop, when, affinity, on_error, options } = plan;
+    let conditions = when.iter().map(Vec::len).sum::<usize>().max(when.len());
+    for (list, length) in [
+        ("columns", columns.len()),
+        ("reads", reads.len()),
+        ("writes", writes.len()),
+        ("when", conditions),
+        ("options", options.len()),
+    ] {
+        if length > MOST {
+            return Err(PlanError::TooMany { list, length });
+        }
+    }
+    let columns = wants(columns)?;
+    let reads = paths("reads", reads)?;
+    let writes = paths("writes", writes)?;
+    if let Some((at, path)) = writes.iter().enumerate().find(|(_, path)| !path.is_writable()) {
+        return Err(PlanError::ReadOnly { at, path: path.clone() });
+    }
+    let when = lists(when)?;
+    Filter::compile(&when).map_err(PlanError::Condition)?;
+    let affinity = match affinity {
+        wit::Affinity::Any => Affinity::Any,
+        wit::Affinity::Trace => Affinity::Trace,
+        wit::Affinity::One => Affinity::One,
+    };
+    let on_error = match on_error {
+        wit::Failure::Pass => Failure::Pass,
+        wit::Failure::Drop => Failure::Drop,
+        wit::Failure::Reject => Failure::Reject,
+    };
+    Ok(Plan { columns, reads, writes, may_drop, when, affinity, on_error, options })
+}
+
+fn wants(columns: Vec<wit::Want>) -> Result<Vec<Want>, PlanError> {
+    let mut wants: Vec<Want> = Vec::with_capacity(columns.len());
+    for (second, want) in columns.into_iter().enumerate() {
+        let place = || format!("columns[{second}]");
+        let path: Path = want.path.parse().map_err(|error| PlanError::Path { place: place(), error })?;
+        let want = Want::new(path, layout(want.layout)).map_err(|error| PlanError::Layout { place: place(), error })?;
+        if let Some(first) = wants.iter().position(|known| *known == want) {
+            return Err(PlanError::Twice { first, second, path: want.path, layout: want.layout });
+        }
+        wants.push(want);
+    }
+    Ok(wants)
+}
+
+fn paths(list: &str, texts: Vec<String>) -> Result<Vec<Path>, PlanError> {
+    let parse = |(at, text): (usize, String)| {
+        text.parse().map_err(|error| PlanError::Path { place: format!("{list}[{at}]"), error })
+    };
+    texts.into_iter().enumerate().map(parse).collect()
+}
+
+fn lists(when: Vec<Vec<wit::Condition>>) -> Result<Vec<Vec<Condition>>, PlanError> {
+    let condition = |list: usize, at: usize, condition: wit::Condition| {
+        let wit::Condition { path, operator: by, values, negated } = condition;
+        let path = path.parse().map_err(|error| PlanError::Path { place: format!("when[{list}][{at}]"), error })?;
+        let values = values.into_iter().map(lift::constant).collect();
+        Ok(Condition { path, operator: operator(by), values, negated })
+    };
+    let list = |(at, list): (usize, Vec<wit::Condition>)| {
+        list.into_iter().enumerate().map(|(i, one)| condition(at, i, one)).collect()
+    };
+    when.into_iter().enumerate().map(list).collect()
+}
+
+fn layout(of: wit::Layout) -> Layout {
+    match of {
+        wit::Layout::Text => Layout::Text,
+        wit::Layout::Words => Layout::Words,
+        wit::Layout::Integers => Layout::Integers,
+        wit::Layout::Floats => Layout::Floats,
+        wit::Layout::Booleans => Layout::Booleans,
+        wit::Layout::Ids => Layout::Ids,
+        wit::Layout::Bytes => Layout::Bytes,
+        wit::Layout::Entries => Layout::Entries,
+    }
+}
+
+fn operator(of: wit::Operator) -> Operator {
+    match of {
+        wit::Operator::Exists => Operator::Exists,
+        wit::Operator::Equals => Operator::Equals,
+        wit::Operator::Prefix => Operator::Prefix,
+        wit::Operator::Contains => Operator::Contains,
+        wit::Operator::Matches => Operator::Matches,
+        wit::Operator::Greater => Operator::Greater,
+        wit::Operator::Less => Operator::Less,
+    }
+}

@@ -1,0 +1,145 @@
+//! A configured plugin, from which instances are made.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use otlp::path::Path;
+use pipeline::chain::plan::Plan;
+use pipeline::chain::stage::{Fault, FaultKind, Instance, Program};
+use wasmtime::Store;
+
+use crate::component::{Compiled, Component};
+use crate::deadline::Deadline;
+use crate::host::HostState;
+use crate::instance::WasmInstance;
+use crate::journal::Journal;
+use crate::limiter::Limiter;
+use crate::metrics::Sink;
+use crate::options::Options;
+use crate::plan::{self, PlanError};
+use crate::state::StateStore;
+use crate::wasi::Shell;
+use crate::{bindings, fault};
+
+/// A plugin that cannot be configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// No instance could be made, or `configure` trapped or took too long.
+    #[error("configure: {0}")]
+    Failed(Fault),
+    /// `configure` answered an error: the plugin's own words for the operator.
+    #[error("{0}")]
+    Refused(String),
+    /// Its plan cannot be followed.
+    #[error("its plan cannot be followed: {0}")]
+    Plan(#[from] PlanError),
+}
+
+/// A plugin with its settings.
+pub struct WasmProgram {
+    plan: Plan,
+    recipe: Recipe,
+}
+
+impl std::fmt::Debug for WasmProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WasmProgram").field("plugin", &self.recipe.sink.plugin()).finish_non_exhaustive()
+    }
+}
+
+/// What instances are made of.
+struct Recipe {
+    compiled: Arc<Compiled>,
+    settings: String,
+    options: Options,
+    state: Arc<StateStore>,
+    sink: Arc<Sink>,
+}
+
+impl Component {
+    /// Makes an instance, asks it for its plan with these settings (JSON, `{}` without any), and checks the plan. The
+    /// instance is thrown away. Blocks for `options.configure_deadline` at worst, several times that on a busy machine.
+    pub fn configure(
+        &self,
+        settings: &str,
+        options: Options,
+        state: Arc<StateStore>,
+        sink: Arc<Sink>,
+    ) -> Result<WasmProgram, ConfigureError> {
+        let recipe = Recipe { compiled: Arc::clone(&self.inner), settings: settings.to_owned(), options, state, sink };
+        let (mut made, plan) = recipe.make()?;
+        let plan = plan::lift(plan)?;
+        made.store.data_mut().collect_output();
+        made.store.data_mut().journal.settle(true);
+        Ok(WasmProgram { plan, recipe })
+    }
+}
+
+/// An instance that has been configured.
+pub(crate) struct Made {
+    pub(crate) store: Store<HostState>,
+    pub(crate) guest: bindings::SpanProcessor,
+}
+
+impl Recipe {
+    fn store(&self) -> Store<HostState> {
+        let Options { memory, table_elements, configure_deadline, answer, log_lines, log_bytes, .. } = self.options;
+        let mut deadline = Deadline::default();
+        deadline.begin(configure_deadline);
+        let state = HostState {
+            limiter: Limiter::new(memory, table_elements),
+            deadline,
+            journal: Journal::new(Arc::clone(&self.sink), Arc::clone(&self.state), log_lines, log_bytes),
+            now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64),
+            shell: self.compiled.wasi.then(|| Box::new(Shell::new(log_bytes))),
+        };
+        let mut store = Store::new(self.compiled.engine.wasmtime(), state);
+        // Invariant: no Wasm runs without a deadline and a memory limit. There is no other way to a store.
+        store.limiter(|state| &mut state.limiter);
+        store.epoch_deadline_callback(|mut context| context.data_mut().deadline.passed());
+        store.set_epoch_deadline(1);
+        store.set_hostcall_fuel(answer);
+        store
+    }
+
+    fn make(&self) -> Result<(Made, bindings::tracemill::plugin::types::Plan), ConfigureError> {
+        let mut store = self.store();
+        let answer = fault::guarded(|| {
+            let guest = self.compiled.pre.instantiate(&mut store)?;
+            let answer = guest.tracemill_plugin_processor().call_configure(&mut store, &self.settings)?;
+            Ok((guest, answer))
+        });
+        match answer {
+            Ok(Ok((guest, Ok(plan)))) => Ok((Made { store, guest }, plan)),
+            Ok(Ok((_, Err(refusal)))) => Err(ConfigureError::Refused(fault::short(&refusal))),
+            Ok(Err(error)) => Err(ConfigureError::Failed(fault::name(&error, store.data_mut()))),
+            Err(fault) => Err(ConfigureError::Failed(fault)),
+        }
+    }
+}
+
+impl Program for WasmProgram {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
+        let instantiate = |message| Fault { kind: FaultKind::Instantiate, message };
+        let (mut made, plan) = self.recipe.make().map_err(|error| instantiate(error.to_string()))?;
+        // The chain has built its columns and permissions for one plan; an instance with another would be shown the wrong ones.
+        let plan = plan::lift(plan).map_err(|error| instantiate(error.to_string()))?;
+        if plan != self.plan {
+            return Err(instantiate("configure answered another plan than before to the same settings".to_owned()));
+        }
+        made.store.data_mut().collect_output();
+        made.store.data_mut().journal.settle(true);
+        Ok(Box::new(WasmInstance::new(made, &self.recipe.options, self.named())))
+    }
+}
+
+impl WasmProgram {
+    /// The paths that its edits are likely to name.
+    fn named(&self) -> impl Iterator<Item = Path> {
+        self.plan.writes.iter().chain(&self.plan.reads).cloned()
+    }
+}

@@ -1,0 +1,45 @@
+//! The guests, built once for all tests of a run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// For `wasm32-unknown-unknown`: a core module with a component type.
+pub fn probe() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| built("probe", "wasm32-unknown-unknown"))
+}
+
+/// The same for `wasm32-wasip2`: a component whose runtime imports WASI.
+pub fn probe_with_wasi() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| built("probe", "wasm32-wasip2"))
+}
+
+/// A guest that imports what no plugin is given.
+pub fn asks() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| built("asks", "wasm32-unknown-unknown"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn built(package: &str, target: &str) -> Vec<u8> {
+    let folder = root().join("target/probe-guests");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--profile", "probe", "--target", target, "--package", package])
+        .arg("--manifest-path")
+        .arg(root().join("tests/guests/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&folder)
+        // What is set for the host's own build is not meant for guests.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "the guest {package} does not build (rustup target add {target})");
+    let file = folder.join(target).join("probe").join(format!("{package}.wasm"));
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}

@@ -1,0 +1,12 @@
+//! The plugin host with real guests: `tests/guests/probe` does what its settings say, well or badly.
+#![forbid(unsafe_code)]
+
+mod calls;
+mod effects;
+mod guests;
+mod hostile;
+mod lifetime;
+mod loading;
+mod plans;
+mod setup;
+mod shell;

@@ -1,0 +1,34 @@
+//! A plugin like any other, but that it imports what no plugin is given.
+
+mod bindings {
+    #![allow(missing_docs, reason = "generated")]
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: r"
+            package test:asks;
+            interface network { dial: func(to: string) -> bool; }
+            world asks {
+                include tracemill:plugin/span-processor@0.1.0;
+                import network;
+            }
+        ",
+        world: "test:asks/asks",
+        generate_all,
+    });
+}
+
+use bindings::exports::tracemill::plugin::processor::{Column, Edit, Guest, Plan};
+
+struct Asks;
+
+impl Guest for Asks {
+    fn configure(settings: String) -> Result<Plan, String> {
+        Err(if bindings::test::asks::network::dial(&settings) { "connected" } else { "not connected" }.to_owned())
+    }
+
+    fn process(_: u32, _: Vec<Column>) -> Result<Vec<Edit>, String> {
+        Ok(Vec::new())
+    }
+}
+
+bindings::export!(Asks with_types_in bindings);

@@ -1,0 +1,46 @@
+//! Does what its settings say, well or badly. Written on the bindings alone, so that the contract is tested and no SDK.
+//!
+//! Settings: `{"do": "VERB"}`. [`plan`] holds what verbs do in `configure`, [`well`] and [`badly`] what they do in `process`.
+
+mod badly;
+mod plan;
+mod well;
+
+mod bindings {
+    #![allow(missing_docs, reason = "generated")]
+    wit_bindgen::generate!({ path: "../../../wit", world: "span-processor" });
+}
+
+use std::cell::RefCell;
+
+use bindings::exports::tracemill::plugin::processor::{Column, Edit, Guest, Plan};
+
+thread_local! {
+    static VERB: RefCell<String> = const { RefCell::new(String::new()) };
+    static CALLS: RefCell<u32> = const { RefCell::new(0) };
+}
+
+struct Probe;
+
+impl Guest for Probe {
+    fn configure(settings: String) -> Result<Plan, String> {
+        let verb = settings
+            .split_once("\"do\"")
+            .and_then(|(_, rest)| rest.split('"').nth(1))
+            .ok_or_else(|| format!("settings: `do` is missing in {settings}"))?;
+        VERB.set(verb.to_owned());
+        plan::of(verb)
+    }
+
+    fn process(rows: u32, columns: Vec<Column>) -> Result<Vec<Edit>, String> {
+        CALLS.with_borrow_mut(|calls| *calls += 1);
+        VERB.with_borrow(|verb| well::act(verb, rows, &columns).unwrap_or_else(|| badly::act(verb, rows)))
+    }
+}
+
+/// How many calls this instance has had, this one included.
+fn calls() -> u32 {
+    CALLS.with_borrow(|calls| *calls)
+}
+
+bindings::export!(Probe with_types_in bindings);
