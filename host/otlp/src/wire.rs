@@ -187,9 +187,29 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field, or `None` at the message's end.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the common case is a few instructions, and a result by memory costs more"
+    )]
     #[expect(clippy::should_implement_trait, reason = "a fallible lending reader, not an iterator")]
     pub fn next(&mut self) -> Result<Option<Field>, WireError> {
+        // By far the commonest: strings and small messages, with a number and a length of one byte each.
+        if let [tag @ 0x0a..0x80, len @ ..0x80, rest @ ..] = &self.bytes[self.at..self.end]
+            && tag & 7 == 2
+            && usize::from(*len) <= rest.len()
+        {
+            let start = self.at as u32;
+            let slice = Slice { at: start + 2, len: u32::from(*len) };
+            self.at = slice.end() as usize;
+            let number = u32::from(tag >> 3);
+            return Ok(Some(Field { number, start, end: slice.end(), payload: Payload::Bytes(slice) }));
+        }
+        self.next_of_any_kind()
+    }
+
+    #[inline(never)]
+    fn next_of_any_kind(&mut self) -> Result<Option<Field>, WireError> {
         if self.at >= self.end {
             return Ok(None);
         }

@@ -47,7 +47,9 @@ fn drop_rows(at: Rows) -> Result<(), EditFault> {
 
 fn texts(list: &[&str]) -> Texts {
     let mut texts = Texts::default();
-    list.iter().for_each(|text| texts.push(text.as_bytes()));
+    for text in list {
+        texts.push(text.as_bytes());
+    }
     texts
 }
 

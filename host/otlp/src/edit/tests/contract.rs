@@ -39,7 +39,9 @@ fn set(target: &str, at: Rows, constant: Constant) -> Edit {
 
 fn rewrite(column: u32, entries: &[u32], list: &[&[u8]]) -> Edit {
     let mut to = Texts::default();
-    list.iter().for_each(|text| to.push(text));
+    for text in list {
+        to.push(text);
+    }
     Edit::Rewrite { column, entries: entries.to_vec(), to }
 }
 
@@ -119,7 +121,9 @@ fn equal_values_of_each_share_one_copy() {
     let list = (1..=4).map(|n| fixture::span(n, vec![])).collect();
     let mut batch = fixture::spans(list);
     let mut texts = Texts::default();
-    ["a", "b", "a", "b"].iter().for_each(|text| texts.push(text.as_bytes()));
+    for text in ["a", "b", "a", "b"] {
+        texts.push(text.as_bytes());
+    }
     let to = Values::Each(Cells::Text(texts));
     let edit = Edit::Set { path: path(r#"resource.attributes["team"]"#), at: Rows::Every, to, mode: Mode::Upsert };
     let (_, out) = edited(&mut batch, &[], &[edit]);
