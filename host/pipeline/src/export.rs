@@ -32,11 +32,13 @@ mod metrics;
 mod queue;
 mod sender;
 mod split;
+mod status;
 mod tls;
 mod wire;
 
 pub use config::{DestinationConfig, Endpoint};
 pub use metrics::{DropReason, Metrics};
+pub use status::DestinationStatus;
 pub use tls::TlsError;
 
 use destination::Destination;
@@ -133,6 +135,12 @@ impl Exports {
     #[must_use]
     pub fn is_full(&self) -> Option<Refusal> {
         self.0.current.load().iter().find_map(|destination| destination.queue().is_full())
+    }
+
+    /// How it stands with each destination.
+    #[must_use]
+    pub fn status(&self) -> Vec<DestinationStatus> {
+        self.0.current.load().iter().map(|destination| status::of(destination)).collect()
     }
 
     /// Takes another set of destinations. Those that are unchanged go on with queue and connections; a changed one hands

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName};
 use otlp::batch::RequestContext;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ use crate::admit::{Budget, Permit};
 use crate::request::{Accepted, Handler, Request};
 
 /// How to receive. Checked: what is in here is possible.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where OTLP/gRPC listens, if it does. Port 0 takes any.
     pub grpc: Option<SocketAddr>,
@@ -103,21 +103,38 @@ pub struct BindError {
     pub source: std::io::Error,
 }
 
-/// Receivers that have their ports, and serve nobody yet.
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Receivers that have their ports, and do not listen yet: whoever connects is refused, as if nobody were there.
 #[derive(Debug)]
 pub struct Receivers {
-    grpc: Option<TcpListener>,
-    http: Option<TcpListener>,
-    grpc_address: Option<SocketAddr>,
-    http_address: Option<SocketAddr>,
+    grpc: Option<Bound>,
+    http: Option<Bound>,
     shared: Arc<Shared>,
     connections: Connections,
 }
 
-/// Takes the ports. Nothing is accepted before [`Receivers::serve`].
-pub async fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) -> Result<Receivers, BindError> {
-    let (grpc, grpc_address) = listen(config.grpc, "gRPC").await?.unzip();
-    let (http, http_address) = listen(config.http, "HTTP").await?.unzip();
+/// A socket that has its port.
+#[derive(Debug)]
+struct Bound {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+/// Receivers that listen.
+#[derive(Debug)]
+pub struct Listening {
+    grpc: Option<TcpListener>,
+    http: Option<TcpListener>,
+    shared: Arc<Shared>,
+    connections: Connections,
+}
+
+/// Takes the ports. No connection is made before [`Receivers::listen`].
+pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) -> Result<Receivers, BindError> {
+    let grpc = config.grpc.map(|address| Bound::to(address, GRPC)).transpose()?;
+    let http = config.http.map(|address| Bound::to(address, HTTP)).transpose()?;
     let budget = Budget::new(config.max_in_flight_bytes);
     metrics.watch(&budget);
     let limits = Limits {
@@ -134,29 +151,40 @@ pub async fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metric
     };
     let keep = Keep { headers: config.keep_headers, tenant: config.tenant_header };
     let shared = Arc::new(Shared { handler, budget, limits, keep, metrics });
-    Ok(Receivers { grpc, http, grpc_address, http_address, shared, connections })
+    Ok(Receivers { grpc, http, shared, connections })
 }
 
-async fn listen(
-    address: Option<SocketAddr>,
-    protocol: &'static str,
-) -> Result<Option<(TcpListener, SocketAddr)>, BindError> {
-    let Some(address) = address else { return Ok(None) };
-    let error = |source| BindError { address, protocol, source };
-    let listener = TcpListener::bind(address).await.map_err(error)?;
-    let bound = listener.local_addr().map_err(error)?;
-    Ok(Some((listener, bound)))
+const GRPC: &str = "gRPC";
+const HTTP: &str = "HTTP";
+
+impl Bound {
+    fn to(address: SocketAddr, protocol: &'static str) -> Result<Self, BindError> {
+        let bind = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // A port whose last connections are still being closed is free.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let address = socket.local_addr()?;
+            Ok(Self { socket, address })
+        };
+        bind().map_err(|source| BindError { address, protocol, source })
+    }
+
+    fn listen(self, protocol: &'static str) -> Result<TcpListener, BindError> {
+        let Self { socket, address } = self;
+        socket.listen(BACKLOG).map_err(|source| BindError { address, protocol, source })
+    }
 }
 
 impl Receivers {
     /// Where OTLP/gRPC listens.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
-        self.grpc_address
+        self.grpc.as_ref().map(|bound| bound.address)
     }
 
     /// Where OTLP/HTTP listens.
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.http_address
+        self.http.as_ref().map(|bound| bound.address)
     }
 
     /// The bytes in flight.
@@ -164,6 +192,15 @@ impl Receivers {
         &self.shared.budget
     }
 
+    /// Lets connections in; they are served by [`Listening::serve`]. Fails where another process has taken the port meanwhile.
+    pub fn listen(self) -> Result<Listening, BindError> {
+        let grpc = self.grpc.map(|bound| bound.listen(GRPC)).transpose()?;
+        let http = self.http.map(|bound| bound.listen(HTTP)).transpose()?;
+        Ok(Listening { grpc, http, shared: self.shared, connections: self.connections })
+    }
+}
+
+impl Listening {
     /// Serves until `shutdown` is cancelled and the calls in flight have ended, or the bound for them has passed.
     pub async fn serve(self, shutdown: CancellationToken) {
         let mut listeners = JoinSet::new();

@@ -79,6 +79,10 @@ impl Destination {
         &self.config.name
     }
 
+    pub fn config(&self) -> &DestinationConfig {
+        &self.config
+    }
+
     pub fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }

@@ -194,6 +194,10 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    pub fn all_dropped(&self) -> u64 {
+        self.dropped.iter().map(Counter::get).sum()
+    }
+
     pub fn dropped(&self, reason: DropReason) -> &Counter {
         &self.dropped[reason as usize]
     }

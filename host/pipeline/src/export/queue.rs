@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Parcel;
 use super::config::{BatchConfig, OnFull, QueueConfig};
 use super::metrics::{Counters, DropReason};
+use super::status::Trouble;
 use crate::request::Refusal;
 
 mod batch;
@@ -48,6 +49,8 @@ pub(super) struct Queue {
     wanted: AtomicUsize,
     /// Milliseconds that refused senders are told to wait.
     hint: AtomicU64,
+    /// What went wrong last.
+    trouble: Trouble,
     /// Spans that were given up at shutdown or removal.
     lost: AtomicU64,
     state: Mutex<State>,
@@ -134,6 +137,7 @@ impl Queue {
             held: AtomicUsize::new(0),
             wanted: AtomicUsize::new(1),
             hint: AtomicU64::new(SHORTEST_HINT.as_millis() as u64),
+            trouble: Trouble::default(),
             lost: AtomicU64::new(0),
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -392,6 +396,10 @@ impl Queue {
     pub fn set_retry_hint(&self, delay: Option<Duration>) {
         let delay = delay.unwrap_or(SHORTEST_HINT).clamp(SHORTEST_HINT, LONGEST_HINT);
         self.hint.store(delay.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    pub fn trouble(&self) -> &Trouble {
+        &self.trouble
     }
 
     pub fn counters(&self) -> &Counters {

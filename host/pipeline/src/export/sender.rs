@@ -64,11 +64,13 @@ impl Sender {
             let (after, reason) = match self.attempt(&batch).await {
                 Answer::Accepted { rejected, message } => {
                     shared.queue.set_retry_hint(None);
+                    shared.queue.trouble().is_over();
                     shared.note_accepted(&batch, rejected, &message);
                     return batch.delivered(rejected);
                 }
                 Answer::Rejected { reason } => {
                     shared.queue.set_retry_hint(None);
+                    shared.queue.trouble().is(&reason);
                     counters.requests(Outcome::Rejected).inc();
                     if let Some(unsaid) = shared.rejections.open() {
                         tracing::warn!(destination = shared.config.name, spans = batch.spans(), %reason, unsaid,
@@ -86,6 +88,7 @@ impl Sender {
                 return batch.dropped(DropReason::RetriesExhausted);
             }
             shared.queue.set_retry_hint(Some(delay));
+            shared.queue.trouble().is(&reason);
             if let Some(unsaid) = shared.failures.open() {
                 tracing::warn!(destination = shared.config.name, %reason, ?delay, unsaid, "export failed, to be tried again");
             }

@@ -67,11 +67,11 @@ pub async fn start(change: impl FnOnce(&mut Config)) -> Server {
     });
     let mut registry = Registry::default();
     let metrics = Arc::new(Metrics::register(&mut registry));
-    let receivers = receive::bind(config, Arc::clone(&handler) as Arc<dyn Handler>, metrics).await.unwrap();
+    let receivers = receive::bind(config, Arc::clone(&handler) as Arc<dyn Handler>, metrics).unwrap();
     let (grpc, http) = (receivers.grpc_address().unwrap(), receivers.http_address().unwrap());
     let budget = receivers.budget().clone();
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(receivers.serve(shutdown.clone()));
+    let serving = tokio::spawn(receivers.listen().unwrap().serve(shutdown.clone()));
     Server { handler, grpc, http, budget, shutdown, serving, registry }
 }
 

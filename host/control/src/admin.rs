@@ -1,0 +1,108 @@
+//! The admin side, on a thread of its own with a runtime of its own: it answers while the data plane is busy, and a slow client
+//! costs no span.
+//!
+//! | | |
+//! | --- | --- |
+//! | `GET /healthz` | 200 while the process runs |
+//! | `GET /readyz` | 200 while spans are taken, else 503 with the reason |
+//! | `GET /metrics` | OpenMetrics text |
+//! | `GET /plugins` | the plugin folder as JSON: stages, errors, history |
+//! | `GET /status` | the whole proxy as JSON |
+//! | `GET /` | the same as a page |
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Json};
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+
+pub mod view;
+
+use crate::telemetry;
+use view::View;
+
+const PAGE: &str = include_str!("admin/page.html");
+
+/// The running admin side; ends when it is dropped.
+#[derive(Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Admin {
+    /// Serves `view` on a listener that is already bound.
+    pub fn start(listener: TcpListener, view: Arc<View>) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let serve = move || {
+            let outcome: io::Result<()> = runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let serve = axum::serve(listener, router(view));
+                // Not gracefully: a scraper that keeps its connection must not hold up the end.
+                tokio::select! {
+                    served = async { serve.await } => served,
+                    () = stopped.cancelled() => Ok(()),
+                }
+            });
+            if let Err(error) = outcome {
+                tracing::error!(%error, "the admin side has ended");
+            }
+        };
+        let thread = std::thread::Builder::new().name("admin".into()).spawn(serve)?;
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+fn router(view: Arc<View>) -> Router {
+    Router::new()
+        .route(
+            "/",
+            get(async || ([(header::CONTENT_SECURITY_POLICY, "default-src 'self' 'unsafe-inline'")], Html(PAGE))),
+        )
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
+        .route("/status", get(async |State(view): State<Arc<View>>| Json(view.status())))
+        .with_state(view)
+}
+
+async fn ready(State(view): State<Arc<View>>) -> impl IntoResponse {
+    match view.not_ready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+async fn metrics(State(view): State<Arc<View>>) -> impl IntoResponse {
+    match telemetry::encode(&view.registry) {
+        Ok((kind, text)) => (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], format!("{error}\n")),
+    }
+}

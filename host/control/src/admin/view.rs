@@ -1,0 +1,169 @@
+//! What the admin side shows: read from snapshots and counters when somebody asks, so that nothing is kept twice.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use pipeline::chain::gate::Gate;
+use pipeline::chain::live::Chains;
+use pipeline::chain::metrics::{FaultLabels, Metrics};
+use pipeline::chain::stage::FaultKind;
+use prometheus_client::registry::Registry;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::plugins::status::{Shared, Status as Plugins};
+use crate::reload;
+use crate::telemetry;
+
+const KINDS: [FaultKind; 6] = [
+    FaultKind::Trap,
+    FaultKind::Deadline,
+    FaultKind::Memory,
+    FaultKind::Error,
+    FaultKind::Edits,
+    FaultKind::Instantiate,
+];
+
+/// Everything that the admin side can see.
+pub struct View {
+    /// All metrics.
+    pub registry: Registry,
+    /// The live chain.
+    pub chains: Chains,
+    /// Its counters.
+    pub counters: Metrics,
+    /// Whether requests are refused.
+    pub gate: Gate,
+    /// Whether the receivers have opened.
+    pub opened: watch::Receiver<bool>,
+    /// The plugin folder.
+    pub plugins: Shared,
+    /// The configuration file.
+    pub config: Arc<ArcSwap<reload::Status>>,
+    /// The destinations.
+    pub destinations: Box<dyn Fn() -> Vec<Destination> + Send + Sync>,
+    /// Where the proxy listens.
+    pub listeners: Listeners,
+    /// When it started.
+    pub started: Instant,
+}
+
+/// Addresses that are listened on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listeners {
+    /// OTLP/gRPC.
+    pub grpc: String,
+    /// OTLP/HTTP.
+    pub http: String,
+    /// The admin side.
+    pub admin: String,
+}
+
+/// The whole proxy at one time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the build.
+    pub version: String,
+    /// How long it has run.
+    pub uptime_seconds: u64,
+    /// Whether spans are taken.
+    pub ready: bool,
+    /// Why not, if they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_ready: Option<String>,
+    /// The generation of the live chain.
+    pub generation: u64,
+    /// Where it listens.
+    pub listeners: Listeners,
+    /// Span counts.
+    pub spans: Spans,
+    /// Where spans go.
+    pub destinations: Vec<Destination>,
+    /// The configuration file.
+    pub config: reload::Status,
+    /// The plugin folder.
+    pub plugins: Plugins,
+}
+
+/// Span counts since the start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Spans {
+    /// Came in.
+    pub received: u64,
+    /// Were taken by the queues.
+    pub admitted: u64,
+}
+
+/// One destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Destination {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `grpc` or `http`.
+    pub protocol: String,
+    /// Its URL.
+    pub endpoint: String,
+    /// Bytes in its queue, being sent or reserved.
+    pub queue_bytes: u64,
+    /// The queue's bound.
+    pub queue_limit_bytes: u64,
+    /// Spans that the back end has taken.
+    pub sent_spans: u64,
+    /// Spans in the queue or being sent.
+    pub held_spans: u64,
+    /// Spans that the back end has refused for good.
+    pub rejected_spans: u64,
+    /// Spans that were given up.
+    pub dropped_spans: u64,
+    /// What went wrong last, until something goes right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+impl View {
+    /// Why spans are not taken now, if they are not.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<String> {
+        if let Some(reason) = self.gate.closed() {
+            return Some(reason.to_string());
+        }
+        let opened = *self.opened.borrow();
+        (!opened).then(|| "the plugins are being loaded".to_owned())
+    }
+
+    /// The plugin folder, with what only the data plane knows.
+    #[must_use]
+    pub fn plugins(&self) -> Plugins {
+        let mut plugins = Plugins::clone(&self.plugins.load());
+        let chain = self.chains.current();
+        for stage in &mut plugins.stages {
+            stage.faults = KINDS.iter().map(|kind| self.faults(&stage.stage, kind.label())).sum();
+            let live = chain.stages.iter().find(|live| *live.spec().name == *stage.stage);
+            stage.breaker = live.map(|live| if live.is_open() { "open" } else { "closed" }.to_owned());
+        }
+        plugins
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let not_ready = self.not_ready();
+        Status {
+            version: telemetry::VERSION.to_owned(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            ready: not_ready.is_none(),
+            not_ready,
+            generation: self.chains.current().generation,
+            listeners: self.listeners.clone(),
+            spans: Spans { received: self.counters.received.get(), admitted: self.counters.admitted.get() },
+            destinations: (self.destinations)(),
+            config: reload::Status::clone(&self.config.load()),
+            plugins: self.plugins(),
+        }
+    }
+
+    fn faults(&self, plugin: &str, kind: &'static str) -> u64 {
+        self.counters.faults.get(&FaultLabels { plugin: plugin.into(), kind }).map_or(0, |counter| counter.get())
+    }
+}

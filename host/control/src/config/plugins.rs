@@ -1,0 +1,73 @@
+//! The `plugins` section: where the folder is, which stages must be there, and what holds for every plugin that does not say otherwise.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pipeline::chain::stage::BreakerPolicy;
+
+use super::table::Table;
+
+/// What an instance's memory limit may be.
+pub const MEMORY: RangeInclusive<u64> = (1 << 20)..=(4 << 30);
+/// What a call's deadline may be. Below a millisecond the clock that ends calls cannot tell.
+pub const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
+
+/// The plugin folder and its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plugins {
+    /// The folder whose files are the chain.
+    pub folder: PathBuf,
+    /// Stages without which nothing is received.
+    pub required: Vec<String>,
+    /// For plugins that do not say otherwise.
+    pub defaults: Defaults,
+    /// A test setting: notes the chain's generation on each span as `tracemill.generation`.
+    pub note_generation: bool,
+}
+
+/// What holds for plugins whose sidecar does not say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    /// Bytes of memory for an instance.
+    pub memory: u64,
+    /// How long a call may take.
+    pub deadline: Duration,
+    /// When repeated faults take a plugin out for a while.
+    pub breaker: BreakerPolicy,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { memory: 64 << 20, deadline: Duration::from_millis(50), breaker: BreakerPolicy::default() }
+    }
+}
+
+pub(super) fn read(table: &mut Table<'_>) -> Plugins {
+    let usual = Defaults::default();
+    let required = table.texts("required");
+    if let Some(stage) = required.iter().find(|stage| crate::plugins::name::stage_of(stage) != stage.as_str()) {
+        let name = crate::plugins::name::stage_of(stage);
+        table.refuse("required", format!("stages are named without their number: write {name}, not {stage}"));
+    }
+    Plugins {
+        folder: table.text("folder").map_or_else(|| PathBuf::from("plugins"), PathBuf::from),
+        required,
+        defaults: Defaults {
+            memory: table.size("memory", MEMORY).unwrap_or(usual.memory),
+            deadline: table.duration("deadline", DEADLINE).unwrap_or(usual.deadline),
+            breaker: table.section("breaker", |table| breaker(table, usual.breaker)),
+        },
+        note_generation: table.flag("note_generation").unwrap_or(false),
+    }
+}
+
+/// Reads a `breaker` section.
+pub fn breaker(table: &mut Table<'_>, usual: BreakerPolicy) -> BreakerPolicy {
+    let time = Duration::from_millis(100)..=Duration::from_hours(1);
+    BreakerPolicy {
+        faults: table.count("faults", 1..=1000).map_or(usual.faults, |faults| faults as u32),
+        within: table.duration("within", time.clone()).unwrap_or(usual.within),
+        pause: table.duration("pause", time).unwrap_or(usual.pause),
+    }
+}

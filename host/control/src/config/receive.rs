@@ -1,0 +1,66 @@
+//! The `receive` section: what listens for spans, and the bounds of what is taken.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::HeaderName;
+use pipeline::receive::Config;
+
+use super::export::header_name;
+use super::table::Table;
+use super::yaml::Value;
+
+/// What is written for a protocol that is not to be served.
+const NONE: &str = "none";
+
+pub(super) fn read(table: &mut Table<'_>) -> Config {
+    let usual = Config::default();
+    let mut config = Config {
+        grpc: table.section("grpc", |table| listen(table, usual.grpc)),
+        http: table.section("http", |table| listen(table, usual.http)),
+        ..usual
+    };
+    if config.grpc.is_none() && config.http.is_none() {
+        table.refuse_whole("nothing is listened on: give `grpc` or `http` an address");
+    }
+    config.keep_headers =
+        table.texts("headers").iter().filter_map(|name| header_name(table, "headers", name)).collect();
+    config.tenant_header = table.text("tenant_header").and_then(|name| header_name(table, "tenant_header", &name));
+    table.section("limits", |table| limits(table, &mut config));
+    config
+}
+
+fn listen(table: &mut Table<'_>, usual: Option<SocketAddr>) -> Option<SocketAddr> {
+    let is_none = |value: &Value| matches!(value, Value::Text(text) if text == NONE);
+    if table.node("listen").is_some_and(|node| is_none(&node.value)) {
+        return None;
+    }
+    table.address("listen").or(usual)
+}
+
+fn limits(table: &mut Table<'_>, config: &mut Config) {
+    let time = Duration::from_millis(100)..=Duration::from_hours(1);
+    let bytes = (64 << 10)..=(64 << 30);
+    let size = |table: &mut Table<'_>, key, usual| table.size(key, bytes.clone()).map_or(usual, |bytes| bytes as usize);
+    config.max_in_flight_bytes = size(table, "in_flight", config.max_in_flight_bytes);
+    config.max_request_bytes = size(table, "request", config.max_request_bytes.min(config.max_in_flight_bytes));
+    if config.max_request_bytes > config.max_in_flight_bytes {
+        table.refuse("request", "must not be above `in_flight`: such a request would never be taken");
+    }
+    let count = |table: &mut Table<'_>, key, usual| table.count(key, 1..=1_000_000).unwrap_or(usual);
+    config.max_connections = count(table, "connections", config.max_connections as u64) as usize;
+    config.max_streams = count(table, "streams", config.max_streams.into()) as u32;
+    config.header_timeout = table.duration("header_timeout", time.clone()).unwrap_or(config.header_timeout);
+    config.body_timeout = table.duration("body_timeout", time.clone()).unwrap_or(config.body_timeout);
+    config.keep_alive = table.duration("keep_alive", time.clone()).unwrap_or(config.keep_alive);
+    config.retry_after = table.duration("retry_after", time).unwrap_or(config.retry_after);
+}
+
+/// Headers that destinations pass on have to be kept by the receivers.
+pub(super) fn keep(config: &mut Config, forwarded: impl Iterator<Item = HeaderName>) {
+    for name in forwarded {
+        if !config.keep_headers.contains(&name) {
+            config.keep_headers.push(name);
+        }
+    }
+}

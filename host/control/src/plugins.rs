@@ -1,0 +1,17 @@
+//! The plugin folder: the folder is the chain.
+//!
+//! The life of a swap: [`watch`](crate::watch) hints; [`scan`] looks, waits until files have [`settle`]d, and hashes them;
+//! [`plan`] says what is to be done; [`make`] has it done by [`load`]; [`folder`] publishes, and records in [`status`].
+
+pub mod digest;
+pub mod folder;
+pub mod load;
+pub mod make;
+pub mod name;
+pub mod plan;
+pub mod probe;
+pub mod scan;
+pub mod settle;
+pub mod sidecar;
+mod slot;
+pub mod status;

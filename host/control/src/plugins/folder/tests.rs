@@ -1,0 +1,251 @@
+//! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
+//! of it: `ok…` can be made, anything else fails.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pipeline::chain::gate::Gate;
+use pipeline::chain::live::{Chain, Chains};
+use pipeline::chain::plan::{Affinity, Failure as OnError, Plan};
+use pipeline::chain::stage::{BreakerPolicy, Fault, FaultKind, Instance, Program, Stage, StageSpec};
+
+use super::*;
+use crate::plugins::status::{Failure, State, Step};
+
+const SOON: Duration = Duration::from_secs(20);
+
+#[derive(Debug)]
+struct Native(Plan);
+
+impl Program for Native {
+    fn plan(&self) -> &Plan {
+        &self.0
+    }
+
+    fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
+        Err(Fault { kind: FaultKind::Instantiate, message: "not called here".into() })
+    }
+}
+
+struct NativeMaker(Chains);
+
+impl Maker for NativeMaker {
+    fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
+        let content = fs::read_to_string(&job.wasm).unwrap_or_default();
+        if !content.starts_with("ok") {
+            let file = super::super::make::file_name(&job.wasm);
+            return Err(Failure { file, version: None, step: Step::Check, why: content, at: 0 });
+        }
+        let plan = Plan {
+            columns: Vec::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            may_drop: false,
+            when: Vec::new(),
+            affinity: Affinity::Any,
+            on_error: OnError::Pass,
+            options: Vec::new(),
+        };
+        let spec = StageSpec {
+            name: job.stage.clone(),
+            version: job.recipe.wasm.short().into(),
+            program: Arc::new(Native(plan)),
+            when: Vec::new(),
+            on_error: OnError::Pass,
+            deadline: job.defaults.deadline,
+            breaker: BreakerPolicy::default(),
+        };
+        Ok(self.0.stage(spec).expect("it has no conditions"))
+    }
+}
+
+struct Setup {
+    folder: tempfile::TempDir,
+    chains: Chains,
+    gate: Gate,
+    running: Folder,
+}
+
+impl Setup {
+    fn new(files: &[(&str, &str)], required: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, content) in files {
+            put(folder.path(), file, content);
+        }
+        let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
+        let settings = settings(folder.path(), required);
+        let maker = Arc::new(NativeMaker(chains.clone()));
+        let ground = Ground { chains: chains.clone(), gate: gate.clone(), published: Box::new(|| {}), maker };
+        let running = Folder::start(settings, ground).unwrap();
+        Self { folder, chains, gate, running }
+    }
+
+    fn put(&self, file: &str, content: &str) {
+        put(self.folder.path(), file, content);
+    }
+
+    fn remove(&self, file: &str) {
+        fs::remove_file(self.folder.path().join(file)).unwrap();
+    }
+
+    fn until(&self, what: &str, wanted: impl Fn(&Status, &Chain) -> bool) -> Arc<Status> {
+        let (until, shared) = (Instant::now() + SOON, self.running.status());
+        loop {
+            let (status, chain) = (shared.load_full(), self.chains.current());
+            if wanted(&status, &chain) && status.generation == chain.generation {
+                return status;
+            }
+            assert!(Instant::now() < until, "waited for {what}: {status:#?}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn until_chain(&self, stages: &[&str]) -> Arc<Status> {
+        self.until(&format!("{stages:?}"), |status, chain| status.settled && names(chain) == stages)
+    }
+}
+
+fn settings(folder: &Path, required: &[&str]) -> Settings {
+    let required = required.iter().map(|stage| (*stage).to_owned()).collect();
+    Settings { folder: folder.to_owned(), required, defaults: Defaults::default() }
+}
+
+fn put(folder: &Path, file: &str, content: &str) {
+    let unfinished = folder.join(format!(".{file}.unfinished"));
+    fs::write(&unfinished, content).unwrap();
+    fs::rename(unfinished, folder.join(file)).unwrap();
+}
+
+fn names(chain: &Chain) -> Vec<&str> {
+    chain.stages.iter().map(|stage| &*stage.spec().name).collect()
+}
+
+fn version(status: &Status, stage: &str) -> Option<String> {
+    status.stages.iter().find(|known| known.stage == stage)?.version.clone()
+}
+
+#[test]
+fn the_first_chain_is_published_whole_and_in_order() {
+    let setup = Setup::new(&[("20-b.wasm", "ok"), ("10-a.wasm", "ok"), ("30-c.wasm", "no"), ("_x.wasm", "ok")], &[]);
+    let status = setup.until_chain(&["a", "b"]);
+    assert_eq!(status.generation, 1);
+    assert!(*setup.running.opened().borrow());
+    let failed = &status.stages[2];
+    assert_eq!((failed.stage.as_str(), failed.state), ("c", State::Failed));
+    assert_eq!(failed.error.as_ref().unwrap().step, Step::Check);
+}
+
+#[test]
+fn adding_replacing_renaming_and_removing_take_effect() {
+    let setup = Setup::new(&[("10-a.wasm", "ok 1"), ("20-b.wasm", "ok")], &[]);
+    let first = setup.until_chain(&["a", "b"]);
+    let kept = setup.chains.current().stages[1].clone();
+
+    setup.put("30-c.wasm", "ok");
+    setup.until_chain(&["a", "b", "c"]);
+    setup.put("10-a.wasm", "ok 2");
+    let replaced = setup.until("another version", |status, _| version(status, "a") != version(&first, "a"));
+    assert!(replaced.stages[0].generation > first.stages[0].generation);
+    fs::rename(setup.folder.path().join("10-a.wasm"), setup.folder.path().join("25-a.wasm")).unwrap();
+    setup.until_chain(&["b", "a", "c"]);
+    setup.remove("30-c.wasm");
+    setup.until_chain(&["b", "a"]);
+    assert!(Arc::ptr_eq(&setup.chains.current().stages[0], &kept), "what did not change keeps its instances");
+}
+
+#[test]
+fn a_bad_version_leaves_the_last_good_one_running_until_a_good_one_comes() {
+    let setup = Setup::new(&[("10-a.wasm", "ok 1")], &[]);
+    let first = setup.until_chain(&["a"]);
+    setup.put("10-a.wasm", "broken");
+    let bad = setup.until("the error", |status, _| status.stages[0].error.is_some());
+    assert_eq!((version(&bad, "a"), bad.generation), (version(&first, "a"), first.generation));
+    assert_eq!(bad.stages[0].state, State::Live);
+    assert_eq!(bad.stages[0].error.as_ref().unwrap().why, "broken");
+    setup.put("10-a.wasm", "ok 1");
+    let back = setup.until("no error", |status, _| status.stages[0].error.is_none());
+    assert_eq!(back.generation, first.generation, "the same version needs no other chain");
+    setup.put("10-a.wasm", "ok 3");
+    setup.until("a good one", |status, _| status.generation > first.generation && status.stages[0].error.is_none());
+}
+
+#[test]
+fn a_changed_sidecar_makes_the_stage_anew() {
+    let setup = Setup::new(&[("10-a.wasm", "ok")], &[]);
+    let first = setup.until_chain(&["a"]);
+    setup.put("10-a.yaml", "on_error: drop");
+    let second = setup.until("a generation", |status, _| status.generation > first.generation);
+    setup.remove("10-a.yaml");
+    setup.until("another generation", |status, _| status.generation > second.generation);
+}
+
+#[test]
+fn the_later_of_two_files_of_one_stage_is_an_error() {
+    let setup = Setup::new(&[("10-a.wasm", "ok 1"), ("20-a.wasm", "ok 2")], &[]);
+    let status = setup.until_chain(&["a"]);
+    assert_eq!(status.stages.len(), 2);
+    assert_eq!((status.stages[1].file.as_str(), status.stages[1].state), ("20-a.wasm", State::Failed));
+    setup.remove("10-a.wasm");
+    setup.until("the other file", |status, _| status.stages.len() == 1 && status.stages[0].file == "20-a.wasm");
+}
+
+#[test]
+fn a_required_stage_that_is_missing_keeps_the_receivers_closed() {
+    let setup = Setup::new(&[("10-a.wasm", "ok")], &["scrub"]);
+    let status = setup.until_chain(&["a"]);
+    assert!(status.refusing.as_ref().unwrap().contains("scrub"), "{status:?}");
+    assert!(!*setup.running.opened().borrow());
+    assert!(setup.gate.refuses().is_some());
+    setup.put("20-scrub.wasm", "broken");
+    setup.until("its failure", |status, _| status.refusing.as_ref().is_some_and(|why| why.contains("broken")));
+    assert!(!*setup.running.opened().borrow());
+    setup.put("20-scrub.wasm", "ok");
+    setup.until("traffic", |status, _| status.refusing.is_none());
+    assert!(*setup.running.opened().borrow() && setup.gate.refuses().is_none());
+}
+
+#[test]
+fn a_required_stage_that_is_deleted_closes_the_gate_and_stays_in_the_chain() {
+    let setup = Setup::new(&[("10-a.wasm", "ok"), ("20-scrub.wasm", "ok")], &["scrub"]);
+    setup.until_chain(&["a", "scrub"]);
+    setup.remove("20-scrub.wasm");
+    let gone = setup.until("the gate", |status, _| status.refusing.is_some());
+    assert_eq!(gone.stages[1].state, State::Gone);
+    assert!(setup.gate.refuses().is_some());
+    assert_eq!(names(&setup.chains.current()), ["a", "scrub"]);
+    setup.put("20-scrub.wasm", "broken");
+    // The last good one is there again, and so is its file: that is a failed swap, not a missing stage.
+    setup.until("the last good one", |status, _| status.refusing.is_none() && status.stages[1].error.is_some());
+    setup.remove("20-scrub.wasm");
+    setup.until("the gate", |status, _| status.refusing.is_some());
+    setup.running.reconfigure(settings(setup.folder.path(), &[]));
+    setup.until_chain(&["a"]);
+    assert!(setup.gate.refuses().is_none());
+}
+
+#[test]
+fn a_folder_that_vanishes_changes_nothing_but_the_status() {
+    let setup = Setup::new(&[("10-a.wasm", "ok")], &[]);
+    let first = setup.until_chain(&["a"]);
+    let aside = setup.folder.path().with_extension("aside");
+    fs::rename(setup.folder.path(), &aside).unwrap();
+    let noted = setup.until("a note", |status, _| !status.notes.is_empty());
+    assert_eq!(noted.generation, first.generation);
+    fs::rename(&aside, setup.folder.path()).unwrap();
+    setup.until("no note", |status, _| status.notes.is_empty());
+    setup.put("20-b.wasm", "ok");
+    setup.until_chain(&["a", "b"]);
+}
+
+#[test]
+fn other_defaults_make_every_stage_anew() {
+    let setup = Setup::new(&[("10-a.wasm", "ok")], &[]);
+    let first = setup.until_chain(&["a"]);
+    let mut changed = settings(setup.folder.path(), &[]);
+    changed.defaults.deadline = Duration::from_millis(77);
+    setup.running.reconfigure(changed);
+    setup.until("a generation", |status, _| status.generation > first.generation);
+    assert_eq!(setup.chains.current().stages[0].spec().deadline, Duration::from_millis(77));
+}

@@ -1,0 +1,133 @@
+//! Makes a stage from a plugin's file and its sidecar, step by step: read, sidecar, check, compile, configure, stage, probe. The first
+//! step that fails ends it, and says so.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pipeline::chain::live::Chains;
+use pipeline::chain::stage::{Program, Stage, StageSpec};
+use wasm::{Component, Engine, Metrics, Options, StateLimits, StateStore, WasmProgram};
+
+use super::digest::Digest;
+use super::make::{Job, Maker, file_name};
+use super::probe;
+use super::scan;
+use super::sidecar::{self, Sidecar};
+use super::status::{self, Failure, Step};
+use crate::config;
+
+/// Makes stages by the plugin host.
+#[derive(Debug)]
+pub struct Loader {
+    engine: Engine,
+    metrics: Metrics,
+    chains: Chains,
+    kept: Mutex<HashMap<Arc<str>, Kept>>,
+}
+
+/// What is kept of a stage from one version to the next.
+#[derive(Debug, Default, Clone)]
+struct Kept {
+    /// The plugin's own values.
+    state: Option<Arc<StateStore>>,
+    /// What was compiled last: other settings need no compiler.
+    compiled: Option<(Digest, Component)>,
+}
+
+/// What went wrong: the step and why.
+type Wrong = (Step, String);
+
+impl Loader {
+    /// A loader for stages of these chains.
+    #[must_use]
+    pub fn new(engine: Engine, metrics: Metrics, chains: Chains) -> Self {
+        Self { engine, metrics, chains, kept: Mutex::default() }
+    }
+
+    fn component(&self, job: &Job, content: &[u8]) -> Result<Component, Wrong> {
+        if let Some((digest, component)) = self.kept(&job.stage).compiled
+            && digest == job.recipe.wasm
+        {
+            return Ok(component);
+        }
+        let checked = wasm::check(content, scan::LARGEST as usize).map_err(|error| (Step::Check, error.to_string()))?;
+        let component = checked.compile(&self.engine).map_err(|error| (Step::Compile, error.to_string()))?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
+        Ok(component)
+    }
+
+    fn kept(&self, stage: &Arc<str>) -> Kept {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(stage).cloned().unwrap_or_default()
+    }
+
+    fn state(&self, stage: &Arc<str>) -> Arc<StateStore> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut kept.entry(stage.clone()).or_default().state;
+        state.get_or_insert_with(|| Arc::new(StateStore::new(StateLimits::default()))).clone()
+    }
+
+    fn stage(&self, job: &Job, program: WasmProgram, sidecar: &Sidecar) -> Result<Arc<Stage>, Wrong> {
+        let spec = StageSpec {
+            name: job.stage.clone(),
+            version: job.recipe.wasm.short().into(),
+            on_error: sidecar.on_error.unwrap_or(program.plan().on_error),
+            program: Arc::new(program),
+            when: sidecar.when.clone(),
+            deadline: sidecar.deadline,
+            breaker: sidecar.breaker,
+        };
+        self.chains.stage(spec).map_err(|error| (Step::Stage, error.to_string()))
+    }
+
+    fn steps(&self, job: &Job) -> Result<Arc<Stage>, Wrong> {
+        let content = read(&job.wasm, job.recipe.wasm)?;
+        let sidecar = read_sidecar(job)?;
+        let component = self.component(job, &content)?;
+        drop(content);
+        let options = Options { memory: sidecar.memory as usize, ..Options::default() };
+        let state = self.state(&job.stage);
+        let configure = |state, sink| {
+            let program = component.configure(&sidecar.settings, options.clone(), state, sink);
+            program.map_err(|error| (Step::Configure, error.to_string()))
+        };
+        // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
+        let trial = configure(Arc::new(state.copy()), Metrics::default().sink(&job.stage))?;
+        let trial = self.stage(job, trial, &sidecar)?;
+        self.chains.probe(&trial, &probe::sample()).map_err(|fault| (Step::Probe, fault.to_string()))?;
+        let program = configure(state, self.metrics.sink(&job.stage))?;
+        self.stage(job, program, &sidecar)
+    }
+}
+
+impl Maker for Loader {
+    fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
+        self.steps(job).map_err(|(step, why)| {
+            let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
+            let file = file_name(of_sidecar.unwrap_or(&job.wasm));
+            Failure { file, version: Some(job.recipe.wasm.short()), step, why, at: status::now() }
+        })
+    }
+}
+
+/// Reads what was looked at before, and nothing else: a file that changed since is taken up by the next look.
+fn read(file: &std::path::Path, digest: Digest) -> Result<Vec<u8>, Wrong> {
+    let content = scan::read(file).map_err(|why| (Step::Read, why))?;
+    if Digest::of(&content) == digest {
+        Ok(content)
+    } else {
+        Err((Step::Read, "it changed while it was being read".to_owned()))
+    }
+}
+
+fn read_sidecar(job: &Job) -> Result<Sidecar, Wrong> {
+    let (file, text) = match (&job.sidecar, job.recipe.sidecar) {
+        (Some(path), Some(digest)) => {
+            let text = String::from_utf8(read(path, digest)?);
+            (file_name(path), text.map_err(|_| (Step::Sidecar, "it is not UTF-8 text".to_owned()))?)
+        }
+        _ => (String::new(), String::new()),
+    };
+    let sidecar = sidecar::read(&file, &text, &job.defaults, &config::env::process);
+    sidecar.map_err(|report| (Step::Sidecar, report.to_string()))
+}

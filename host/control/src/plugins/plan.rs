@@ -1,0 +1,181 @@
+//! What is to be done: the folder as it is against the chain as it is. Pure, so that every case has a test.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::digest::Digest;
+
+/// What a stage is made from. The same recipe gives the same stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The plugin's content.
+    pub wasm: Digest,
+    /// The sidecar's content, if there is one.
+    pub sidecar: Option<Digest>,
+    /// Counts the changes of what the configuration says about all plugins.
+    pub defaults: u64,
+}
+
+/// A plugin file in the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name without the ending.
+    pub stem: String,
+    /// Which stage it is.
+    pub stage: Arc<str>,
+    /// What to make; `None` while it or its sidecar is changing, or cannot be read.
+    pub recipe: Option<Recipe>,
+}
+
+/// What is known of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// What runs.
+    pub live: Option<Recipe>,
+    /// What is being made.
+    pub loading: Option<Recipe>,
+    /// What failed last, if nothing was tried since.
+    pub failed: Option<Recipe>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The stages in order, with their stems.
+    pub order: Vec<(Arc<str>, String)>,
+    /// Stages to make.
+    pub load: Vec<(Arc<str>, String, Recipe)>,
+    /// Stages whose last failure no longer matters, because what runs is wanted again.
+    pub settle: Vec<Arc<str>>,
+    /// Stages whose file is gone.
+    pub retire: Vec<Arc<str>>,
+    /// Files that cannot be a stage because an earlier one is: the stem, and the earlier stem.
+    pub twice: Vec<(String, String)>,
+}
+
+/// Plans. `wanted` is in the folder's order.
+#[must_use]
+pub fn plan(known: &BTreeMap<Arc<str>, Known>, wanted: &[Wanted]) -> Plan {
+    let mut plan = Plan::default();
+    for Wanted { stem, stage, recipe } in wanted {
+        if let Some((_, earlier)) = plan.order.iter().find(|(known, _)| known == stage) {
+            plan.twice.push((stem.clone(), earlier.clone()));
+            continue;
+        }
+        plan.order.push((stage.clone(), stem.clone()));
+        let Some(recipe) = recipe else { continue };
+        let nothing = Known::default();
+        let Known { live, loading, failed } = known.get(stage).unwrap_or(&nothing);
+        if loading.as_ref() == Some(recipe) {
+            continue;
+        }
+        if live.as_ref() == Some(recipe) {
+            if failed.is_some() || loading.is_some() {
+                plan.settle.push(stage.clone());
+            }
+        } else if loading.is_some() || failed.as_ref() != Some(recipe) {
+            plan.load.push((stage.clone(), stem.clone(), recipe.clone()));
+        }
+    }
+    let gone = |stage: &&Arc<str>| !plan.order.iter().any(|(known, _)| known == *stage);
+    plan.retire = known.keys().filter(gone).cloned().collect();
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(version: &str) -> Recipe {
+        Recipe { wasm: Digest::of(version.as_bytes()), sidecar: None, defaults: 0 }
+    }
+
+    fn wanted(stem: &str, version: &str) -> Wanted {
+        let stage = super::super::name::stage_of(stem).into();
+        Wanted { stem: stem.to_owned(), stage, recipe: Some(recipe(version)) }
+    }
+
+    fn live(version: &str) -> Known {
+        Known { live: Some(recipe(version)), ..Known::default() }
+    }
+
+    fn known<const N: usize>(stages: [(&str, Known); N]) -> BTreeMap<Arc<str>, Known> {
+        stages.into_iter().map(|(name, known)| (name.into(), known)).collect()
+    }
+
+    fn loads(plan: &Plan) -> Vec<&str> {
+        plan.load.iter().map(|(_, stem, _)| stem.as_str()).collect()
+    }
+
+    fn order(plan: &Plan) -> Vec<&str> {
+        plan.order.iter().map(|(stage, _)| &**stage).collect()
+    }
+
+    #[test]
+    fn new_and_changed_files_are_loaded_and_the_others_stay() {
+        let plan = plan(
+            &known([("a", live("1")), ("b", live("1"))]),
+            &[wanted("10-a", "1"), wanted("20-b", "2"), wanted("30-c", "1")],
+        );
+        assert_eq!(loads(&plan), ["20-b", "30-c"]);
+        assert_eq!(order(&plan), ["a", "b", "c"]);
+        assert!(plan.retire.is_empty() && plan.settle.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_gone_retires_its_stage() {
+        let plan = plan(&known([("a", live("1")), ("b", live("1"))]), &[wanted("20-b", "1")]);
+        assert_eq!(plan.retire, ["a".into()]);
+        assert!(plan.load.is_empty());
+    }
+
+    #[test]
+    fn a_new_number_changes_the_order_and_nothing_else() {
+        let plan = plan(&known([("a", live("1")), ("b", live("1"))]), &[wanted("20-b", "1"), wanted("30-a", "1")]);
+        assert_eq!(order(&plan), ["b", "a"]);
+        assert!(plan.load.is_empty() && plan.retire.is_empty());
+    }
+
+    #[test]
+    fn two_files_of_one_stage_are_an_error_of_the_later() {
+        let plan = plan(&known([]), &[wanted("10-a", "1"), wanted("20-a", "2")]);
+        assert_eq!(loads(&plan), ["10-a"]);
+        assert_eq!(plan.twice, [("20-a".to_owned(), "10-a".to_owned())]);
+    }
+
+    #[test]
+    fn what_failed_is_not_tried_again_until_it_changes() {
+        let failed = Known { failed: Some(recipe("2")), ..live("1") };
+        let again = plan(&known([("a", failed.clone())]), &[wanted("10-a", "2")]);
+        assert!(again.load.is_empty() && again.settle.is_empty());
+        let changed = plan(&known([("a", failed.clone())]), &[wanted("10-a", "3")]);
+        assert_eq!(loads(&changed), ["10-a"]);
+        let back = plan(&known([("a", failed)]), &[wanted("10-a", "1")]);
+        assert_eq!(back.settle, ["a".into()]);
+        assert!(back.load.is_empty());
+    }
+
+    #[test]
+    fn what_is_being_made_is_not_made_twice_but_overtaken() {
+        let loading = Known { loading: Some(recipe("2")), ..live("1") };
+        assert!(plan(&known([("a", loading.clone())]), &[wanted("10-a", "2")]).load.is_empty());
+        assert_eq!(loads(&plan(&known([("a", loading.clone())]), &[wanted("10-a", "3")])), ["10-a"]);
+        let back = plan(&known([("a", loading)]), &[wanted("10-a", "1")]);
+        assert_eq!(back.settle, ["a".into()]);
+    }
+
+    #[test]
+    fn a_file_that_is_changing_keeps_its_place() {
+        let changing = Wanted { recipe: None, ..wanted("10-a", "2") };
+        let plan = plan(&known([("a", live("1"))]), &[changing]);
+        assert_eq!(order(&plan), ["a"]);
+        assert!(plan.load.is_empty() && plan.retire.is_empty());
+    }
+
+    #[test]
+    fn other_defaults_are_another_recipe() {
+        let mut changed = wanted("10-a", "1");
+        changed.recipe.as_mut().unwrap().defaults = 1;
+        assert_eq!(loads(&plan(&known([("a", live("1"))]), &[changed])), ["10-a"]);
+    }
+}

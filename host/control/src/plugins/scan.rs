@@ -1,0 +1,211 @@
+//! Looks at the folder: which plugins stand in it, in which order, and what each is made from.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+use super::digest::Digest;
+use super::name::{self, Kind};
+use super::plan::{Recipe, Wanted};
+use super::settle::{Listing, Settling, Stamp};
+
+/// Files above this are no plugins: reading them would be a way to fill the memory.
+pub const LARGEST: u64 = 256 << 20;
+
+/// Follows one folder.
+#[derive(Debug)]
+pub struct Scan {
+    folder: PathBuf,
+    settling: Settling,
+    contents: HashMap<String, (Stamp, Result<Digest, String>)>,
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The plugins, in order.
+    pub wanted: Vec<Wanted>,
+    /// Files that cannot be read: the stem, the file and why.
+    pub unreadable: Vec<(String, String, String)>,
+    /// What else is to be said.
+    pub notes: Vec<String>,
+    /// Whether files are changing right now.
+    pub moving: bool,
+}
+
+impl Scan {
+    /// Follows a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), settling: Settling::default(), contents: HashMap::new() }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Looks. An error means that the folder itself cannot be read, and changes nothing.
+    pub fn look(&mut self, defaults: u64) -> io::Result<Found> {
+        let listing = list(&self.folder)?;
+        self.settling.observe(&listing, Instant::now(), SystemTime::now());
+        let names: Vec<String> = self.settling.settled().keys().cloned().collect();
+        self.contents.retain(|file, _| names.contains(file));
+        let mut found = Found::default();
+        for file in &names {
+            match name::read(file) {
+                Some((Kind::Plugin, stem)) => self.plugin(file, stem, &names, defaults, &mut found),
+                Some((Kind::Sidecar, stem)) => note_sidecar(file, stem, &names, &mut found),
+                None => {}
+            }
+        }
+        found.moving = self.settling.any_moving();
+        Ok(found)
+    }
+
+    fn plugin(&mut self, file: &str, stem: &str, names: &[String], defaults: u64, found: &mut Found) {
+        let sidecar = sidecar_of(stem, names);
+        let changing = [format!("{stem}.yaml"), format!("{stem}.yml"), file.to_owned()];
+        let mut wanted = Wanted { stem: stem.to_owned(), stage: name::stage_of(stem).into(), recipe: None };
+        if !changing.iter().any(|file| self.settling.is_moving(file)) {
+            let mut digest = |file: &str| match self.digest(file) {
+                Some(Ok(digest)) => Some(digest),
+                Some(Err(why)) => {
+                    found.unreadable.push((stem.to_owned(), file.to_owned(), why));
+                    None
+                }
+                None => None,
+            };
+            let wasm = digest(file);
+            let sidecar = match &sidecar {
+                Some(sidecar) => digest(sidecar).map(Some),
+                None => Some(None),
+            };
+            wanted.recipe = wasm.zip(sidecar).map(|(wasm, sidecar)| Recipe { wasm, sidecar, defaults });
+        }
+        found.wanted.push(wanted);
+    }
+
+    /// The digest of a settled file; `None` if it changed under the reader's eyes.
+    fn digest(&mut self, file: &str) -> Option<Result<Digest, String>> {
+        let stamp = *self.settling.settled().get(file)?;
+        if let Some((known, digest)) = self.contents.get(file)
+            && *known == stamp
+        {
+            return Some(digest.clone());
+        }
+        let path = self.folder.join(file);
+        let digest = read(&path).map(|content| Digest::of(&content));
+        if stamp_of(&path).ok() != Some(stamp) {
+            self.settling.unsettle(file, Instant::now());
+            return None;
+        }
+        self.contents.insert(file.to_owned(), (stamp, digest.clone()));
+        Some(digest)
+    }
+}
+
+/// Reads a plugin or sidecar whole. The error is for people.
+pub fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > LARGEST {
+        return Err(format!("{} MiB are more than the {} MiB that a plugin may have", size >> 20, LARGEST >> 20));
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
+}
+
+/// The sidecar of a stem.
+#[must_use]
+pub fn sidecar_of(stem: &str, names: &[String]) -> Option<String> {
+    [format!("{stem}.yaml"), format!("{stem}.yml")].into_iter().find(|file| names.contains(file))
+}
+
+fn note_sidecar(file: &str, stem: &str, names: &[String], found: &mut Found) {
+    let plugin = format!("{stem}.wasm");
+    if !names.contains(&plugin) {
+        found.notes.push(format!("{file} belongs to no plugin: there is no {plugin}"));
+    } else if sidecar_of(stem, names).as_deref() != Some(file) {
+        found.notes.push(format!("{file} is not read, because {stem}.yaml is there"));
+    }
+}
+
+fn list(folder: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(file) = entry.file_name().into_string() else { continue };
+        if name::read(&file).is_none() {
+            continue;
+        }
+        match stamp_of(&entry.path()) {
+            Ok(stamp) => {
+                listing.insert(file, stamp);
+            }
+            // Gone again, or a link to nothing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(listing)
+}
+
+fn stamp_of(path: &Path) -> io::Result<Stamp> {
+    let meta = std::fs::metadata(path)?;
+    Ok(Stamp { size: meta.len(), written: meta.modified()?, inode: meta.ino() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn old(path: &Path, content: &str) {
+        fs::write(path, content).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
+    }
+
+    #[test]
+    fn the_order_is_the_names_and_the_sidecar_belongs_by_the_full_stem() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["20-b.wasm", "10-a.wasm", "10-a.yaml", "15-b.yaml", "_x.wasm", "notes.md"] {
+            old(&folder.path().join(file), file);
+        }
+        let found = Scan::new(folder.path()).look(0).unwrap();
+        let stages: Vec<&str> = found.wanted.iter().map(|wanted| &*wanted.stage).collect();
+        assert_eq!(stages, ["a", "b"]);
+        let sidecars: Vec<bool> =
+            found.wanted.iter().map(|wanted| wanted.recipe.as_ref().unwrap().sidecar.is_some()).collect();
+        assert_eq!(sidecars, [true, false]);
+        assert_eq!(found.notes, ["15-b.yaml belongs to no plugin: there is no 15-b.wasm"]);
+    }
+
+    #[test]
+    fn another_content_or_another_sidecar_is_another_recipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let (wasm, sidecar) = (folder.path().join("10-a.wasm"), folder.path().join("10-a.yaml"));
+        let mut scan = Scan::new(folder.path());
+        let mut look = || scan.look(0).unwrap().wanted[0].recipe.clone().unwrap();
+        old(&wasm, "one");
+        let first = look();
+        assert_eq!(first.wasm, Digest::of(b"one"));
+        assert_eq!(look(), first);
+        old(&wasm, "three");
+        let second = look();
+        assert_ne!(first, second);
+        old(&sidecar, "on_error: pass");
+        assert_ne!(look(), second);
+        fs::remove_file(&sidecar).unwrap();
+        old(&wasm, "one");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Scan::new(folder.path().join("none")).look(0).is_err());
+        assert!(Scan::new(folder.path()).look(0).unwrap().wanted.is_empty());
+    }
+}

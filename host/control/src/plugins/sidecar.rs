@@ -1,0 +1,127 @@
+//! The sidecar of a plugin: its settings, and how the host treats it.
+
+use std::time::Duration;
+
+use otlp::condition::Condition;
+use pipeline::chain::plan::Failure;
+use pipeline::chain::stage::BreakerPolicy;
+
+use crate::config::plugins::Defaults;
+use crate::config::report::{Problems, Report};
+use crate::config::table::Table;
+use crate::config::yaml::{self, Value};
+use crate::config::{self, conditions};
+
+/// A checked sidecar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sidecar {
+    /// The plugin's own settings, as JSON.
+    pub settings: String,
+    /// What becomes of spans on which it fails; the plan's word where there is none.
+    pub on_error: Option<Failure>,
+    /// How many bytes of memory an instance may have.
+    pub memory: u64,
+    /// How long a call may take.
+    pub deadline: Duration,
+    /// Narrows the plan's `when`: any of these lists, all of its conditions.
+    pub when: Vec<Vec<Condition>>,
+    /// When repeated faults take it out for a while.
+    pub breaker: BreakerPolicy,
+}
+
+/// Reads a sidecar; none is an empty one.
+pub fn read(file: &str, text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>) -> Result<Sidecar, Report> {
+    let problems = Problems::default();
+    let sidecar = check(text, defaults, lookup, &problems);
+    problems.into_report(file).or(sidecar)
+}
+
+fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, problems: &Problems) -> Sidecar {
+    let root = yaml::parse(text, lookup, problems);
+    Table::read("", &root, problems, |table| Sidecar {
+        settings: settings(table),
+        on_error: table
+            .choice("on_error", &[("pass", Failure::Pass), ("drop", Failure::Drop), ("reject", Failure::Reject)]),
+        memory: table.size("memory", config::plugins::MEMORY).unwrap_or(defaults.memory),
+        deadline: table.duration("deadline", config::plugins::DEADLINE).unwrap_or(defaults.deadline),
+        when: conditions::read("when", table.items("when"), problems),
+        breaker: table.section("breaker", |table| config::plugins::breaker(table, defaults.breaker)),
+    })
+}
+
+fn settings(table: &mut Table<'_>) -> String {
+    let Some(node) = table.node("settings") else { return "{}".to_owned() };
+    if !matches!(node.value, Value::Map(_)) {
+        table.refuse("settings", format!("must be a mapping of the plugin's own keys, not {}", node.kind()));
+    }
+    let json = node.to_json();
+    if json.is_none() {
+        table.refuse("settings", "holds a number that JSON does not have (not a number, or infinite)");
+    }
+    json.map_or_else(|| "{}".to_owned(), |json| json.to_string())
+}
+
+/// Every key of a sidecar, for the reference.
+#[must_use]
+pub fn keys() -> Vec<String> {
+    let problems = Problems::default();
+    check("", &Defaults::default(), &|_| None, &problems);
+    problems.keys().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use otlp::condition::Operator;
+    use otlp::edit::Constant;
+    use otlp::path::Path;
+
+    use super::*;
+
+    fn sidecar(text: &str) -> Result<Sidecar, Vec<String>> {
+        read("10-a.yaml", text, &Defaults::default(), &|_| None).map_err(|report| report.lines())
+    }
+
+    #[test]
+    fn an_empty_sidecar_is_all_defaults() {
+        let read = sidecar("").unwrap();
+        assert_eq!((read.settings.as_str(), read.on_error, read.when.len()), ("{}", None, 0));
+        assert_eq!((read.memory, read.deadline), (64 << 20, Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let text = "settings:\n  routes: [/health, 7, 2.5, true]\non_error: reject\nmemory: 128MiB\ndeadline: 1s\nbreaker: { faults: 2 }\n\
+                    when:\n  - { path: kind, equals: 2 }\n  - - { path: 'attributes[\"http.route\"]', prefix: [/a, /b], not: true }\n    - { path: name, exists: true }\n";
+        let read = sidecar(text).unwrap();
+        assert_eq!(read.settings, r#"{"routes":["/health",7,2.5,true]}"#);
+        assert_eq!(
+            (read.on_error, read.memory, read.deadline),
+            (Some(Failure::Reject), 128 << 20, Duration::from_secs(1))
+        );
+        assert_eq!(read.breaker.faults, 2);
+        assert_eq!(read.when.len(), 2);
+        assert_eq!(read.when[0][0].path, Path::Kind);
+        assert_eq!(read.when[0][0].values, [Constant::Integer(2)]);
+        assert_eq!(read.when[1].len(), 2);
+        assert_eq!((read.when[1][0].operator, read.when[1][0].negated), (Operator::Prefix, true));
+        assert_eq!(read.when[1][1].operator, Operator::Exists);
+    }
+
+    #[test]
+    fn every_error_is_said_with_its_line() {
+        let text = "setings: {}\nmemory: 64\non_error: rejct\nwhen:\n  - { path: attributes.x, equals: 1 }\n  - { path: name }\ndeadline: 0s\n";
+        let errors = sidecar(text).unwrap_err();
+        let starts = [
+            "10-a.yaml:1:1: setings: unknown key, did you mean settings?",
+            "10-a.yaml:2:9: memory: \"64\" has no unit",
+            "10-a.yaml:3:11: on_error: ",
+            "10-a.yaml:5:13: when[0].path: ",
+            "10-a.yaml:6:5: when[1]: needs",
+            "10-a.yaml:7:11: deadline: ",
+        ];
+        assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+        for (error, start) in errors.iter().zip(starts) {
+            assert!(error.starts_with(start), "{error}\n{start}");
+        }
+    }
+}

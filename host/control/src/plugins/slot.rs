@@ -1,0 +1,176 @@
+//! What is known of each stage of the folder: what runs, what is being made, what failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pipeline::chain::plan::Failure as OnError;
+use pipeline::chain::stage::Stage;
+
+use super::name;
+use super::plan::{Known, Recipe};
+use super::status::{self, Failure, State, Step};
+
+/// One stage.
+#[derive(Debug, Default)]
+pub struct Slot {
+    /// Its file, without the ending.
+    pub stem: String,
+    /// For the plan.
+    pub known: Known,
+    /// What runs.
+    pub stage: Option<Arc<Stage>>,
+    /// The generation with which it went live.
+    pub since: Option<u64>,
+    /// Why the newest version does not run.
+    pub error: Option<Failure>,
+    /// Whether its file is gone and it stays because it is required.
+    pub gone: bool,
+}
+
+/// All stages by name.
+#[derive(Debug, Default)]
+pub struct Slots(BTreeMap<Arc<str>, Slot>);
+
+impl Slots {
+    /// What the plan needs to know.
+    #[must_use]
+    pub fn known(&self) -> BTreeMap<Arc<str>, Known> {
+        self.0.iter().map(|(stage, slot)| (stage.clone(), slot.known.clone())).collect()
+    }
+
+    /// One stage.
+    #[must_use]
+    pub fn get(&self, stage: &str) -> Option<&Slot> {
+        self.0.get(stage)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
+        self.0.iter()
+    }
+
+    /// The stages in the folder's order.
+    #[must_use]
+    pub fn order(&self) -> Vec<Arc<str>> {
+        let mut order: Vec<_> = self.0.iter().map(|(stage, slot)| (&slot.stem, stage.clone())).collect();
+        // As the files are listed: with the ending, so that `10-a.wasm` stands where `ls` shows it.
+        order.sort_by_cached_key(|(stem, _)| format!("{stem}.wasm"));
+        order.into_iter().map(|(_, stage)| stage).collect()
+    }
+
+    /// The stage's file is this one.
+    pub fn place(&mut self, stage: &Arc<str>, stem: &str) {
+        let slot = self.0.entry(stage.clone()).or_default();
+        if slot.stem != stem {
+            stem.clone_into(&mut slot.stem);
+        }
+        slot.gone = false;
+    }
+
+    /// What runs is what is wanted: what was tried since no longer matters.
+    pub fn settle(&mut self, stage: &str) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            (slot.known.loading, slot.known.failed, slot.error) = (None, None, None);
+        }
+    }
+
+    /// The stage is being made.
+    pub fn loading(&mut self, stage: &str, recipe: Recipe) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            slot.known.loading = Some(recipe);
+        }
+    }
+
+    /// The stage was made.
+    pub fn live(&mut self, stage: &str, recipe: Recipe, made: Arc<Stage>) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            slot.known = Known { live: Some(recipe), ..Known::default() };
+            (slot.stage, slot.since, slot.error) = (Some(made), None, None);
+        }
+    }
+
+    /// The stage could not be made from this.
+    pub fn not_made(&mut self, stage: &str, recipe: Recipe) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            (slot.known.loading, slot.known.failed) = (None, Some(recipe));
+        }
+    }
+
+    /// Why.
+    pub fn failed(&mut self, stage: &str, failure: Failure) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            slot.error = Some(failure);
+        }
+    }
+
+    /// The stage stays although its file is gone.
+    pub fn gone(&mut self, stage: &str) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            (slot.gone, slot.known.loading) = (true, None);
+        }
+    }
+
+    /// Forgets a stage.
+    pub fn remove(&mut self, stage: &str) {
+        self.0.remove(stage);
+    }
+
+    /// All that were made are live under this generation.
+    pub fn published(&mut self, generation: u64) {
+        for slot in self.0.values_mut().filter(|slot| slot.stage.is_some()) {
+            slot.since.get_or_insert(generation);
+        }
+    }
+}
+
+impl Slot {
+    /// For people.
+    #[must_use]
+    pub fn status(&self, stage: &str) -> status::Stage {
+        let state = match (&self.stage, &self.error) {
+            _ if self.gone => State::Gone,
+            (Some(_), _) => State::Live,
+            (None, Some(_)) => State::Failed,
+            (None, None) => State::Loading,
+        };
+        let spec = self.stage.as_ref().map(|stage| stage.spec());
+        status::Stage {
+            stage: stage.to_owned(),
+            file: format!("{}.wasm", self.stem),
+            state,
+            version: spec.map(|spec| spec.version.to_string()),
+            generation: self.since,
+            on_error: spec.map(|spec| on_error(spec.on_error).to_owned()),
+            breaker: None,
+            faults: 0,
+            error: self.error.clone(),
+        }
+    }
+
+    /// A file whose stage is already another one's.
+    #[must_use]
+    pub fn twice(stem: &str, earlier: &str) -> status::Stage {
+        let why = format!("{earlier}.wasm is already stage {}; give it another name", name::stage_of(stem));
+        let file = format!("{stem}.wasm");
+        let error = Failure { file: file.clone(), version: None, step: Step::Name, why, at: status::now() };
+        status::Stage {
+            stage: name::stage_of(stem).to_owned(),
+            file,
+            state: State::Failed,
+            version: None,
+            generation: None,
+            on_error: None,
+            breaker: None,
+            faults: 0,
+            error: Some(error),
+        }
+    }
+}
+
+fn on_error(failure: OnError) -> &'static str {
+    match failure {
+        OnError::Pass => "pass",
+        OnError::Drop => "drop",
+        OnError::Reject => "reject",
+    }
+}

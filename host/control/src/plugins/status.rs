@@ -1,0 +1,182 @@
+//! What the folder says about itself: a snapshot that is replaced whole, so that readers wait for nobody.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// How many events are remembered.
+const REMEMBERED: usize = 100;
+
+/// The folder at one time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// The folder.
+    pub folder: String,
+    /// The generation of the live chain.
+    pub generation: u64,
+    /// Whether every file is live or has failed.
+    pub settled: bool,
+    /// Why traffic is refused, if it is, as by a required plugin that is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
+    /// The stages in the folder's order.
+    pub stages: Vec<Stage>,
+    /// What is wrong with the folder or with files that are no stage.
+    pub notes: Vec<String>,
+    /// What happened, newest first.
+    pub history: VecDeque<Event>,
+}
+
+/// One stage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its name.
+    pub stage: String,
+    /// Its file.
+    pub file: String,
+    /// Whether it runs.
+    pub state: State,
+    /// The version that runs: the beginning of its content's SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The generation with which that version went live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// `pass`, `drop` or `reject`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<String>,
+    /// Whether its breaker is `closed` or `open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<String>,
+    /// Calls that failed since the start.
+    pub faults: u64,
+    /// Why the newest version is not live, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// Whether a stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It runs. With an error beside it, it is the last good version that does.
+    Live,
+    /// Its first version is being made.
+    Loading,
+    /// It never ran.
+    Failed,
+    /// Its file is gone. It stays because it is required, and traffic is refused.
+    Gone,
+}
+
+/// A step of a swap that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The file.
+    pub file: String,
+    /// Which version failed, if it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Which step.
+    pub step: Step,
+    /// Why.
+    pub why: String,
+    /// When, in seconds since the Unix epoch.
+    pub at: u64,
+}
+
+/// The steps of a swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Its name is taken.
+    Name,
+    /// Reading the files.
+    Read,
+    /// Checking the sidecar.
+    Sidecar,
+    /// Checking imports and contract version.
+    Check,
+    /// Compiling.
+    Compile,
+    /// Instantiating and `configure`.
+    Configure,
+    /// Setting up the stage.
+    Stage,
+    /// Trying it on sample spans.
+    Probe,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in seconds since the Unix epoch.
+    pub at: u64,
+    /// The live generation after it.
+    pub generation: u64,
+    /// What, for people.
+    pub what: String,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Name => "name",
+            Self::Read => "read",
+            Self::Sidecar => "sidecar",
+            Self::Check => "check",
+            Self::Compile => "compile",
+            Self::Configure => "configure",
+            Self::Stage => "stage",
+            Self::Probe => "probe",
+        })
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.file, self.step, self.why)
+    }
+}
+
+impl Failure {
+    /// Whether it says the same, at whatever time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Self { at: other.at, ..self.clone() } == *other
+    }
+}
+
+impl Status {
+    /// Remembers an event, and forgets the oldest.
+    pub fn remember(&mut self, what: impl Into<String>) {
+        self.history.push_front(Event { at: now(), generation: self.generation, what: what.into() });
+        self.history.truncate(REMEMBERED);
+    }
+}
+
+/// Where the newest snapshot is.
+pub type Shared = Arc<arc_swap::ArcSwap<Status>>;
+
+/// Seconds since the Unix epoch.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_is_bounded_and_begins_with_the_newest() {
+        let mut status = Status::default();
+        for i in 0..1000 {
+            status.remember(format!("event {i}"));
+        }
+        assert_eq!(status.history.len(), REMEMBERED);
+        assert_eq!(status.history[0].what, "event 999");
+    }
+}

@@ -1,0 +1,225 @@
+//! Puts the proxy together, from the back to the front: exports, chain, plugins, receivers, admin side. Start-up and shutdown are the same
+//! list, read in either direction.
+
+mod outlet;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use arc_swap::ArcSwap;
+use control::admin::Admin;
+use control::admin::view::{Listeners, View};
+use control::config::Config;
+use control::plugins::folder::{self, Folder, Ground};
+use control::plugins::load::Loader;
+use control::plugins::status::now;
+use control::reload::{self, Reload};
+use control::telemetry;
+use pipeline::chain::gate::Gate;
+use pipeline::chain::intake::Intake;
+use pipeline::chain::live::Chains;
+use pipeline::chain::metrics::Metrics as ChainMetrics;
+use pipeline::export::{self, Exports};
+use pipeline::receive::{self, Receivers};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli;
+use crate::end::End;
+use crate::ports;
+use outlet::{Queues, destinations};
+
+/// The running proxy.
+pub struct Proxy {
+    receivers: Option<Receivers>,
+    serving: Option<JoinHandle<()>>,
+    stop_receiving: CancellationToken,
+    opened: watch::Receiver<bool>,
+    reload: Option<Reload>,
+    /// Shared with the reload, which gives it other settings.
+    folder: Arc<Folder>,
+    gate: Gate,
+    exports: Exports,
+    /// In milliseconds; a reload may change it.
+    shutdown_timeout: Arc<AtomicU64>,
+    admin: Admin,
+}
+
+/// Starts everything but the receivers, which have their ports and wait for the plugins.
+pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Proxy> {
+    let mut registry = telemetry::registry();
+    let counters = ChainMetrics::default();
+    counters.register(&mut registry);
+    let export_metrics = export::Metrics::register(&mut registry);
+    let plugin_metrics = wasm::Metrics::register(&mut registry);
+    let receive_metrics = Arc::new(receive::Metrics::register(&mut registry));
+
+    let exports = Exports::start(config.export.clone(), export_metrics, Handle::current())?;
+    let gate = Gate::new();
+    let mills = config.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+    let chains = Chains::new(mills, counters.clone());
+    let outlet = Arc::new(Queues(exports.clone()));
+    let intake = Intake::start(chains.clone(), outlet, gate.clone(), config.plugins.note_generation);
+    let intake = Arc::new(intake.context("starting the mills")?);
+
+    let engine = wasm::Engine::new(&wasm::EngineOptions::default())?;
+    let sweep = intake.clone();
+    let ground = Ground {
+        chains: chains.clone(),
+        gate: gate.clone(),
+        published: Box::new(move || sweep.sweep()),
+        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone())),
+    };
+
+    // The ports come before the plugins: a port that is taken is known at once.
+    let receivers = receive::Config {
+        // Calls in flight must not use up the time that is there for delivering.
+        drain: config.receive.drain.min(config.shutdown_timeout / 2),
+        ..config.receive.clone()
+    };
+    let receivers = receive::bind(receivers, intake, receive_metrics)?;
+    let admin = TcpListener::bind(config.admin.listen).with_context(|| {
+        format!("cannot listen on {} (admin.listen); is another process using the port?", config.admin.listen)
+    })?;
+    let listeners = listeners(&receivers, &admin)?;
+    let folder = Arc::new(Folder::start(folder_settings(&config), ground).context("starting the plugin folder")?);
+
+    let file = options.config.as_deref();
+    let status = reload::Status {
+        file: file.map(|file| file.display().to_string()),
+        loaded_at: now(),
+        ..reload::Status::default()
+    };
+    let status = Arc::new(ArcSwap::from_pointee(status));
+    let shutdown_timeout = Arc::new(AtomicU64::new(millis(config.shutdown_timeout)));
+    let apply = apply(&exports, &folder, &shutdown_timeout);
+    let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
+
+    let view = View {
+        registry,
+        chains,
+        counters,
+        gate: gate.clone(),
+        opened: folder.opened(),
+        plugins: folder.status(),
+        config: status,
+        destinations: destinations(exports.clone()),
+        listeners: listeners.clone(),
+        started,
+    };
+    let admin = Admin::start(admin, Arc::new(view)).context("starting the admin side")?;
+    announce(&listeners, options)?;
+    Ok(Proxy {
+        receivers: Some(receivers),
+        serving: None,
+        stop_receiving: CancellationToken::new(),
+        opened: folder.opened(),
+        reload,
+        folder,
+        gate,
+        exports,
+        shutdown_timeout,
+        admin,
+    })
+}
+
+fn folder_settings(config: &Config) -> folder::Settings {
+    let plugins = &config.plugins;
+    folder::Settings { folder: plugins.folder.clone(), required: plugins.required.clone(), defaults: plugins.defaults }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What of a changed configuration takes effect while running. The only part that can fail comes first.
+fn apply(exports: &Exports, folder: &Arc<Folder>, shutdown_timeout: &Arc<AtomicU64>) -> reload::Apply {
+    let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
+    Box::new(move |config: &Config| {
+        exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
+        folder.reconfigure(folder_settings(config));
+        shutdown_timeout.store(millis(config.shutdown_timeout), Ordering::Relaxed);
+        Ok(())
+    })
+}
+
+fn listeners(receivers: &Receivers, admin: &TcpListener) -> Result<Listeners> {
+    let shown = |address: Option<std::net::SocketAddr>| address.map_or_else(String::new, |address| address.to_string());
+    Ok(Listeners {
+        grpc: shown(receivers.grpc_address()),
+        http: shown(receivers.http_address()),
+        admin: admin.local_addr().context("the admin side's address")?.to_string(),
+    })
+}
+
+fn announce(listeners: &Listeners, options: &cli::Run) -> Result<()> {
+    let Listeners { grpc, http, admin } = listeners;
+    for (what, address) in [("OTLP/gRPC", grpc), ("OTLP/HTTP", http), ("admin", admin)] {
+        tracing::info!(%address, "{what} address bound");
+    }
+    options.ports_file.as_deref().map_or(Ok(()), |file| ports::write(file, listeners))
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Waits until the plugins let the receivers open.
+    pub async fn opened(&mut self) {
+        if self.receivers.is_none() || self.opened.wait_for(|opened| *opened).await.is_err() {
+            // Open already, or nobody left to open them: nothing more will happen here.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Lets requests in.
+    pub fn open(&mut self) -> Result<()> {
+        if let Some(receivers) = self.receivers.take() {
+            self.serving = Some(tokio::spawn(receivers.listen()?.serve(self.stop_receiving.clone())));
+            tracing::info!("receiving");
+        }
+        Ok(())
+    }
+
+    /// Reads the configuration file anew.
+    pub fn reload(&self) {
+        if let Some(reload) = &self.reload {
+            reload.now();
+        } else {
+            tracing::warn!("there is no configuration file to reload");
+        }
+    }
+
+    /// Takes nothing more, delivers what is queued within the bound, and says what it could not.
+    pub async fn shutdown(self) -> End {
+        let Self { receivers, serving, stop_receiving, reload, folder, gate, exports, shutdown_timeout, admin, .. } =
+            self;
+        let until = tokio::time::Instant::now() + Duration::from_millis(shutdown_timeout.load(Ordering::Relaxed));
+        // Whoever might open the gate again goes first; both may wait for a compiler, so they do it elsewhere.
+        let quiet = tokio::task::spawn_blocking(move || drop((reload, folder)));
+        gate.close("the proxy is shutting down, try again");
+        drop(receivers);
+        stop_receiving.cancel();
+        if let Some(mut serving) = serving
+            && tokio::time::timeout_at(until, &mut serving).await.is_err()
+        {
+            serving.abort();
+        }
+        let report = exports.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
+        for (destination, spans) in &report.undelivered {
+            tracing::error!(destination, spans, "spans could not be delivered before the end");
+        }
+        let _late = tokio::time::timeout_at(until, quiet).await;
+        drop(admin);
+        if report.undelivered.is_empty() {
+            tracing::info!("everything was delivered");
+            End::Well
+        } else {
+            End::Undelivered
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::end::End;
+
+#[derive(Debug, Parser)]
+#[command(name = "tracemill", version, about = "A trace proxy programmed in WebAssembly: OTLP in, plugins, OTLP out.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the proxy. Without a configuration it listens on localhost, uses ./plugins and exports to `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    Run(Run),
+    /// Checks a configuration file and says all that is wrong with it.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", env = "TRACEMILL_CONFIG")]
+        config: PathBuf,
+    },
+    /// Shows the chain and the destinations of a running proxy.
+    Status(Status),
+    /// Says which version this is.
+    Version,
+}
+
+/// How the proxy is run.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The configuration file (YAML). It is reloaded when it changes.
+    #[arg(long, value_name = "FILE", env = "TRACEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where to write the addresses that were bound, as JSON: {"grpc": ..., "http": ..., "admin": ...}.
+    #[arg(long, value_name = "FILE")]
+    pub ports_file: Option<PathBuf>,
+}
+
+/// What is asked of a running proxy.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The address of its admin side.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
+    pub admin: String,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads the command line. What is wrong, and help, is printed here.
+pub fn parse() -> Result<Command, End> {
+    Cli::try_parse().map(|cli| cli.command).map_err(|error| {
+        // Nobody to tell if the terminal is gone.
+        let _gone = error.print();
+        if error.use_stderr() { End::Usage } else { End::Well }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,139 @@
+//! A status for people: what runs, where it goes, and what has failed.
+
+use std::fmt::Write as _;
+
+use control::admin::view::{Destination, Status};
+use control::config::units::show_size;
+use control::plugins::status::{Stage, State};
+
+/// Whether anything has failed.
+pub fn failed(status: &Status) -> bool {
+    let stage =
+        |stage: &Stage| stage.error.is_some() || stage.state == State::Gone || stage.breaker.as_deref() == Some("open");
+    !status.ready
+        || status.config.error.is_some()
+        || status.plugins.stages.iter().any(stage)
+        || status.destinations.iter().any(|destination| destination.last_error.is_some())
+}
+
+/// The table.
+pub fn show(status: &Status) -> String {
+    let mut out = String::new();
+    let ready = status.not_ready.as_ref().map_or_else(|| "ready".to_owned(), |reason| format!("NOT READY: {reason}"));
+    let Status { version, uptime_seconds, generation, listeners, spans, .. } = status;
+    line(&mut out, &format!("tracemill {version}, up {uptime_seconds} s, generation {generation}, {ready}"));
+    line(
+        &mut out,
+        &format!("listens on {} (gRPC), {} (HTTP), {} (admin)", listeners.grpc, listeners.http, listeners.admin),
+    );
+    line(&mut out, &format!("received {} spans, admitted {}\n", spans.received, spans.admitted));
+
+    if status.plugins.stages.is_empty() {
+        line(&mut out, &format!("no plugins in {}: spans pass untouched", status.plugins.folder));
+    } else {
+        let head = ["STAGE", "STATE", "VERSION", "SINCE", "ON ERROR", "FAULTS", "FILE"].map(str::to_owned);
+        rows(&mut out, std::iter::once(head).chain(status.plugins.stages.iter().map(stage)));
+        for error in status.plugins.stages.iter().filter_map(|stage| stage.error.as_ref()) {
+            line(&mut out, &format!("  {} failed at step {}: {}", error.file, error.step, error.why));
+        }
+    }
+    for note in &status.plugins.notes {
+        line(&mut out, &format!("  {note}"));
+    }
+    line(&mut out, "");
+
+    if status.destinations.is_empty() {
+        line(&mut out, "no destinations: spans end here");
+    } else {
+        let head =
+            ["DESTINATION", "PROTOCOL", "SENT", "HELD", "DROPPED", "REJECTED", "QUEUE", "ENDPOINT"].map(str::to_owned);
+        rows(&mut out, std::iter::once(head).chain(status.destinations.iter().map(destination)));
+        for destination in &status.destinations {
+            if let Some(error) = &destination.last_error {
+                line(&mut out, &format!("  {}: {error}", destination.name));
+            }
+        }
+    }
+    if let Some(error) = &status.config.error {
+        line(&mut out, &format!("\nthe configuration was not reloaded:\n{error}"));
+    }
+    if !status.config.needs_restart.is_empty() {
+        line(&mut out, &format!("\nneeds a restart to take effect: {}", status.config.needs_restart.join(", ")));
+    }
+    out
+}
+
+fn stage(stage: &Stage) -> [String; 7] {
+    let state = match stage.state {
+        State::Live if stage.breaker.as_deref() == Some("open") => "BREAKER OPEN",
+        State::Live if stage.error.is_some() => "live (last good)",
+        State::Live => "live",
+        State::Loading => "loading",
+        State::Failed => "FAILED",
+        State::Gone => "GONE",
+    };
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        stage.stage.clone(),
+        state.to_owned(),
+        or_dash(stage.version.clone()),
+        or_dash(stage.generation.map(|generation| generation.to_string())),
+        or_dash(stage.on_error.clone()),
+        stage.faults.to_string(),
+        stage.file.clone(),
+    ]
+}
+
+fn destination(destination: &Destination) -> [String; 8] {
+    let Destination { queue_bytes, queue_limit_bytes, .. } = *destination;
+    let percent = (queue_bytes * 100).checked_div(queue_limit_bytes).unwrap_or(0);
+    [
+        destination.name.clone(),
+        destination.protocol.clone(),
+        destination.sent_spans.to_string(),
+        destination.held_spans.to_string(),
+        destination.dropped_spans.to_string(),
+        destination.rejected_spans.to_string(),
+        format!("{percent}% of {}", show_size(queue_limit_bytes)),
+        destination.endpoint.clone(),
+    ]
+}
+
+fn rows<const N: usize>(out: &mut String, rows: impl Iterator<Item = [String; N]>) {
+    let rows: Vec<[String; N]> = rows.collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        line(out, cells.join("  ").trim_end());
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("writing to a string does not fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        serde_json::from_str(include_str!("example.json")).unwrap()
+    }
+
+    #[test]
+    fn the_table_shows_the_chain_its_errors_and_the_destinations() {
+        let shown = show(&status());
+        assert_eq!(shown, include_str!("example.txt"), "{shown}");
+    }
+
+    #[test]
+    fn a_failed_stage_is_a_failure() {
+        let mut status = status();
+        assert!(failed(&status));
+        status.plugins.stages.retain(|stage| stage.error.is_none());
+        assert!(!failed(&status));
+        status.ready = false;
+        assert!(failed(&status));
+    }
+}
