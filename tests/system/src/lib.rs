@@ -7,13 +7,15 @@ use serde_json::Value;
 
 /// A stage in an answer of `/plugins`, by its name without the number.
 pub fn stage<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
-    let stages = status.get("plugins").and_then(Value::as_array)?;
-    stages.iter().find(|stage| stage["name"] == name)
+    let stages = status.get("stages").and_then(Value::as_array)?;
+    stages.iter().find(|stage| stage["stage"] == name)
 }
 
-/// Why the newest version of a plugin does not run, if it does not.
+/// Which file, which step and why, where the newest version of a plugin does not run.
 pub fn error_of(status: &Value, name: &str) -> Option<String> {
-    stage(status, name)?.get("error").and_then(Value::as_str).filter(|error| !error.is_empty()).map(str::to_owned)
+    let error = stage(status, name)?.get("error")?;
+    let part = |key: &str| error.get(key).and_then(Value::as_str);
+    Some(format!("{}: {}: {}", part("file")?, part("step")?, part("why")?))
 }
 
 /// Waits until the status says why a plugin's newest version does not run.

@@ -46,6 +46,7 @@ async fn a_full_queue_refuses_retryably_with_a_delay_and_nothing_is_half_deliver
     let setup = Proxy::setup()?
         .export_grpc("quick", &quick)
         .export_grpc("stuck", &stuck)
+        .set("export.stuck.batch", json!({ "size": "64KiB" }))
         .set("export.stuck.queue", json!({ "size": "256KiB" }));
     setup
         .run(async |proxy| {
@@ -83,8 +84,8 @@ async fn a_queue_may_drop_instead_and_says_how_much() -> Result<()> {
         let setup = Proxy::setup()?
             .export_grpc("quick", &quick)
             .export_grpc("stuck", &stuck)
-            .set("export.stuck.queue", json!({ "size": "256KiB" }))
-            .set("export.stuck.on_full", policy);
+            .set("export.stuck.batch", json!({ "size": "64KiB" }))
+            .set("export.stuck.queue", json!({ "size": "256KiB", "on_full": policy }));
         setup
             .run(async |proxy| {
                 let mut generator = generator(63);

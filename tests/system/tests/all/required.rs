@@ -1,10 +1,12 @@
 //! `plugins.required`: no traffic passes while a plugin that must be there is not.
 
 use anyhow::Result;
+use harness::sink::Arrivals;
 use harness::spans::Mix;
 use harness::{Generator, Profile, Protocol, Proxy, Sink, fetch, plugins, wait};
 use serde_json::json;
 use std::fs;
+use std::time::Duration;
 
 #[tokio::test]
 async fn receivers_stay_closed_until_a_required_plugin_is_live() -> Result<()> {
@@ -18,13 +20,17 @@ async fn receivers_stay_closed_until_a_required_plugin_is_live() -> Result<()> {
             let not_ready = fetch::get(&proxy.admin("/readyz")).await?;
             assert!(!not_ready.status.is_success() && not_ready.text.contains("stamp"), "{not_ready:?}");
             let made = Generator::new(Profile::Small, 101).mix(Mix::PLAIN).request(10);
-            let answer = proxy.http(Protocol::HttpProtobuf).send(&made.request).await;
-            assert!(!answer.is_ok_and(|answer| answer.refusal().is_none()), "spans passed without a required plugin");
+            // Refused, or not even answered: both keep the sender waiting, and nothing passes.
+            let client = proxy.http(Protocol::HttpProtobuf);
+            let early = tokio::time::timeout(Duration::from_millis(300), client.send(&made.request)).await;
+            let taken = early.is_ok_and(|answer| answer.is_ok_and(|answer| answer.refusal().is_none()));
+            assert!(!taken && sink.spans() == 0, "spans passed without a required plugin");
             proxy.install("20-stamp.wasm", &plugins::stamp(1)?)?;
             proxy.ready().await?;
             assert!(proxy.grpc().send(&made.request).await?.is_whole());
             sink.wait_for_spans(10).await?;
-            assert!(sink.arrivals(|arrivals| made.ids.iter().all(|id| arrivals.ids[id].stamp.is_some())));
+            let all_stamped = |arrivals: &Arrivals| arrivals.ids.values().all(|span| span.stamp.is_some());
+            assert!(sink.arrivals(all_stamped), "spans passed without the required plugin");
             Ok(())
         })
         .await

@@ -5,7 +5,6 @@ use harness::load::{self, Load};
 use harness::spans::Mix;
 use harness::{Behaviour, Generator, Profile, Proxy, Sink};
 use nix::sys::signal::Signal;
-use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test]
@@ -33,14 +32,15 @@ async fn what_is_held_at_sigterm_is_delivered() -> Result<()> {
 async fn what_cannot_be_delivered_is_reported_when_the_bound_is_over() -> Result<()> {
     let sink = Sink::start().await?;
     sink.behave(Behaviour::Hang);
-    let setup = Proxy::setup()?.export_grpc("sink", &sink).set("shutdown", json!({ "drain": "500ms" }));
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).set("shutdown.timeout", "500ms");
     setup
         .run(async |proxy| {
             let made = Generator::new(Profile::Small, 72).mix(Mix::PLAIN).request(123);
             assert!(proxy.grpc().send(&made.request).await?.is_whole());
             proxy.balanced().await?;
             proxy.signal(Signal::SIGTERM)?;
-            proxy.ended().await?;
+            let status = proxy.ended().await?;
+            assert_eq!(status.code(), Some(2), "the exit code says that not everything was delivered");
             let log = proxy.log();
             let report = log.lines().find(|line| line.contains("123") && line.contains("sink"));
             assert!(report.is_some(), "no report of 123 undelivered spans for `sink` in {log}");
