@@ -40,6 +40,8 @@ pub struct Proxy {
     ports: Ports,
     place: Place,
     config: Value,
+    /// Whether destinations have been changed, so that not all of them were given all spans.
+    reconfigured: bool,
     stopped: bool,
 }
 
@@ -101,6 +103,7 @@ impl Proxy {
 
     /// Changes one key of its configuration file, which it reloads by itself.
     pub fn configure(&mut self, path: &str, value: Value) -> Result<()> {
+        self.reconfigured |= path.starts_with("export");
         setup::set(&mut self.config, path, value);
         setup::write_config(&self.config_file(), &self.config)
     }
@@ -146,7 +149,7 @@ impl Proxy {
         let waited = wait::until("all spans to be delivered and accounted for", async || {
             let accounts = Accounts::read(&self.metrics().await.ok()?);
             last = Some(accounts.clone());
-            (accounts.check().is_ok() && idle(&accounts)).then_some(accounts)
+            (self.check(&accounts).is_ok() && idle(&accounts)).then_some(accounts)
         });
         let found = waited.await;
         found.with_context(|| format!("{last:#?}"))
@@ -157,12 +160,17 @@ impl Proxy {
         let mut why = None;
         let waited = wait::until_within(Duration::from_secs(10), "both sums to hold", async || {
             let accounts = Accounts::read(&self.metrics().await.ok()?);
-            let checked = accounts.check();
+            let checked = self.check(&accounts);
             why = checked.as_ref().err().map(|error| format!("{error:#}"));
             checked.ok().map(|()| accounts)
         });
         let found = waited.await;
         found.with_context(|| why.unwrap_or_default())
+    }
+
+    fn check(&self, accounts: &Accounts) -> Result<()> {
+        accounts.check()?;
+        if self.reconfigured { Ok(()) } else { accounts.check_fan_out() }
     }
 
     /// Sends SIGTERM and waits for the end. The sums must hold at that time.

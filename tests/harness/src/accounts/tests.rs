@@ -15,7 +15,9 @@ tracemill_export_held_spans{destination=\"a\"} 2
 ";
 
 fn check(text: &str) -> Result<()> {
-    Accounts::read(&Metrics::parse(text).unwrap()).check()
+    let accounts = Accounts::read(&Metrics::parse(text).unwrap());
+    accounts.check()?;
+    accounts.check_fan_out()
 }
 
 #[test]

