@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::config::DestinationConfig;
+use super::config::{DestinationConfig, TlsConfig};
 use super::dial::Dialer;
 use super::gate::Gate;
 use super::link;
@@ -35,6 +35,12 @@ impl Destination {
         metrics: &Metrics,
         runtime: &Handle,
     ) -> Result<Arc<Self>, TlsError> {
+        if !config.endpoint.is_tls() && config.tls != TlsConfig::default() {
+            tracing::warn!(
+                destination = config.name,
+                "nothing is encrypted: `tls` is set, but the endpoint is http:// and not https://"
+            );
+        }
         let dialer = Dialer::new(config.endpoint.uri(), tls::client(&config, &material)?);
         Ok(Self::start_with(config, material, dialer, metrics, runtime))
     }

@@ -4,7 +4,7 @@
 //! and who uses them is known here: one sender for each HTTP/1.1 connection, a fixed few HTTP/2 connections between all
 //! senders. That saves a task, a queue and a copy of the body for each call, and leaves the codec and its level to us.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
 
 use super::config::{DestinationConfig, Protocol};
-use super::dial::Dialer;
+use super::dial::{DialError, Dialer};
 use super::frames::Frames;
 
 /// The largest answer that is read (OTLP recommends 4 MiB).
@@ -39,10 +39,15 @@ pub(super) struct Reply {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
-    #[error("cannot connect: {0}")]
-    Connect(io::Error),
-    #[error("the connection was lost: {}", chain(.0))]
-    Lost(hyper::Error),
+    #[error(transparent)]
+    Connect(#[from] DialError),
+    /// `advice` is empty, or the end of a message.
+    #[error("the connection with {to} was lost: {}{advice}", chain(.error))]
+    Lost { to: String, error: hyper::Error, advice: String },
+    #[error("no connection to {to} within {within:?}")]
+    NoConnection { to: String, within: Duration },
+    #[error("no answer from {to} within {within:?}")]
+    NoAnswer { to: String, within: Duration },
     #[error("the answer is larger than {LARGEST_ANSWER} bytes")]
     AnswerTooLarge,
 }
@@ -65,6 +70,21 @@ pub(super) enum Link {
 pub(super) struct Slot {
     dialer: Arc<Dialer>,
     current: Mutex<(u64, Option<http2::SendRequest<Frames>>)>,
+    /// One sender at a time opens a connection; the others wait for it, each within its own time.
+    dialing: tokio::sync::Mutex<()>,
+}
+
+impl Slot {
+    fn new(dialer: &Arc<Dialer>) -> Arc<Self> {
+        let current = Mutex::new((0, None));
+        Arc::new(Self { dialer: Arc::clone(dialer), current, dialing: tokio::sync::Mutex::default() })
+    }
+
+    /// The connection and its number, unless it is known to be closed. Its number then is the last one's.
+    fn live(&self) -> (u64, Option<http2::SendRequest<Frames>>) {
+        let current = self.current.lock();
+        (current.0, current.1.as_ref().filter(|connection| !connection.is_closed()).cloned())
+    }
 }
 
 /// The links for all senders of a destination.
@@ -73,32 +93,45 @@ pub(super) fn links(config: &DestinationConfig, dialer: &Arc<Dialer>) -> Vec<Lin
     match config.endpoint.protocol() {
         Protocol::Http => (0..senders).map(|_| Link::Http1 { dialer: Arc::clone(dialer), connection: None }).collect(),
         Protocol::Grpc => {
-            let slot = |_| Arc::new(Slot { dialer: Arc::clone(dialer), current: Mutex::new((0, None)) });
-            let slots: Vec<_> = (0..config.connections.clamp(1, senders)).map(slot).collect();
+            let slots: Vec<_> = (0..config.connections.clamp(1, senders)).map(|_| Slot::new(dialer)).collect();
             slots.iter().cycle().take(senders).map(|slot| Link::Http2 { slot: Arc::clone(slot), used: 0 }).collect()
         }
     }
 }
 
 impl Link {
-    /// Sends a request and reads the answer. A connection that the back end closed while it was idle is replaced, once.
-    pub async fn send(&mut self, request: &Request<Frames>) -> Result<Reply, LinkError> {
-        let (response, fresh) = self.attempt(request).await?;
-        let response = match response {
-            Err(error) if !fresh && is_stale(&error) => {
-                self.discard().await;
-                self.attempt(request).await?.0
+    /// Sends a request and reads the answer, both within a time. A connection that the back end closed while it was idle is
+    /// replaced, once. After any failure the next request goes over a new connection.
+    pub async fn send(&mut self, request: &Request<Frames>, within: Duration) -> Result<Reply, LinkError> {
+        if let Ok(answered) = tokio::time::timeout(within, self.exchange(request)).await {
+            if answered.is_err() {
+                self.discard();
             }
-            other => other,
-        };
-        let reply = match response {
-            Ok(response) => read(response).await,
-            Err(error) => Err(LinkError::Lost(error)),
-        };
-        if reply.is_err() {
-            self.discard().await;
+            return answered;
         }
-        reply
+        let to = self.dialer().to();
+        // A connection on which nothing comes may be dead without anyone knowing.
+        Err(if self.discard() { LinkError::NoAnswer { to, within } } else { LinkError::NoConnection { to, within } })
+    }
+
+    async fn exchange(&mut self, request: &Request<Frames>) -> Result<Reply, LinkError> {
+        let (mut response, mut fresh) = self.attempt(request).await?;
+        if !fresh && response.as_ref().is_err_and(is_stale) {
+            self.discard();
+            (response, fresh) = self.attempt(request).await?;
+        }
+        let lost = |error| {
+            let advice = if fresh { self.dialer().advice_on_loss() } else { String::new() };
+            LinkError::Lost { to: self.dialer().to(), error, advice }
+        };
+        read(response.map_err(lost)?, lost).await
+    }
+
+    fn dialer(&self) -> &Dialer {
+        match self {
+            Self::Http1 { dialer, .. } => dialer,
+            Self::Http2 { slot, .. } => &slot.dialer,
+        }
     }
 
     /// Sends over the connection that there is, or over a new one; the second part says which.
@@ -113,41 +146,49 @@ impl Link {
                 {
                     return Ok((old.send_request(request.clone()).await, false));
                 }
-                let io = TokioIo::new(dialer.dial().await.map_err(LinkError::Connect)?);
-                let (new, driver) = http1::handshake(io).await.map_err(LinkError::Lost)?;
+                *connection = None;
+                let (new, driver) = match http1::handshake(TokioIo::new(dialer.dial().await?)).await {
+                    Ok(made) => made,
+                    Err(error) => return Ok((Err(error), true)),
+                };
                 tokio::spawn(driver);
                 Ok((connection.insert(new).send_request(request.clone()).await, true))
             }
             Self::Http2 { slot, used } => {
-                let mut current = slot.current.lock().await;
-                *used = current.0;
-                if let Some(old) = current.1.as_mut().filter(|old| !old.is_closed()) {
-                    let mut old = old.clone();
-                    drop(current);
+                let (mut number, mut live) = slot.live();
+                let mut turn = None;
+                if live.is_none() {
+                    turn = Some(slot.dialing.lock().await);
+                    (number, live) = slot.live();
+                }
+                *used = number;
+                if let Some(mut old) = live {
+                    drop(turn);
                     return Ok((old.send_request(request.clone()).await, false));
                 }
-                let io = TokioIo::new(slot.dialer.dial().await.map_err(LinkError::Connect)?);
-                let (mut new, driver) = http2_settings().handshake(io).await.map_err(LinkError::Lost)?;
+                let io = TokioIo::new(slot.dialer.dial().await?);
+                let (mut new, driver) = match http2_settings().handshake(io).await {
+                    Ok(made) => made,
+                    Err(error) => return Ok((Err(error), true)),
+                };
                 tokio::spawn(driver);
-                current.0 += 1;
-                *used = current.0;
-                current.1 = Some(new.clone());
-                drop(current);
+                *used = number + 1;
+                *slot.current.lock() = (*used, Some(new.clone()));
+                drop(turn);
                 Ok((new.send_request(request.clone()).await, true))
             }
         }
     }
 
-    /// Lets go of the connection last used, so that the next request goes over a new one.
-    pub async fn discard(&mut self) {
+    /// Lets go of the connection last used, so that the next request goes over a new one. Answers whether there was one.
+    fn discard(&mut self) -> bool {
         match self {
-            Self::Http1 { connection, .. } => *connection = None,
+            Self::Http1 { connection, .. } => connection.take().is_some(),
             Self::Http2 { slot, used } => {
-                let mut current = slot.current.lock().await;
+                let mut current = slot.current.lock();
                 // Unless another sender has replaced it already.
-                if current.0 == *used {
-                    current.1 = None;
-                }
+                let known = if current.0 == *used { current.1.take() } else { current.1.clone() };
+                known.is_some_and(|connection| !connection.is_closed())
             }
         }
     }
@@ -169,15 +210,27 @@ fn http2_settings() -> http2::Builder<TokioExecutor> {
 /// Whether a used connection was found closed, so that the request has most likely not been seen. If it has been, it
 /// arrives twice: OTLP delivers at least once.
 fn is_stale(error: &hyper::Error) -> bool {
-    error.is_canceled() || error.is_closed() || error.is_incomplete_message()
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let is_cut = matches!(
+        cause,
+        // TLS tells an end without a goodbye from a proper one.
+        Some(
+            ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+        )
+    );
+    error.is_canceled() || error.is_closed() || error.is_incomplete_message() || is_cut
 }
 
-async fn read(response: Response<Incoming>) -> Result<Reply, LinkError> {
+async fn read(response: Response<Incoming>, lost: impl Fn(hyper::Error) -> LinkError) -> Result<Reply, LinkError> {
     let (head, mut incoming) = response.into_parts();
     let mut body = BytesMut::new();
     let mut trailers = HeaderMap::new();
     while let Some(frame) = incoming.frame().await {
-        match frame.map_err(LinkError::Lost)?.into_data() {
+        match frame.map_err(&lost)?.into_data() {
             Ok(data) if body.len() + data.len() > LARGEST_ANSWER => return Err(LinkError::AnswerTooLarge),
             Ok(data) => body.extend_from_slice(&data),
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),

@@ -112,21 +112,15 @@ impl Sender {
         };
         counters.bytes.inc_by(request.body().bytes());
         let started = Instant::now();
-        let answer = tokio::time::timeout(shared.config.timeout, self.link.send(&request)).await;
+        let answer = self.link.send(&request, shared.config.timeout).await;
         counters.duration.observe(started.elapsed().as_secs_f64());
         match answer {
-            Ok(Ok(reply)) => match shared.config.endpoint.protocol() {
+            Ok(reply) => match shared.config.endpoint.protocol() {
                 Protocol::Grpc => answer::of_grpc(&reply),
                 Protocol::Http => answer::of_http(&reply, SystemTime::now()),
             },
-            Ok(Err(error @ LinkError::AnswerTooLarge)) => Answer::Rejected { reason: error.to_string() },
-            Ok(Err(error)) => Answer::Retry { after: None, reason: error.to_string() },
-            Err(_) => {
-                // A connection on which nothing comes may be dead without anyone knowing.
-                self.link.discard().await;
-                let reason = format!("no answer within {:?}", self.shared.config.timeout);
-                Answer::Retry { after: None, reason }
-            }
+            Err(error @ LinkError::AnswerTooLarge) => Answer::Rejected { reason: error.to_string() },
+            Err(error) => Answer::Retry { after: None, reason: error.to_string() },
         }
     }
 }
