@@ -1,5 +1,7 @@
 //! What a back end's answer means: OTLP's retry tables, for both protocols, in one place.
 
+use std::borrow::Cow;
+use std::io::Read as _;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -7,7 +9,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, StatusCode, header};
 
-use super::link::Reply;
+use super::link::{LARGEST_ANSWER, Reply};
 
 mod message;
 
@@ -45,14 +47,31 @@ pub(super) fn of_grpc(reply: &Reply) -> Answer {
         return judge(code, None, reason);
     };
     if code == 0 {
-        // Five bytes of framing: a flag, and the length.
-        let message = reply.body.get(5..).unwrap_or_default();
-        return accepted(message);
+        return accepted(&grpc_message(reply));
     }
     let text = trailers.get("grpc-message").map(|text| percent_decoded(text.as_bytes())).unwrap_or_default();
     let details = trailers.get("grpc-status-details-bin").and_then(|details| BASE64.decode(details).ok());
     let retry_info = details.as_deref().and_then(message::retry_info);
     judge(code, retry_info, format!("gRPC status {} {}: {}", code, name_of(code), shortened(&text)))
+}
+
+/// The message behind five bytes of framing: a flag, and the length. Servers in Go compress answers to compressed requests,
+/// whatever the request says that it accepts. Empty where it cannot be read.
+fn grpc_message(reply: &Reply) -> Cow<'_, [u8]> {
+    let Some((&[flag, ..], message)) = reply.body.split_first_chunk::<5>() else { return Cow::default() };
+    let encoding = reply.headers.get("grpc-encoding").map_or(&b""[..], |value| value.as_bytes());
+    let mut inflated = Vec::new();
+    let limit = LARGEST_ANSWER as u64;
+    let read = match (flag, encoding) {
+        (0, _) => return Cow::Borrowed(message),
+        (_, b"gzip") => flate2::read::MultiGzDecoder::new(message).take(limit).read_to_end(&mut inflated),
+        (_, b"zstd") => zstd::Decoder::new(message).and_then(|decoder| decoder.take(limit).read_to_end(&mut inflated)),
+        _ => return Cow::default(),
+    };
+    if read.is_err() {
+        inflated.clear();
+    }
+    Cow::Owned(inflated)
 }
 
 /// With or without padding, as the gRPC specification asks.

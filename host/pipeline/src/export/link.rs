@@ -21,7 +21,7 @@ use super::dial::{DialError, Dialer};
 use super::frames::Frames;
 
 /// The largest answer that is read (OTLP recommends 4 MiB).
-const LARGEST_ANSWER: usize = 4 << 20;
+pub(super) const LARGEST_ANSWER: usize = 4 << 20;
 
 /// Pings go out only while requests are under way, and seldom: servers punish clients that ping idle connections.
 const PING_EVERY: Duration = Duration::from_secs(20);

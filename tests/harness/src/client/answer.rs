@@ -1,6 +1,6 @@
 //! What a receiver answered, whatever the protocol.
 
-use crate::wire::Status;
+use crate::wire::{self, Compression, Status};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, response::Parts};
@@ -55,8 +55,10 @@ impl Answer {
         let trailers = if trailers.contains_key("grpc-status") { trailers } else { &head.headers };
         let code: i32 = text(trailers, "grpc-status").context("no grpc-status")?.parse()?;
         if code == 0 {
-            ensure!(body.len() >= 5, "an empty answer to a call that went well");
-            return Self::accepted(&ExportTraceServiceResponse::decode(body.slice(5..))?);
+            ensure!(!body.is_empty(), "an empty answer to a call that went well");
+            // Servers in Go answer compressed where the request was.
+            let message = wire::unframe(body, Compression::named(text(&head.headers, "grpc-encoding"))?)?;
+            return Self::accepted(&ExportTraceServiceResponse::decode(message)?);
         }
         let details = text(trailers, "grpc-status-details-bin").map(Status::from_header).transpose()?;
         let message = text(trailers, "grpc-message").map(percent_decoded).unwrap_or_default();

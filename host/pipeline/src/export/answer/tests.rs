@@ -144,3 +144,23 @@ fn the_reason_is_the_status_message_or_the_text_of_the_body() {
     assert_eq!(reason(&http(413, &[], b" too big\n")), "HTTP 413 Payload Too Large: too big");
     assert!(reason(&http(400, &[], "ä".repeat(1000).as_bytes())).chars().count() < 400);
 }
+
+#[test]
+fn a_compressed_answer_of_a_go_server_is_read() {
+    use std::io::Write as _;
+    let mut partial = Vec::new();
+    put_varint_field(&mut partial, 1, 3);
+    put_bytes(&mut partial, 2, b"three of them");
+    let mut response = Vec::new();
+    put_bytes(&mut response, 1, &partial);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&response).unwrap();
+    let packed = gzip.finish().unwrap();
+    let mut reply = grpc(0, None);
+    reply.headers.insert("grpc-encoding", "gzip".parse().unwrap());
+    reply.body = [&[1][..], &(packed.len() as u32).to_be_bytes(), &packed].concat().into();
+    assert_eq!(of_grpc(&reply), Answer::Accepted { rejected: 3, message: "three of them".to_owned() });
+    // Cut off, it says nothing, and the spans are taken all the same.
+    reply.body.truncate(12);
+    assert_eq!(of_grpc(&reply), Answer::Accepted { rejected: 0, message: String::new() });
+}
