@@ -15,6 +15,10 @@ use crate::wire::Slice;
 
 /// Offsets from here on lie in the arena.
 pub(crate) const ARENA: u32 = 1 << 31;
+/// How many bytes the arena may hold, so that every offset and every end in it fits 32 bits.
+///
+/// Invariant: what is put into the arena ends in [`Batch::put`] or [`Batch::since`], and so it never holds more.
+pub(crate) const MOST_ARENA: usize = (u32::MAX - ARENA) as usize;
 
 /// What came with a request beside its spans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -421,9 +425,13 @@ impl Batch {
         &buffer[at..at + slice.len as usize]
     }
 
-    /// Puts bytes into the arena and says where they are.
+    /// Puts bytes into the arena and says where they are. What would reach beyond [`MOST_ARENA`] is not taken, and reads
+    /// as empty: [`crate::edit::check`] refuses edits long before that.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Slice {
-        let at = self.arena.len() as u32 + ARENA;
+        if bytes.len() > MOST_ARENA - self.arena.len() {
+            return Slice::EMPTY;
+        }
+        let at = self.arena_at();
         self.arena.extend_from_slice(bytes);
         Slice { at, len: bytes.len() as u32 }
     }
@@ -434,9 +442,13 @@ impl Batch {
         self.arena.len() as u32 + ARENA
     }
 
-    /// What has been appended to the arena since it ended at `at`.
+    /// What has been appended to the arena since it ended at `at`; taken back, as by [`Batch::put`], if it is too much.
     #[inline]
-    pub(crate) fn since(&self, at: u32) -> Slice {
+    pub(crate) fn since(&mut self, at: u32) -> Slice {
+        if self.arena.len() > MOST_ARENA {
+            self.arena.truncate((at - ARENA) as usize);
+            return Slice::EMPTY;
+        }
         Slice { at, len: self.arena_at() - at }
     }
 
@@ -472,5 +484,22 @@ impl Batch {
         self.resources[resource].changes.add(Changes::BELOW);
         let original = self.resources[resource].original as usize;
         self.resources[original].changes.add(Changes::BELOW);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_arena_takes_no_more_and_what_it_has_stays() {
+        // Zeroed memory that nobody writes to is not taken from the system.
+        let mut batch = Batch { arena: vec![0; MOST_ARENA - 2], ..Batch::default() };
+        assert_eq!(batch.put(b"abc"), Slice::EMPTY);
+        assert_eq!(batch.arena.len(), MOST_ARENA - 2);
+        let last = batch.arena_at();
+        let empty = batch.put(b"");
+        assert_eq!((empty.at, empty.len), (last, 0));
+        assert_eq!(batch.get(empty), b"");
     }
 }

@@ -8,10 +8,13 @@ use crate::edit::{Constant, Edit, Rows, Values};
 use crate::path::Path;
 use crate::shown::Shown;
 
+mod budget;
 mod entries;
 mod fault;
 mod types;
 
+use budget::Budget;
+pub use budget::MOST_BYTES;
 pub use fault::{EditError, EditFault};
 use types::Type;
 
@@ -22,8 +25,8 @@ pub const MOST_ROWS: usize = 1 << 22;
 
 /// Checks what a plugin answered to what was shown of `batch`, before [`super::apply::apply`].
 pub fn check(batch: &Batch, shown: &Shown, permissions: &Permissions, edits: &[Edit]) -> Result<(), EditError> {
-    let _ = batch;
-    let mut checker = Checker { shown, permissions, seen: Vec::new(), rows: 0 };
+    let budget = Budget::new(batch, shown);
+    let mut checker = Checker { shown, permissions, seen: Vec::new(), rows: 0, budget };
     for (number, edit) in edits.iter().enumerate() {
         let fault = if number == MOST_EDITS { Err(EditFault::TooManyEdits) } else { checker.edit(edit) };
         fault.map_err(|fault| EditError { number, kind: edit.name(), fault })?;
@@ -38,6 +41,7 @@ struct Checker<'a> {
     seen: Vec<u64>,
     /// How many rows all edits so far name.
     rows: usize,
+    budget: Budget<'a>,
 }
 
 impl Checker<'_> {
@@ -51,11 +55,13 @@ impl Checker<'_> {
                 self.may_drop()?;
                 self.rows(at)?;
                 probability_is_valid(*probability)?;
+                self.budget.states(at)?;
             }
             Edit::Weigh { at, probability } => {
                 self.may_drop()?;
                 self.rows(at)?;
                 probability.map_or(Ok(()), probability_is_valid)?;
+                self.budget.states(at)?;
             }
             Edit::Set { path, at, to, .. } => {
                 self.target(path)?;
@@ -64,20 +70,27 @@ impl Checker<'_> {
                     Values::Same(constant) => types::constant(path, constant)?,
                     Values::Each(cells) => types::cells(path, cells, rows)?,
                 }
+                self.budget.set(path, at, rows, Some(to))?;
             }
             Edit::Copy { path, to, at, .. } => {
                 self.source(path)?;
                 self.target(to)?;
                 self.rows(at)?;
+                self.budget.copy(to, at)?;
             }
             Edit::Move { path, to, at, .. } => {
                 self.target(path)?;
                 self.target(to)?;
-                self.rows(at)?;
+                let rows = self.rows(at)?;
+                self.budget.set(path, at, rows, None)?;
+                // An attribute that gets another key takes its value along.
+                let is_renamed = matches!((path, to), (Path::Attribute(_), Path::Attribute(_)));
+                if is_renamed { self.budget.set(to, at, rows, None)? } else { self.budget.copy(to, at)? }
             }
             Edit::Remove { path, at } => {
                 self.target(path)?;
-                self.rows(at)?;
+                let rows = self.rows(at)?;
+                self.budget.set(path, at, rows, None)?;
             }
             Edit::Rewrite { column, entries, to } => {
                 if to.len() != entries.len() {
@@ -86,12 +99,14 @@ impl Checker<'_> {
                 texts_are_whole(to)?;
                 self.visit(entries.len())?;
                 entries::check(self.shown, self.permissions, *column, entries, entries::Use::Rewrite)?;
+                self.budget.entries(entries::rows_of(self.shown, *column, entries), Some(to))?;
             }
             Edit::RemoveEntries { column, entries } => {
                 self.visit(entries.len())?;
                 entries::check(self.shown, self.permissions, *column, entries, entries::Use::Remove)?;
+                self.budget.entries(entries::rows_of(self.shown, *column, entries), None)?;
             }
-            Edit::Event { row, .. } => {
+            Edit::Event { row, name, attributes, .. } => {
                 self.visit(1)?;
                 if *row as usize >= self.shown.rows.len() {
                     return Err(EditFault::RowOutOfRange { row: *row, rows: self.shown.rows.len() });
@@ -99,6 +114,7 @@ impl Checker<'_> {
                 if !self.permissions.may_write(&Path::Events) {
                     return Err(EditFault::MayNotWrite(Path::Events));
                 }
+                self.budget.event(*row, name, attributes)?;
             }
         }
         Ok(())

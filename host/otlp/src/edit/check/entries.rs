@@ -42,6 +42,19 @@ pub(super) fn check(
     Ok(())
 }
 
+/// The row of each of these entries, and whether other rows may share it.
+pub(super) fn rows_of<'s>(shown: &'s Shown, column: u32, entries: &'s [u32]) -> impl Iterator<Item = (u32, bool)> + 's {
+    let cells = shown.columns.get(column as usize).map(|column| &column.cells);
+    let table = if let Some(Cells::Entries(table)) = cells { Some(table) } else { None };
+    entries.iter().filter_map(move |&entry| {
+        let table = table?;
+        let code = *table.places.codes.get(entry as usize)?;
+        let place = table.places.words.get(code as usize)?;
+        let is_shared = place.starts_with(b"resource.") || place.starts_with(b"scope.");
+        Some((*table.rows.get(entry as usize)?, is_shared))
+    })
+}
+
 fn place_of(table: &Entries, code: u32) -> String {
     String::from_utf8_lossy(table.places.words.get(code as usize).unwrap_or_default()).into_owned()
 }

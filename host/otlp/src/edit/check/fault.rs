@@ -151,4 +151,18 @@ pub enum EditFault {
     /// More than [`super::MOST_ROWS`].
     #[error("the edits of one call name more than 4194304 rows and entries together")]
     TooManyRows,
+    /// More than [`super::MOST_BYTES`].
+    #[error(
+        "the edits of one call could write {bytes} bytes up to here, 268435456 is the most: write less, or to fewer rows"
+    )]
+    TooManyBytes {
+        /// How many, by an upper estimate.
+        bytes: u64,
+    },
+    /// The edits of earlier calls have left no room.
+    #[error("earlier edits of this batch take {bytes} bytes, no more are taken beyond 268435456")]
+    BatchIsFull {
+        /// How many.
+        bytes: u64,
+    },
 }
