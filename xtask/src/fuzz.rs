@@ -22,7 +22,16 @@ pub fn long() -> Result<Option<String>> {
     };
     let targets = shell::output(fuzz().args(["list", "--fuzz-dir", "."]))?;
     for target in targets.split_whitespace() {
-        shell::run(fuzz().args(["run", "--fuzz-dir", ".", target, "--", "-max_total_time=60"]))?;
+        shell::run(fuzz().args([
+            "run",
+            "--fuzz-dir",
+            ".",
+            "--features",
+            "libfuzzer",
+            target,
+            "--",
+            "-max_total_time=60",
+        ]))?;
     }
     Ok(None)
 }
