@@ -172,7 +172,8 @@ fn check_slowly(bytes: &[u8], part: Slice, depth: u32) -> Result<bool, WireError
 
 /// Checks the `KeyValue` at `part`, nested `depth` messages deep. Answers where its key and its value's body stand, or
 /// `None` where it is not canonical.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `plain_pair`")]
 pub fn check_pair(bytes: &[u8], part: Slice, depth: u32) -> Result<Option<(Slice, Slice)>, WireError> {
     match plain_pair(bytes, part) {
         Some(pair) if depth < MAX_DEPTH => Ok(Some(pair)),
@@ -181,7 +182,8 @@ pub fn check_pair(bytes: &[u8], part: Slice, depth: u32) -> Result<Option<(Slice
 }
 
 /// Key and value of a `KeyValue` as nearly all are written: the key, then a value that is one scalar, and nothing else.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the index reads most of its bytes here, and a result by memory costs more")]
 fn plain_pair(bytes: &[u8], part: Slice) -> Option<(Slice, Slice)> {
     let mut reader = Reader::within(bytes, part);
     let key = reader.short_bytes((field::KEY << 3 | 2) as u8)?;
@@ -206,6 +208,7 @@ fn plain_pair(bytes: &[u8], part: Slice) -> Option<(Slice, Slice)> {
     (plain && value.end() == part.end()).then_some((key, value))
 }
 
+#[cold]
 fn check_pair_slowly(bytes: &[u8], part: Slice, depth: u32) -> Result<Option<(Slice, Slice)>, WireError> {
     deep(depth, part.at)?;
     let (mut key, mut value, mut seen_key, mut seen_value) = (Slice::EMPTY, Slice::EMPTY, 0u32, 0u32);
