@@ -45,8 +45,9 @@ pub fn scan(text: &[u8], on: Kinds, hits: &mut Vec<Hit>) {
     let mut in_word = false;
     while at < text.len() {
         let class = CLASSES[usize::from(text[at])];
-        let mut found = |kind: Kind, range: Option<(usize, usize)>| {
-            let (start, end) = range.filter(|_| on.has(kind))?;
+        // A detector that is off is not asked.
+        let mut found = |kind: Kind, look: &dyn Fn() -> Option<(usize, usize)>| {
+            let (start, end) = if on.has(kind) { look()? } else { return None };
             hits.push(Hit { start, end, kind });
             Some(end)
         };
@@ -57,9 +58,9 @@ pub fn scan(text: &[u8], on: Kinds, hits: &mut Vec<Hit>) {
             Class::Letter => word_start(text, at, &mut found),
             Class::Digit => {
                 let after_dot = at > 0 && b".-".contains(&text[at - 1]) && at > 1 && is_word(text[at - 2]);
-                let card = if after_dot { None } else { found(Kind::Card, whole(number::card(text, at))) };
-                card.or_else(|| if after_dot { None } else { found(Kind::Ipv4, whole(ip::v4(text, at))) }).or_else(
-                    || if after_dot { None } else { found(Kind::Phone, whole(number::north_american(text, at))) },
+                let card = if after_dot { None } else { found(Kind::Card, &|| whole(number::card(text, at))) };
+                card.or_else(|| if after_dot { None } else { found(Kind::Ipv4, &|| whole(ip::v4(text, at))) }).or_else(
+                    || if after_dot { None } else { found(Kind::Phone, &|| whole(number::north_american(text, at))) },
                 )
             }
             // In `://user:password@host` the sign parts the password from the host.
@@ -71,12 +72,12 @@ pub fn scan(text: &[u8], on: Kinds, hits: &mut Vec<Hit>) {
             {
                 None
             }
-            Class::At => found(Kind::Email, email::around(text, at)),
-            Class::Plus => found(Kind::Phone, whole(number::international(text, at))),
-            Class::Paren => found(Kind::Phone, whole(number::north_american(text, at))),
-            Class::Colon if text[at..].starts_with(b"://") => found(Kind::UrlPassword, url::password(text, at)),
+            Class::At => found(Kind::Email, &|| email::around(text, at)),
+            Class::Plus => found(Kind::Phone, &|| whole(number::international(text, at))),
+            Class::Paren => found(Kind::Phone, &|| whole(number::north_american(text, at))),
+            Class::Colon if text[at..].starts_with(b"://") => found(Kind::UrlPassword, &|| url::password(text, at)),
             Class::Colon => {
-                let address = found(Kind::Ipv6, v6_around(text, at));
+                let address = found(Kind::Ipv6, &|| v6_around(text, at));
                 address.or_else(|| credential(text, secret::assigned(text, at), &mut found))
             }
             Class::Equals => credential(text, secret::assigned(text, at), &mut found),
@@ -98,20 +99,23 @@ pub fn scan(text: &[u8], on: Kinds, hits: &mut Vec<Hit>) {
 fn word_start(
     text: &[u8],
     at: usize,
-    found: &mut impl FnMut(Kind, Option<(usize, usize)>) -> Option<usize>,
+    found: &mut impl FnMut(Kind, &dyn Fn() -> Option<(usize, usize)>) -> Option<usize>,
 ) -> Option<usize> {
     let whole = |end: Option<usize>| end.map(|end| (at, end));
     match text[at] {
-        b'e' => found(Kind::Jwt, whole(secret::jwt(text, at))),
+        b'e' => found(Kind::Jwt, &|| whole(secret::jwt(text, at))),
         // The scheme stays, so that readers see what was there.
         b'B' | b'b' => credential(text, secret::authorization(text, at), found),
         byte => {
-            let key = if secret::may_begin(byte) { found(Kind::Token, whole(secret::issued(text, at))) } else { None };
-            key.or_else(|| if byte.is_ascii_uppercase() { found(Kind::Iban, whole(iban::at(text, at))) } else { None })
+            let key =
+                if secret::may_begin(byte) { found(Kind::Token, &|| whole(secret::issued(text, at))) } else { None };
+            key.or_else(
+                || if byte.is_ascii_uppercase() { found(Kind::Iban, &|| whole(iban::at(text, at))) } else { None },
+            )
         }
     }
     .or_else(|| match text[at] {
-        b'B' => found(Kind::Iban, whole(iban::at(text, at))),
+        b'B' => found(Kind::Iban, &|| whole(iban::at(text, at))),
         _ => None,
     })
 }
@@ -120,11 +124,11 @@ fn word_start(
 fn credential(
     text: &[u8],
     range: Option<(usize, usize)>,
-    found: &mut impl FnMut(Kind, Option<(usize, usize)>) -> Option<usize>,
+    found: &mut impl FnMut(Kind, &dyn Fn() -> Option<(usize, usize)>) -> Option<usize>,
 ) -> Option<usize> {
     let (start, end) = range?;
-    let token = found(Kind::Jwt, range.filter(|_| secret::jwt(text, start) == Some(end)));
-    token.or_else(|| found(Kind::Token, range))
+    let token = found(Kind::Jwt, &|| range.filter(|_| secret::jwt(text, start) == Some(end)));
+    token.or_else(|| found(Kind::Token, &|| range))
 }
 
 /// Whether `://` ends at `slash` and credentials with a password stand between it and the sign at `at`.
