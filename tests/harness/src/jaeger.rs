@@ -38,11 +38,7 @@ impl Jaeger {
             .env("JAEGER_QUERY_GRPC", query_grpc.to_string());
         let mut process = Process::start("jaeger", command, &folder.path().join("log"))?;
         let services = format!("http://127.0.0.1:{query}/api/services");
-        let open = async || match process.still_running() {
-            Ok(()) => fetch::get(&services).await.ok().filter(|answer| answer.status.is_success()).map(|_| Ok(())),
-            Err(error) => Some(Err(error)),
-        };
-        wait::until("Jaeger to answer", open).await??;
+        process.until_it_answers("Jaeger to answer", &services).await?;
         Ok(Self { _process: process, _folder: folder, grpc, http, query })
     }
 

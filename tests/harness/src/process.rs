@@ -1,5 +1,6 @@
 //! A child process whose output is kept in a file, and which never outlives its handle.
 
+use crate::{fetch, wait};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -43,6 +44,15 @@ impl Process {
             None => Ok(()),
             Some(status) => bail!("{} ended with {status}:\n{}", self.name, tail(&self.output())),
         }
+    }
+
+    /// Waits until a GET of `url` goes well; an error with its output if it ends before.
+    pub async fn until_it_answers(&mut self, what: &str, url: &str) -> Result<()> {
+        let answers = async || match self.still_running() {
+            Ok(()) => fetch::get(url).await.ok().filter(|answer| answer.status.is_success()).map(|_| Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        wait::until(what, answers).await?
     }
 
     /// Sends a signal.

@@ -42,11 +42,7 @@ impl Tempo {
             .env("TEMPO_MEMBERS", members.to_string());
         let mut process = Process::start("tempo", command, &folder.path().join("log"))?;
         let ready = format!("http://127.0.0.1:{query}/ready");
-        let open = async || match process.still_running() {
-            Ok(()) => fetch::get(&ready).await.ok().filter(|answer| answer.status.is_success()).map(|_| Ok(())),
-            Err(error) => Some(Err(error)),
-        };
-        wait::until("Tempo to be ready", open).await??;
+        process.until_it_answers("Tempo to be ready", &ready).await?;
         Ok(Self { _process: process, _folder: folder, grpc, http, query })
     }
 
