@@ -1,9 +1,15 @@
 //! The receivers from outside: raw HTTP/1.1 and gRPC over a plain HTTP/2 client, against a handler that records.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
+#[path = "receive/connections.rs"]
+mod connections;
+#[path = "receive/frames.rs"]
+mod frames;
 #[path = "receive/grpc.rs"]
 mod grpc;
 #[path = "receive/http.rs"]
 mod http1;
+#[path = "receive/limits.rs"]
+mod limits;
 #[path = "receive/support.rs"]
 mod support;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
 use otlp::batch::RequestContext;
 
@@ -104,6 +104,11 @@ fn not_grpc(head: &Parts) -> Option<Response<Reply>> {
     if head.method != Method::POST {
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return Some(response);
+    }
+    if head.version != Version::HTTP_2 {
+        // HTTP/1.1 would lose the trailers, and with them what became of the call.
+        *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
         return Some(response);
     }
     let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);

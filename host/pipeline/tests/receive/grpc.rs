@@ -12,11 +12,11 @@ use tracemill_pipeline::request::{Accepted, Refusal};
 
 use super::support::{Server, gzip, request, start, zstd};
 
-const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+pub const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-type Client = SendRequest<Full<Bytes>>;
+pub type Client = SendRequest<Full<Bytes>>;
 
-async fn connect(server: &Server) -> Client {
+pub async fn connect(server: &Server) -> Client {
     let stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
     let (client, connection) = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(1 << 20)
@@ -27,11 +27,11 @@ async fn connect(server: &Server) -> Client {
     client
 }
 
-fn frame(flag: u8, message: &[u8]) -> Bytes {
+pub fn frame(flag: u8, message: &[u8]) -> Bytes {
     [&[flag][..], &(message.len() as u32).to_be_bytes(), message].concat().into()
 }
 
-fn call(path: &str, headers: &[(&'static str, &str)], body: Bytes) -> Request<Full<Bytes>> {
+pub fn call(path: &str, headers: &[(&'static str, &str)], body: Bytes) -> Request<Full<Bytes>> {
     let mut request = Request::post(format!("http://tracemill{path}")).header("te", "trailers");
     if !headers.iter().any(|(name, _)| *name == "content-type") {
         request = request.header("content-type", "application/grpc");
@@ -42,8 +42,8 @@ fn call(path: &str, headers: &[(&'static str, &str)], body: Bytes) -> Request<Fu
     request.body(Full::new(body)).unwrap()
 }
 
-struct Reply {
-    http: u16,
+pub struct Reply {
+    pub http: u16,
     status: Option<String>,
     message: String,
     body: Bytes,
@@ -60,12 +60,12 @@ async fn read(response: Response<Incoming>) -> Reply {
     Reply { http: head.status.as_u16(), status, message, body: body.to_bytes(), headers }
 }
 
-async fn send(client: &mut Client, headers: &[(&'static str, &str)], body: Bytes) -> Reply {
+pub async fn send(client: &mut Client, headers: &[(&'static str, &str)], body: Bytes) -> Reply {
     client.ready().await.unwrap();
     read(client.send_request(call(EXPORT, headers, body)).await.unwrap()).await
 }
 
-fn status(reply: &Reply) -> &str {
+pub fn status(reply: &Reply) -> &str {
     reply.status.as_deref().unwrap_or("none")
 }
 

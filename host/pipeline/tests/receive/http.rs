@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tracemill_pipeline::request::{Accepted, Refusal};
 
 use super::support::{Server, gzip, request, start, zstd};
 
-const PROTOBUF: &str = "application/x-protobuf";
+pub const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
 
-struct Reply {
-    code: u16,
-    head: String,
-    body: Vec<u8>,
+pub struct Reply {
+    pub code: u16,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Reply {
@@ -23,11 +23,11 @@ impl Reply {
     }
 }
 
-async fn connect(server: &Server) -> TcpStream {
+pub async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.http).await.unwrap()
 }
 
-async fn read(stream: &mut TcpStream) -> Reply {
+pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Reply {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
@@ -40,7 +40,7 @@ async fn read(stream: &mut TcpStream) -> Reply {
     Reply { code, head, body }
 }
 
-fn raw(line: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
+pub fn raw(line: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut text = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n", body.len());
     for header in headers {
         text += header;
@@ -49,7 +49,7 @@ fn raw(line: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     [text.as_bytes(), b"\r\n", body].concat()
 }
 
-async fn post(stream: &mut TcpStream, kind: &str, more: &[&str], body: &[u8]) -> Reply {
+pub async fn post(stream: &mut TcpStream, kind: &str, more: &[&str], body: &[u8]) -> Reply {
     let kind = format!("content-type: {kind}");
     let headers = [&[&*kind][..], more].concat();
     stream.write_all(&raw("POST /v1/traces", &headers, body)).await.unwrap();
