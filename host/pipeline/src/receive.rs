@@ -6,10 +6,11 @@
 //! protobuf), hand over.
 //!
 //! Invariant: a body's buffer is covered by a permit of the budget from before it is allocated until the handler lets go of
-//! the request. What a connection may have sent ahead of that is bounded apart: by HTTP/2's windows, or HTTP/1.1's read
-//! buffer, times the number of connections. A body that can never fit the budget counts as too large, which senders do not
+//! the request. What connections may have sent ahead of that is bounded apart (`receive/ahead.rs`): 64 KiB for each, and 64 MiB
+//! that all of a listener share. A body that can never fit the budget counts as too large, which senders do not
 //! repeat.
 
+mod ahead;
 mod body;
 mod context;
 mod grpc;

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::{Share, Shares};
 use super::context::Keep;
 use super::metrics::Protocol;
 use super::{Connections, Shared, grpc, http as otlp_http};
@@ -29,7 +30,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADER_BYTES: usize = 32 << 10;
 /// HTTP/1.1: bodies come in pieces of at most this.
 const READ_BUFFER: usize = 256 << 10;
-/// A unary call whose message is larger than its stream's window waits a round trip for each further window.
+/// A unary call whose message is larger than its stream's window waits a round trip for each further window. Both windows are
+/// smaller where there are many connections: `ahead.rs`.
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Large frames where the peer makes use of them: a message in one frame is not copied.
@@ -46,6 +48,7 @@ pub(super) async fn serve(
     shutdown: CancellationToken,
 ) {
     let mut connections = JoinSet::new();
+    let shares = Shares::new();
     loop {
         tokio::select! {
             biased;
@@ -54,7 +57,8 @@ pub(super) async fn serve(
             accepted = listener.accept(), if connections.len() < limits.max => match accepted {
                 Ok((stream, peer)) => {
                     let (shared, shutdown) = (Arc::clone(&shared), shutdown.clone());
-                    connections.spawn(connection(stream, peer, protocol, shared, limits, shutdown));
+                    let share = shares.take(CONNECTION_WINDOW);
+                    connections.spawn(connection(stream, peer, protocol, shared, limits, share, shutdown));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -77,6 +81,7 @@ async fn connection(
     protocol: Protocol,
     shared: Arc<Shared>,
     limits: Connections,
+    ahead: Share,
     shutdown: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -104,8 +109,8 @@ async fn connection(
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_streams)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW.min(ahead.bytes()))
+            .initial_connection_window_size(ahead.bytes())
             .max_frame_size(FRAME)
             .max_header_list_size(HEADER_BYTES as u32)
             .keep_alive_interval(limits.keep_alive)
@@ -117,7 +122,7 @@ async fn connection(
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_header_size(HEADER_BYTES)
-            .max_buf_size(READ_BUFFER);
+            .max_buf_size(READ_BUFFER.min(ahead.bytes() as usize));
         drive(http1.serve_connection(io, service), &shutdown).await
     };
     if let Err(error) = ended {

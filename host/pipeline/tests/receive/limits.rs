@@ -4,7 +4,7 @@ use http::Request;
 use http_body_util::Full;
 use tokio::io::AsyncWriteExt as _;
 
-use super::frames::{Frames, SETTINGS};
+use super::frames::{ACK, FIRST_WINDOW, Frames, PING, SETTINGS, WINDOW_UPDATE};
 use super::grpc;
 use super::http1::{PROTOBUF, connect, post, raw, read};
 use super::support::start;
@@ -47,6 +47,33 @@ async fn large_headers_are_refused_over_http2_and_the_connection_goes_on() {
     }
     assert_eq!(grpc::status(&grpc::send(&mut client, &[], grpc::frame(0, b"")).await), "0");
     assert_eq!(server.handler.requests.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn many_connections_together_may_not_send_more_ahead_than_the_bound() {
+    const CONNECTIONS: usize = 300;
+    let server = start(|_| {}).await;
+    let mut open = Vec::new();
+    let mut ahead = 0;
+    for _ in 0..CONNECTIONS {
+        let mut frames = Frames::connect(server.grpc).await;
+        // What the server enlarges the connection's window by, it says before it answers a ping that follows the settings.
+        let mut more = 0;
+        loop {
+            let frame = frames.next().await.unwrap();
+            match (frame.kind, frame.flags & ACK) {
+                (WINDOW_UPDATE, _) if frame.stream == 0 => more += frame.increment(),
+                (SETTINGS, ACK) => frames.write(PING, 0, &[0; 8]).await.unwrap(),
+                (PING, ACK) => break,
+                _ => {}
+            }
+        }
+        ahead += (FIRST_WINDOW + more) as usize;
+        open.push(frames);
+    }
+    let bound = CONNECTIONS * (64 << 10) + (64 << 20);
+    assert!(ahead <= bound, "{ahead} bytes may be sent ahead, {bound} are the bound");
+    assert!(ahead > CONNECTIONS * FIRST_WINDOW as usize + (16 << 20), "windows are never enlarged: {ahead}");
 }
 
 #[tokio::test]
