@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod detect;
+pub mod evidence;
 pub mod place;
 pub mod scrubber;
 pub mod settings;
@@ -38,6 +39,11 @@ impl Plugin for ScrubPii {
         let values = plan.entries(path);
         plan.writes(path);
         let note = settings.note.then(|| plan.writes(attribute(NOTE)));
+        if let Some(evidence) = scrubber.evidence()
+            && !evidence.is_empty()
+        {
+            plan.when([when("strings").matches_any(evidence)]);
+        }
         // Personal data must not pass because this plugin failed.
         plan.on_error(Failure::Reject);
         Ok(Self { scrubber, values, note, places: Vec::new(), text: Vec::new() })

@@ -58,6 +58,12 @@ impl Places {
         }
     }
 
+    /// Whether there are keys whose values are personal.
+    #[must_use]
+    pub fn lists_any(&self) -> bool {
+        !self.listed.exact.is_empty() || !self.listed.prefixes.is_empty()
+    }
+
     /// What is special about a place, as the contract spells it: `attributes["enduser.id"]`, `events.attributes["a"]["b"]`, `name`.
     #[must_use]
     pub fn judge(&self, place: &str) -> Place {

@@ -6,6 +6,7 @@ use regex::bytes::Regex;
 
 use crate::action::{Action, Replacer};
 use crate::detect::{self, Hit, Kind, Kinds, sql, url};
+use crate::evidence;
 use crate::place::{Place, Places};
 use crate::settings::{QueryValues, Settings, Switch};
 
@@ -107,6 +108,18 @@ impl Scrubber {
             counts: Counts { patterns: vec![0; patterns.len()], ..Counts::default() },
             patterns,
         })
+    }
+
+    /// Regular expressions, one of which matches every text that is changed; `None` where there are no such.
+    #[must_use]
+    pub fn evidence(&self) -> Option<Vec<&str>> {
+        if self.on.has(Kind::Key) && self.places.lists_any() {
+            return None;
+        }
+        let mut evidence = evidence::of(self.on)?;
+        let own = self.patterns.iter().filter(|pattern| pattern.action != Action::Off);
+        evidence.extend(own.map(|pattern| pattern.regex.as_str()));
+        Some(evidence)
     }
 
     /// What is special about a place.

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use scrub_pii::detect::{Hit, Kind, Kinds, scan, sql, url};
+use scrub_pii::evidence;
 
 fn corpus(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
@@ -104,4 +105,25 @@ fn recall_and_false_positives_never_get_worse() {
         assert!(wanted - found <= number(2) - number(1), "{} is missed more often than ever\n{report}", words[0]);
         assert!(extra <= number(3), "{} finds more beside than ever\n{report}", words[0]);
     }
+}
+
+#[test]
+fn whatever_is_found_has_the_evidence_that_the_host_is_told() {
+    let mut found = 0;
+    for kind in [Kind::Email, Kind::Jwt, Kind::UrlPassword] {
+        let mut only = Kinds::default();
+        only.insert(kind);
+        let evidence = evidence::of(only).expect("these have marks");
+        let set = regex::bytes::RegexSet::new(evidence).expect("they are regular expressions");
+        let own = corpus(&format!("{}.positive.txt", kind.name()));
+        for line in own.lines().chain(corpus("negative.txt").lines()) {
+            let (text, _) = marked(line);
+            let mut hits = Vec::new();
+            scan(text.as_bytes(), only, &mut hits);
+            assert!(hits.is_empty() || set.is_match(text.as_bytes()), "{} in {text:?}", kind.name());
+            found += hits.len();
+        }
+    }
+    assert!(found >= 30, "the corpora hold more than {found}");
+    assert_eq!(evidence::of(everything()), None, "digits are everywhere");
 }

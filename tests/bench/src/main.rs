@@ -34,6 +34,12 @@ pub struct Arguments {
     /// Spans of each run, in thousands.
     #[arg(long, default_value_t = 300)]
     kilospans: usize,
+    /// Only the rows whose name holds this text (groups cost and matrix).
+    #[arg(long)]
+    only: Option<String>,
+    /// Leaves the Collector out (groups cost and matrix): for work on tracemill itself.
+    #[arg(long)]
+    alone: bool,
     /// Where the tables are written; next to the build's products if it is not given.
     #[arg(long)]
     out: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use super::test::Test;
 use super::{Condition, Operator, places};
-use crate::batch::Batch;
+use crate::batch::{Batch, Changes};
 use crate::columns::build::put_hex;
 use crate::find::{self, Field, Keys, Shared, Source};
 use crate::path::Path;
@@ -75,6 +75,8 @@ struct Compiled {
     path: usize,
     test: Test,
     negated: bool,
+    /// Whether a span can be judged by its bytes as they came: see [`Test::ignores_surroundings`].
+    raw: bool,
     /// In the memory of verdicts, by scope or by request, for what spans share.
     verdict: usize,
 }
@@ -98,7 +100,8 @@ impl Filter {
                     paths.push(condition.path.clone());
                     paths.len() - 1
                 });
-                all.push(Compiled { path, test, negated: condition.negated, verdict: count });
+                let raw = test.ignores_surroundings();
+                all.push(Compiled { path, test, negated: condition.negated, raw, verdict: count });
                 count += 1;
             }
             compiled.push(all);
@@ -259,6 +262,9 @@ impl<'f, 'b> Judge<'f, 'b> {
             }
             None => {
                 let path = &self.filter.paths[condition.path];
+                if matches!(path, Path::Strings | Path::Values) {
+                    return self.passes_somewhere(row, condition);
+                }
                 return places::any(batch, span, path, &mut |value| condition.test.passes(value));
             }
             Some(Source::Shared(shared)) => (span.scope, batch.scopes.len(), &move || shared_value(shared, batch, row)),
@@ -266,17 +272,40 @@ impl<'f, 'b> Judge<'f, 'b> {
                 (span.request, batch.requests.len(), &move || request_value(field, batch, row))
             }
         };
-        let verdicts = &mut self.verdicts[condition.verdict];
-        if verdicts.is_empty() {
-            verdicts.resize(owners, Verdict::Open);
-        }
-        let verdict = &mut verdicts[owner as usize];
-        if *verdict == Verdict::Open {
-            let passes = look_up().is_some_and(|value| condition.test.passes(value));
-            *verdict = if passes { Verdict::Yes } else { Verdict::No };
-        }
-        *verdict == Verdict::Yes
+        verdict(&mut self.verdicts[condition.verdict], owner, owners, || {
+            look_up().is_some_and(|value| condition.test.passes(value))
+        })
     }
+
+    /// Whether any text of a row passes. Most spans hold none, which a look at their bytes tells for a fraction of the price
+    /// of reading their fields; what spans share is judged once for each scope.
+    fn passes_somewhere(&mut self, row: u32, condition: &Compiled) -> bool {
+        let (batch, path) = (self.batch, &self.filter.paths[condition.path]);
+        let span = &batch.spans[row as usize];
+        let mut passes = |value: Value<'_>| condition.test.passes(value);
+        let verdicts = &mut self.verdicts[condition.verdict];
+        if verdict(verdicts, span.scope, batch.scopes.len(), || places::shared(batch, span, path, &mut passes)) {
+            return true;
+        }
+        // What edits wrote stands elsewhere.
+        let as_it_came = span.changes == Changes::default();
+        if condition.raw && as_it_came && !passes(Value::Text(batch.get(span.body))) {
+            return false;
+        }
+        places::own(batch, span, path, &mut passes)
+    }
+}
+
+/// The verdict on what all spans of one owner share, made when it is first asked for.
+fn verdict(verdicts: &mut Vec<Verdict>, owner: u32, owners: usize, judge: impl FnOnce() -> bool) -> bool {
+    if verdicts.is_empty() {
+        verdicts.resize(owners, Verdict::Open);
+    }
+    let verdict = &mut verdicts[owner as usize];
+    if *verdict == Verdict::Open {
+        *verdict = if judge() { Verdict::Yes } else { Verdict::No };
+    }
+    *verdict == Verdict::Yes
 }
 
 /// The keys that must be there for a list to match, if it begins with such a condition; 0 if not, so that a list which

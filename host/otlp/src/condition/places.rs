@@ -17,8 +17,14 @@ enum Of {
     Texts,
 }
 
+impl Of {
+    fn of(path: &Path) -> Self {
+        if *path == Path::Strings { Self::Texts } else { Self::All }
+    }
+}
+
 /// Whether a value of the span at one of the places of `path` passes. Elements of arrays and values of maps are places
-/// of their own; the lists themselves are none.
+/// of their own; the lists themselves are none. `strings` and `values` are judged by [`own`] and [`shared`].
 pub(super) fn any(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
     let scope = batch.scope(span);
     let resource = batch.resource(span);
@@ -32,30 +38,29 @@ pub(super) fn any(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMu
             .any(|body| passes(Value::Text(bytes_field(body, event_field::NAME).unwrap_or_default()))),
         Path::EventAttribute(key) => events(batch, span).any(|body| under(body, event_field::ATTRIBUTES, key, passes)),
         Path::LinkAttribute(key) => links(batch, span).any(|body| under(body, link_field::ATTRIBUTES, key, passes)),
-        Path::Strings => everything(batch, span, Of::Texts, passes),
-        Path::Values => everything(batch, span, Of::All, passes),
         _ => false,
     }
 }
 
-/// `strings` and `values`.
-fn everything(batch: &Batch, span: &Span, of: Of, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
-    let (scope, resource) = (batch.scope(span), batch.resource(span));
-    let own = [
-        span.name,
-        span.status_message,
-        span.trace_state,
-        scope.name,
-        scope.version,
-        scope.schema_url,
-        resource.schema_url,
-    ];
-    own.iter().any(|&at| !at.is_empty() && passes(Value::Text(batch.get(at))))
-        || [span.attributes, scope.attributes, resource.attributes]
-            .iter()
-            .any(|&run| attributes(batch, run, of, passes))
+/// What of `strings` and `values` is the span's own.
+pub(super) fn own(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+    let of = Of::of(path);
+    texts(batch, &[span.name, span.status_message, span.trace_state], passes)
+        || attributes(batch, span.attributes, of, passes)
         || events(batch, span).any(|body| event(body, of, false, passes))
         || links(batch, span).any(|body| link(body, of, false, passes))
+}
+
+/// What of `strings` and `values` it shares with the other spans of its scope.
+pub(super) fn shared(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+    let (scope, resource, of) = (batch.scope(span), batch.resource(span), Of::of(path));
+    texts(batch, &[scope.name, scope.version, scope.schema_url, resource.schema_url], passes)
+        || attributes(batch, scope.attributes, of, passes)
+        || attributes(batch, resource.attributes, of, passes)
+}
+
+fn texts(batch: &Batch, texts: &[Slice], passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+    texts.iter().any(|&at| !at.is_empty() && passes(Value::Text(batch.get(at))))
 }
 
 fn attributes(batch: &Batch, run: Run, of: Of, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {

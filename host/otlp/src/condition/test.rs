@@ -77,6 +77,24 @@ impl Test {
     }
 }
 
+impl Test {
+    /// Whether a text that passes also does within any other bytes, so that a span can be judged by its bytes as they came:
+    /// where those do not pass, no text in them does.
+    pub(super) fn ignores_surroundings(&self) -> bool {
+        match self {
+            Self::Parts(_) => true,
+            Self::Patterns(patterns) => patterns.iter().all(|pattern| looks_at_nothing_else(pattern.as_str())),
+            _ => false,
+        }
+    }
+}
+
+/// Whether an expression has no anchors and no borders of words.
+fn looks_at_nothing_else(pattern: &str) -> bool {
+    let parsed = regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern);
+    parsed.is_ok_and(|expression| expression.properties().look_set().is_empty())
+}
+
 /// The values, if all are texts.
 fn texts(values: &[Constant]) -> Option<Vec<&str>> {
     values.iter().map(|value| if let Constant::Text(text) = value { Some(text.as_str()) } else { None }).collect()

@@ -5,7 +5,9 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 
 use super::{Condition, Filter, Operator};
 use crate::batch::{Batch, RequestContext};
-use crate::edit::Constant;
+use crate::columns::Shown;
+use crate::edit::apply::apply;
+use crate::edit::{Constant, Edit, Mode, Rows, Values};
 use crate::fixture::{self, attributes, resource_spans, span, text};
 
 fn is(path: &str, operator: Operator, values: Vec<Constant>) -> Condition {
@@ -195,5 +197,49 @@ fn many_attributes_are_looked_up_at_once_and_forgotten_with_the_row() {
         assert_eq!(select(&batch, &either), [two as u32]);
         let but = vec![not(exists(&keys[one])), exists(&keys[two])];
         assert_eq!(select(&batch, &[but]), [two as u32]);
+    }
+}
+
+/// What is looked for stands in one kind of place for each span, or next to a border that only the bytes have.
+#[test]
+fn a_look_at_the_bytes_never_changes_the_verdict() {
+    let mut spans = vec![
+        span(1, vec![("mail", text("to a@b.de"))]),
+        span(2, vec![("mail", text("@scope/package"))]),
+        span(3, vec![("mail", fixture::array(vec![text("x"), text("c@d.de")]))]),
+        span(4, vec![("mail", Value::BytesValue(b"e@f.de".to_vec()))]),
+        // The key holds it, and is no text of the span's.
+        span(5, vec![("g@h.de", Value::IntValue(1))]),
+        span(6, vec![]),
+    ];
+    spans[5].events.push(Event { name: "i@j.de".into(), ..Event::default() });
+    let batch = fixture::spans(spans);
+    let strings = |operator, value| one(&batch, is("strings", operator, texts(&[value])));
+    assert_eq!(strings(Operator::Contains, "@"), [0, 1, 2, 5]);
+    assert_eq!(strings(Operator::Matches, "[a-z]@[a-z]"), [0, 2, 5]);
+    assert_eq!(strings(Operator::Matches, "^[a-z]@"), [2, 5], "an anchor means the text's border, not the span's");
+    assert_eq!(strings(Operator::Matches, r"\b[a-z]@"), [0, 2, 5]);
+}
+
+#[test]
+fn what_spans_share_is_judged_with_each_of_them_and_edits_are_seen() {
+    let two = || vec![span(1, vec![("mail", text("a@b.de"))]), span(2, vec![])];
+    let has_mail = |batch: &Batch| one(batch, is("strings", Operator::Contains, texts(&["@"])));
+    let mut batch = fixture::spans(two());
+    assert_eq!(has_mail(&batch), [0]);
+    let shown = Shown { rows: vec![0, 1], ..Shown::default() };
+    let set = |key: &str, row, to: &str| Edit::Set {
+        path: key.parse().unwrap(),
+        at: Rows::These(vec![row]),
+        to: Values::Same(Constant::Text(to.into())),
+        mode: Mode::Upsert,
+    };
+    apply(&mut batch, &shown, &[set(r#"attributes["mail"]"#, 0, "gone")]);
+    assert_eq!(has_mail(&batch), [] as [u32; 0]);
+    apply(&mut batch, &shown, &[set(r#"attributes["new"]"#, 1, "c@d.de")]);
+    assert_eq!(has_mail(&batch), [1]);
+    for (resource, scope) in [(vec![], "@org/lib"), (vec![("owner", text("e@f.de"))], "lib")] {
+        let shared = fixture::batch(vec![(RequestContext::default(), vec![resource_spans(resource, scope, two())])]);
+        assert_eq!(has_mail(&shared), [0, 1]);
     }
 }

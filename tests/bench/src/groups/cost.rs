@@ -106,9 +106,11 @@ async fn table(title: &str, cases: &[Case], arguments: &Arguments) -> Result<Tab
     ];
     let mut table = Table::new(title, &head);
     let mut spread = 0f64;
-    for case in cases {
+    let asked = |case: &&Case| arguments.only.as_ref().is_none_or(|only| case.name.contains(only.as_str()));
+    for case in cases.iter().filter(asked) {
         eprintln!("{}, {} spans a request", case.name, case.spans);
-        let sides: &[Side] = if case.peer { &[Side::Tracemill, Side::Collector] } else { &[Side::Tracemill] };
+        let sides: &[Side] =
+            if case.peer && !arguments.alone { &[Side::Tracemill, Side::Collector] } else { &[Side::Tracemill] };
         let mut bytes_in = 0.0;
         let figures = interleaved(sides, arguments.runs, async |side| {
             let (measured, bytes) = once(side, *case, arguments.kilospans * 1000).await?;
