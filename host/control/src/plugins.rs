@@ -3,6 +3,7 @@
 //! The life of a swap: [`watch`](crate::watch) hints; [`scan`] looks, waits until files have [`settle`]d, and hashes them;
 //! [`plan`] says what is to be done; [`make`] has it done by [`load`]; [`folder`] publishes, and records in [`status`].
 
+pub mod again;
 pub mod digest;
 pub mod folder;
 pub mod load;

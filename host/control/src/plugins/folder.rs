@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::Chains;
@@ -167,6 +167,8 @@ impl Worker {
             self.publish();
             self.snapshot();
             let patience = if self.moving { QUIET / 4 } else { self.watch.patience() };
+            let due = self.slots.due().map_or(patience, |due| due.saturating_duration_since(Instant::now()));
+            let patience = patience.min(due);
             if !self.wait(waiting, patience) {
                 return;
             }
@@ -218,7 +220,7 @@ impl Worker {
                 return;
             }
         };
-        let plan = plan::plan(&self.slots.known(), &found.wanted);
+        let plan = plan::plan(&self.slots.known(Instant::now()), &found.wanted);
         self.execute(plan, found);
     }
 
@@ -234,6 +236,10 @@ impl Worker {
             self.slots.place(stage, stem);
         }
         for stage in &plan.settle {
+            if self.slots.get(stage).is_some_and(|slot| slot.error.is_some()) {
+                tracing::info!(plugin = %stage, "the folder holds again what runs");
+                self.state.remember(format!("{stage}: the folder holds again what runs"));
+            }
             self.slots.settle(stage);
         }
         for (stem, earlier) in &plan.twice {
@@ -244,8 +250,11 @@ impl Worker {
         }
         self.twice = plan.twice;
         for (stem, file, why) in found.unreadable {
-            let failure = Failure { file, version: None, step: Step::Read, why, at: status::now() };
-            self.failed(super::name::stage_of(&stem), failure);
+            let failure = Failure { file, version: None, step: Step::Read, why, passing: false, at: status::now() };
+            let stage = super::name::stage_of(&stem);
+            self.slots.unreadable(stage);
+            self.report(stage, &failure);
+            self.slots.failed(stage, failure);
         }
         for (stage, stem, recipe) in plan.load {
             let folder = self.scan.folder();
@@ -294,23 +303,32 @@ impl Worker {
                 self.slots.live(&name, recipe, stage);
             }
             Err(failure) => {
-                self.slots.not_made(&name, recipe);
-                self.failed(&name, failure);
+                let now = Instant::now();
+                if failure.step == Step::Read {
+                    // The look was overtaken by a change or by a new name, so the next one trusts nothing of it.
+                    self.slots.get(&name).inspect(|slot| self.scan.forget(&slot.stem));
+                    if self.slots.misread(&name, &recipe, now) {
+                        return;
+                    }
+                }
+                self.report(&name, &failure);
+                self.slots.not_made(&name, recipe, failure, now);
             }
         }
     }
 
-    fn failed(&mut self, stage: &str, failure: Failure) {
-        if self.slots.get(stage).and_then(|slot| slot.error.as_ref()).is_some_and(|known| known.is_same(&failure)) {
+    /// Says what failed, unless that was said already.
+    fn report(&mut self, stage: &str, failure: &Failure) {
+        if self.slots.get(stage).and_then(|slot| slot.error.as_ref()).is_some_and(|known| known.is_same(failure)) {
             return;
         }
         let last_good =
             self.slots.get(stage).and_then(|slot| slot.stage.as_ref()).map(|stage| stage.spec().version.clone());
-        let Failure { file, step, why, .. } = &failure;
+        let Failure { file, step, why, passing, .. } = failure;
+        let again = if *passing { "; it is tried again" } else { "" };
         let stays = last_good.map_or_else(String::new, |version| format!("; version {version} stays"));
-        tracing::error!(plugin = stage, %file, %step, why, "plugin cannot be used{stays}");
-        self.state.remember(format!("{file} failed at step {step}: {why}{stays}"));
-        self.slots.failed(stage, failure);
+        tracing::error!(plugin = stage, %file, %step, why, "plugin cannot be used{stays}{again}");
+        self.state.remember(format!("{file} failed at step {step}: {why}{stays}{again}"));
     }
 
     /// Publishes the stages that are ready, if that is another chain than the live one.
@@ -352,7 +370,7 @@ impl Worker {
     }
 
     fn is_settled(&self) -> bool {
-        !self.moving && self.slots.iter().all(|(_, slot)| slot.known.loading.is_none())
+        !self.moving && self.slots.iter().all(|(_, slot)| slot.is_settled())
     }
 
     /// Which required stage is missing, and why.

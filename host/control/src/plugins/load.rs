@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pipeline::chain::live::Chains;
-use pipeline::chain::stage::{Program, Stage, StageSpec};
-use wasm::{Component, Engine, Metrics, Options, StateLimits, StateStore, WasmProgram};
+use pipeline::chain::stage::{Fault, FaultKind, Program, Stage, StageSpec};
+use wasm::{Component, ConfigureError, Engine, Metrics, Options, StateLimits, StateStore, WasmProgram};
 
 use super::digest::Digest;
 use super::make::{Job, Maker, file_name};
@@ -34,8 +34,29 @@ struct Kept {
     compiled: Option<(Digest, Component)>,
 }
 
-/// What went wrong: the step and why.
-type Wrong = (Step, String);
+/// What went wrong.
+struct Wrong {
+    step: Step,
+    why: String,
+    passing: bool,
+}
+
+impl Wrong {
+    fn new(step: Step, why: impl ToString) -> Self {
+        Self { step, why: why.to_string(), passing: false }
+    }
+
+    /// What is no fault of the files: tried again.
+    fn passing(step: Step, why: impl ToString) -> Self {
+        Self { passing: true, ..Self::new(step, why) }
+    }
+
+    /// A busy machine makes plugins miss their deadline, and one without memory to spare has none for an instance.
+    fn of_fault(step: Step, fault: &Fault, why: impl ToString) -> Self {
+        let passing = matches!(fault.kind, FaultKind::Deadline | FaultKind::Instantiate);
+        Self { passing, ..Self::new(step, why) }
+    }
+}
 
 impl Loader {
     /// A loader for stages of these chains.
@@ -50,8 +71,8 @@ impl Loader {
         {
             return Ok(component);
         }
-        let checked = wasm::check(content, scan::LARGEST as usize).map_err(|error| (Step::Check, error.to_string()))?;
-        let component = checked.compile(&self.engine).map_err(|error| (Step::Compile, error.to_string()))?;
+        let checked = wasm::check(content, scan::LARGEST as usize).map_err(|error| Wrong::new(Step::Check, error))?;
+        let component = checked.compile(&self.engine).map_err(|error| Wrong::new(Step::Compile, error))?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
         Ok(component)
@@ -77,7 +98,7 @@ impl Loader {
             deadline: sidecar.deadline,
             breaker: sidecar.breaker,
         };
-        self.chains.stage(spec).map_err(|error| (Step::Stage, error.to_string()))
+        self.chains.stage(spec).map_err(|error| Wrong::new(Step::Stage, error))
     }
 
     fn steps(&self, job: &Job) -> Result<Arc<Stage>, Wrong> {
@@ -89,12 +110,15 @@ impl Loader {
         let state = self.state(&job.stage);
         let configure = |state, sink| {
             let program = component.configure(&sidecar.settings, options.clone(), state, sink);
-            program.map_err(|error| (Step::Configure, error.to_string()))
+            program.map_err(|error| match &error {
+                ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
+                _ => Wrong::new(Step::Configure, &error),
+            })
         };
         // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
         let trial = configure(Arc::new(state.copy()), Metrics::default().sink(&job.stage))?;
         let trial = self.stage(job, trial, &sidecar)?;
-        self.chains.probe(&trial, &probe::sample()).map_err(|fault| (Step::Probe, fault.to_string()))?;
+        self.chains.probe(&trial, &probe::sample()).map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
         let program = configure(state, self.metrics.sink(&job.stage))?;
         self.stage(job, program, &sidecar)
     }
@@ -102,21 +126,21 @@ impl Loader {
 
 impl Maker for Loader {
     fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
-        self.steps(job).map_err(|(step, why)| {
+        self.steps(job).map_err(|Wrong { step, why, passing }| {
             let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
             let file = file_name(of_sidecar.unwrap_or(&job.wasm));
-            Failure { file, version: Some(job.recipe.wasm.short()), step, why, at: status::now() }
+            Failure { file, version: Some(job.recipe.wasm.short()), step, why, passing, at: status::now() }
         })
     }
 }
 
 /// Reads what was looked at before, and nothing else: a file that changed since is taken up by the next look.
 fn read(file: &std::path::Path, digest: Digest) -> Result<Vec<u8>, Wrong> {
-    let content = scan::read(file).map_err(|why| (Step::Read, why))?;
+    let content = scan::read(file).map_err(|why| Wrong::passing(Step::Read, why))?;
     if Digest::of(&content) == digest {
         Ok(content)
     } else {
-        Err((Step::Read, "it changed while it was being read".to_owned()))
+        Err(Wrong::passing(Step::Read, "it changed while it was being read"))
     }
 }
 
@@ -124,10 +148,10 @@ fn read_sidecar(job: &Job) -> Result<Sidecar, Wrong> {
     let (file, text) = match (&job.sidecar, job.recipe.sidecar) {
         (Some(path), Some(digest)) => {
             let text = String::from_utf8(read(path, digest)?);
-            (file_name(path), text.map_err(|_| (Step::Sidecar, "it is not UTF-8 text".to_owned()))?)
+            (file_name(path), text.map_err(|_| Wrong::new(Step::Sidecar, "it is not UTF-8 text"))?)
         }
         _ => (String::new(), String::new()),
     };
     let sidecar = sidecar::read(&file, &text, &job.defaults, &config::env::process);
-    sidecar.map_err(|report| (Step::Sidecar, report.to_string()))
+    sidecar.map_err(|report| Wrong::new(Step::Sidecar, report))
 }

@@ -103,7 +103,7 @@ fn work(maker: &dyn Maker, jobs: &Mutex<Receiver<Job>>, events: &SyncSender<Even
 fn bug(job: &Job) -> Failure {
     let why = "the proxy itself failed on it (see the log); please report this".to_owned();
     let version = Some(job.recipe.wasm.short());
-    Failure { file: file_name(&job.wasm), version, step: Step::Compile, why, at: status::now() }
+    Failure { file: file_name(&job.wasm), version, step: Step::Compile, why, passing: false, at: status::now() }
 }
 
 /// How a file is called in messages: without its folder.

@@ -27,6 +27,14 @@ pub struct Wanted {
     pub recipe: Option<Recipe>,
 }
 
+impl Wanted {
+    /// A file that keeps its place, and is not made anew yet.
+    #[must_use]
+    pub fn changing(stem: &str) -> Self {
+        Self { stem: stem.to_owned(), stage: super::name::stage_of(stem).into(), recipe: None }
+    }
+}
+
 /// What is known of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {
@@ -34,8 +42,10 @@ pub struct Known {
     pub live: Option<Recipe>,
     /// What is being made.
     pub loading: Option<Recipe>,
-    /// What failed last, if nothing was tried since.
+    /// What failed last, if nothing was tried since and it is not due to be tried again.
     pub failed: Option<Recipe>,
+    /// Whether an error is shown.
+    pub troubled: bool,
 }
 
 /// What is to be done.
@@ -45,7 +55,7 @@ pub struct Plan {
     pub order: Vec<(Arc<str>, String)>,
     /// Stages to make.
     pub load: Vec<(Arc<str>, String, Recipe)>,
-    /// Stages whose last failure no longer matters, because what runs is wanted again.
+    /// Stages whose last failure no longer matters, because what runs is what is wanted.
     pub settle: Vec<Arc<str>>,
     /// Stages whose file is gone.
     pub retire: Vec<Arc<str>>,
@@ -65,12 +75,12 @@ pub fn plan(known: &BTreeMap<Arc<str>, Known>, wanted: &[Wanted]) -> Plan {
         plan.order.push((stage.clone(), stem.clone()));
         let Some(recipe) = recipe else { continue };
         let nothing = Known::default();
-        let Known { live, loading, failed } = known.get(stage).unwrap_or(&nothing);
+        let Known { live, loading, failed, troubled } = known.get(stage).unwrap_or(&nothing);
         if loading.as_ref() == Some(recipe) {
             continue;
         }
         if live.as_ref() == Some(recipe) {
-            if failed.is_some() || loading.is_some() {
+            if failed.is_some() || loading.is_some() || *troubled {
                 plan.settle.push(stage.clone());
             }
         } else if loading.is_some() || failed.as_ref() != Some(recipe) {
@@ -153,6 +163,15 @@ mod tests {
         let back = plan(&known([("a", failed)]), &[wanted("10-a", "1")]);
         assert_eq!(back.settle, ["a".into()]);
         assert!(back.load.is_empty());
+    }
+
+    #[test]
+    fn an_error_goes_when_what_runs_is_there_again() {
+        let troubled = Known { troubled: true, ..live("1") };
+        let unreadable = Wanted { recipe: None, ..wanted("10-a", "1") };
+        assert!(plan(&known([("a", troubled.clone())]), &[unreadable]).settle.is_empty());
+        assert_eq!(plan(&known([("a", troubled)]), &[wanted("10-a", "1")]).settle, ["a".into()]);
+        assert!(plan(&known([("a", live("1"))]), &[wanted("10-a", "1")]).settle.is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Looks at the folder: which plugins stand in it, in which order, and what each is made from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ pub const LARGEST: u64 = 256 << 20;
 pub struct Scan {
     folder: PathBuf,
     settling: Settling,
-    contents: HashMap<String, (Stamp, Result<Digest, String>)>,
+    /// What was read of settled files. Not what could not be read: it becomes readable without another stamp.
+    contents: HashMap<String, (Stamp, Digest)>,
 }
 
 /// What a look found.
@@ -52,9 +53,16 @@ impl Scan {
         self.settling.observe(&listing, Instant::now(), SystemTime::now());
         let names: Vec<String> = self.settling.settled().keys().cloned().collect();
         self.contents.retain(|file, _| names.contains(file));
-        let mut found = Found::default();
+        let mut found = Found { moving: self.settling.any_moving(), ..Found::default() };
+        let renamed = self.renamed(&names);
         for file in &names {
             match name::read(file) {
+                Some((Kind::Plugin, stem)) if renamed.contains(name::stage_of(stem)) => {
+                    // Takes its new place, and is what it was until its sidecar has had the time to follow.
+                    if !self.settling.is_going(file) {
+                        found.wanted.push(Wanted::changing(stem));
+                    }
+                }
                 Some((Kind::Plugin, stem)) => self.plugin(file, stem, &names, defaults, &mut found),
                 Some((Kind::Sidecar, stem)) => note_sidecar(file, stem, &names, &mut found),
                 None => {}
@@ -64,10 +72,23 @@ impl Scan {
         Ok(found)
     }
 
+    /// The stages whose file goes while another of the same stage is there: it was given another number.
+    fn renamed(&self, names: &[String]) -> BTreeSet<String> {
+        let plugins = |going: bool| {
+            let stages = names.iter().filter(move |file| self.settling.is_going(file) == going);
+            stages.filter_map(|file| match name::read(file) {
+                Some((Kind::Plugin, stem)) => Some(name::stage_of(stem).to_owned()),
+                _ => None,
+            })
+        };
+        let staying: BTreeSet<String> = plugins(false).collect();
+        plugins(true).filter(|stage| staying.contains(stage)).collect()
+    }
+
     fn plugin(&mut self, file: &str, stem: &str, names: &[String], defaults: u64, found: &mut Found) {
         let sidecar = sidecar_of(stem, names);
         let changing = [format!("{stem}.yaml"), format!("{stem}.yml"), file.to_owned()];
-        let mut wanted = Wanted { stem: stem.to_owned(), stage: name::stage_of(stem).into(), recipe: None };
+        let mut wanted = Wanted::changing(stem);
         if !changing.iter().any(|file| self.settling.is_moving(file)) {
             let mut digest = |file: &str| match self.digest(file) {
                 Some(Ok(digest)) => Some(digest),
@@ -87,13 +108,18 @@ impl Scan {
         found.wanted.push(wanted);
     }
 
+    /// Reads the files of a stem anew with the next look: they were something else when they were read last.
+    pub fn forget(&mut self, stem: &str) {
+        self.contents.retain(|file, _| name::read(file).is_none_or(|(_, known)| known != stem));
+    }
+
     /// The digest of a settled file; `None` if it changed under the reader's eyes.
     fn digest(&mut self, file: &str) -> Option<Result<Digest, String>> {
         let stamp = *self.settling.settled().get(file)?;
         if let Some((known, digest)) = self.contents.get(file)
             && *known == stamp
         {
-            return Some(digest.clone());
+            return Some(Ok(*digest));
         }
         let path = self.folder.join(file);
         let digest = read(&path).map(|content| Digest::of(&content));
@@ -101,7 +127,9 @@ impl Scan {
             self.settling.unsettle(file, Instant::now());
             return None;
         }
-        self.contents.insert(file.to_owned(), (stamp, digest.clone()));
+        if let Ok(digest) = digest {
+            self.contents.insert(file.to_owned(), (stamp, digest));
+        }
         Some(digest)
     }
 }
@@ -123,7 +151,9 @@ pub fn sidecar_of(stem: &str, names: &[String]) -> Option<String> {
 
 fn note_sidecar(file: &str, stem: &str, names: &[String], found: &mut Found) {
     let plugin = format!("{stem}.wasm");
-    if !names.contains(&plugin) {
+    if found.moving {
+        // It may be about to follow.
+    } else if !names.contains(&plugin) {
         found.notes.push(format!("{file} belongs to no plugin: there is no {plugin}"));
     } else if sidecar_of(stem, names).as_deref() != Some(file) {
         found.notes.push(format!("{file} is not read, because {stem}.yaml is there"));
@@ -200,6 +230,51 @@ mod tests {
         assert_ne!(look(), second);
         fs::remove_file(&sidecar).unwrap();
         old(&wasm, "one");
+    }
+
+    #[test]
+    fn a_file_with_another_number_is_the_same_stage_and_its_sidecar_may_follow() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |file: &str| folder.path().join(file);
+        let mut scan = Scan::new(folder.path());
+        old(&path("10-a.wasm"), "one");
+        old(&path("10-a.yaml"), "on_error: drop");
+        old(&path("20-b.wasm"), "two");
+        let before = scan.look(0).unwrap().wanted[0].recipe.clone().unwrap();
+        fs::rename(path("10-a.wasm"), path("30-a.wasm")).unwrap();
+        let found = scan.look(0).unwrap();
+        let stems: Vec<&str> = found.wanted.iter().map(|wanted| wanted.stem.as_str()).collect();
+        assert_eq!(stems, ["20-b", "30-a"]);
+        assert_eq!(found.wanted[1].recipe, None);
+        assert!(found.moving && found.notes.is_empty(), "{found:?}");
+        fs::rename(path("10-a.yaml"), path("30-a.yaml")).unwrap();
+        let found = settled(&mut scan);
+        assert_eq!(found.wanted[1].recipe.as_ref(), Some(&before));
+        assert!(found.notes.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_read_again_though_its_stamp_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("10-a.wasm");
+        // A folder cannot be read as a file, whoever asks; a mode does not stop root.
+        fs::create_dir(&file).unwrap();
+        let mut scan = Scan::new(folder.path());
+        assert_eq!(settled(&mut scan).unreadable.len(), 1);
+        assert!(scan.contents.is_empty(), "a failure is not remembered");
+    }
+
+    /// Looks until nothing moves.
+    fn settled(scan: &mut Scan) -> Found {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let found = scan.look(0).unwrap();
+            if !found.moving {
+                return found;
+            }
+            assert!(Instant::now() < until, "{found:?}");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -75,6 +75,12 @@ impl Settling {
         self.moving.contains_key(name)
     }
 
+    /// Whether it is no longer there, and counts as it was for a while.
+    #[must_use]
+    pub fn is_going(&self, name: &str) -> bool {
+        self.moving.get(name).is_some_and(|(stamp, _)| stamp.is_none())
+    }
+
     /// Whether any file is: then one should look again soon.
     #[must_use]
     pub fn any_moving(&self) -> bool {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use pipeline::chain::plan::Failure as OnError;
 use pipeline::chain::stage::Stage;
 
+use super::again::Again;
 use super::name;
 use super::plan::{Known, Recipe};
 use super::status::{self, Failure, State, Step};
@@ -23,6 +25,8 @@ pub struct Slot {
     pub since: Option<u64>,
     /// Why the newest version does not run.
     pub error: Option<Failure>,
+    /// When what failed is tried again, if its failure may pass.
+    pub again: Option<Again>,
     /// Whether its file is gone and it stays because it is required.
     pub gone: bool,
 }
@@ -34,8 +38,22 @@ pub struct Slots(BTreeMap<Arc<str>, Slot>);
 impl Slots {
     /// What the plan needs to know.
     #[must_use]
-    pub fn known(&self) -> BTreeMap<Arc<str>, Known> {
-        self.0.iter().map(|(stage, slot)| (stage.clone(), slot.known.clone())).collect()
+    pub fn known(&self, now: Instant) -> BTreeMap<Arc<str>, Known> {
+        let known = |slot: &Slot| {
+            let mut known = Known { troubled: slot.error.is_some(), ..slot.known.clone() };
+            if slot.again.is_some_and(|again| again.due() <= now) {
+                known.failed = None;
+            }
+            known
+        };
+        self.0.iter().map(|(stage, slot)| (stage.clone(), known(slot))).collect()
+    }
+
+    /// When the next attempt is due at what has failed.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        let waiting = self.0.values().filter(|slot| slot.known.loading.is_none());
+        waiting.filter_map(|slot| Some(slot.again?.due())).min()
     }
 
     /// One stage.
@@ -70,7 +88,7 @@ impl Slots {
     /// What runs is what is wanted: what was tried since no longer matters.
     pub fn settle(&mut self, stage: &str) {
         if let Some(slot) = self.0.get_mut(stage) {
-            (slot.known.loading, slot.known.failed, slot.error) = (None, None, None);
+            (slot.known.loading, slot.known.failed, slot.error, slot.again) = (None, None, None, None);
         }
     }
 
@@ -85,14 +103,32 @@ impl Slots {
     pub fn live(&mut self, stage: &str, recipe: Recipe, made: Arc<Stage>) {
         if let Some(slot) = self.0.get_mut(stage) {
             slot.known = Known { live: Some(recipe), ..Known::default() };
-            (slot.stage, slot.since, slot.error) = (Some(made), None, None);
+            (slot.stage, slot.since, slot.error, slot.again) = (Some(made), None, None, None);
         }
     }
 
-    /// The stage could not be made from this.
-    pub fn not_made(&mut self, stage: &str, recipe: Recipe) {
+    /// The stage could not be made from this; if the failure may pass, it is tried again later.
+    pub fn not_made(&mut self, stage: &str, recipe: Recipe, failure: Failure, now: Instant) {
         if let Some(slot) = self.0.get_mut(stage) {
-            (slot.known.loading, slot.known.failed) = (None, Some(recipe));
+            let before = slot.attempts(&recipe);
+            slot.again = failure.passing.then(|| Again::after(before, now));
+            (slot.known.loading, slot.known.failed, slot.error) = (None, Some(recipe), Some(failure));
+        }
+    }
+
+    /// Its files were no longer what was to be read, which says nothing yet. Answers whether it is tried again at once, as it is the first
+    /// time.
+    pub fn misread(&mut self, stage: &str, recipe: &Recipe, now: Instant) -> bool {
+        let Some(slot) = self.0.get_mut(stage).filter(|slot| slot.attempts(recipe).is_none()) else { return false };
+        slot.again = Some(Again::at_once(now));
+        (slot.known.loading, slot.known.failed) = (None, Some(recipe.clone()));
+        true
+    }
+
+    /// Its files cannot be read: whatever they hold is made once they can be.
+    pub fn unreadable(&mut self, stage: &str) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            (slot.known.loading, slot.known.failed) = (None, None);
         }
     }
 
@@ -106,7 +142,7 @@ impl Slots {
     /// The stage stays although its file is gone.
     pub fn gone(&mut self, stage: &str) {
         if let Some(slot) = self.0.get_mut(stage) {
-            (slot.gone, slot.known.loading) = (true, None);
+            (slot.gone, slot.known.loading, slot.again) = (true, None, None);
         }
     }
 
@@ -124,6 +160,16 @@ impl Slots {
 }
 
 impl Slot {
+    fn attempts(&self, recipe: &Recipe) -> Option<Again> {
+        self.again.filter(|_| self.known.failed.as_ref() == Some(recipe))
+    }
+
+    /// Whether it is live or has failed, as far as can be told soon.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.known.loading.is_none() && (self.stage.is_some() || !self.again.is_some_and(|again| again.is_early()))
+    }
+
     /// For people.
     #[must_use]
     pub fn status(&self, stage: &str) -> status::Stage {
@@ -152,7 +198,8 @@ impl Slot {
     pub fn twice(stem: &str, earlier: &str) -> status::Stage {
         let why = format!("{earlier}.wasm is already stage {}; give it another name", name::stage_of(stem));
         let file = format!("{stem}.wasm");
-        let error = Failure { file: file.clone(), version: None, step: Step::Name, why, at: status::now() };
+        let error =
+            Failure { file: file.clone(), version: None, step: Step::Name, why, passing: false, at: status::now() };
         status::Stage {
             stage: name::stage_of(stem).to_owned(),
             file,

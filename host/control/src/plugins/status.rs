@@ -83,6 +83,9 @@ pub struct Failure {
     pub step: Step,
     /// Why.
     pub why: String,
+    /// Whether it may pass by itself, as a deadline does that a busy machine missed: then the same content is tried again after a while.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
     /// When, in seconds since the Unix epoch.
     pub at: u64,
 }
@@ -142,10 +145,11 @@ impl std::fmt::Display for Failure {
 }
 
 impl Failure {
-    /// Whether it says the same, at whatever time.
+    /// Whether it says the same, at whatever time. One that may pass is told by its step: its words hold times, which differ.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Self { at: other.at, ..self.clone() } == *other
+        let why = if self.passing { &other.why } else { &self.why };
+        Self { at: other.at, why: why.clone(), ..self.clone() } == *other
     }
 }
 

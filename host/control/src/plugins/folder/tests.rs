@@ -1,9 +1,10 @@
 //! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
-//! of it: `ok…` can be made, anything else fails.
+//! of it: `ok…` can be made, `late N` the time after it has failed N times, anything else fails.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use pipeline::chain::gate::Gate;
@@ -29,14 +30,23 @@ impl Program for Native {
     }
 }
 
-struct NativeMaker(Chains);
+struct NativeMaker {
+    chains: Chains,
+    attempts: AtomicU32,
+}
 
 impl Maker for NativeMaker {
     fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
         let content = fs::read_to_string(&job.wasm).unwrap_or_default();
-        if !content.starts_with("ok") {
-            let file = super::super::make::file_name(&job.wasm);
-            return Err(Failure { file, version: None, step: Step::Check, why: content, at: 0 });
+        let file = super::super::make::file_name(&job.wasm);
+        if let Some(times) = content.strip_prefix("late ") {
+            let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
+            if attempt < times.parse().unwrap() {
+                let why = format!("attempt {attempt}");
+                return Err(Failure { file, version: None, step: Step::Probe, why, passing: true, at: 0 });
+            }
+        } else if !content.starts_with("ok") {
+            return Err(Failure { file, version: None, step: Step::Check, why: content, passing: false, at: 0 });
         }
         let plan = Plan {
             columns: Vec::new(),
@@ -57,7 +67,7 @@ impl Maker for NativeMaker {
             deadline: job.defaults.deadline,
             breaker: BreakerPolicy::default(),
         };
-        Ok(self.0.stage(spec).expect("it has no conditions"))
+        Ok(self.chains.stage(spec).expect("it has no conditions"))
     }
 }
 
@@ -76,7 +86,7 @@ impl Setup {
         }
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
         let settings = settings(folder.path(), required);
-        let maker = Arc::new(NativeMaker(chains.clone()));
+        let maker = Arc::new(NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0) });
         let ground = Ground { chains: chains.clone(), gate: gate.clone(), published: Box::new(|| {}), maker };
         let running = Folder::start(settings, ground).unwrap();
         Self { folder, chains, gate, running }
@@ -248,4 +258,57 @@ fn other_defaults_make_every_stage_anew() {
     setup.running.reconfigure(changed);
     setup.until("a generation", |status, _| status.generation > first.generation);
     assert_eq!(setup.chains.current().stages[0].spec().deadline, Duration::from_millis(77));
+}
+
+#[test]
+fn a_failure_that_passes_holds_up_the_start_and_is_forgotten() {
+    let setup = Setup::new(&[("10-a.wasm", "late 1"), ("20-b.wasm", "ok")], &[]);
+    let status = setup.until("a chain", |status, _| status.generation > 0);
+    assert_eq!(names(&setup.chains.current()), ["a", "b"], "{status:#?}");
+    assert_eq!((status.generation, &status.stages[0].error), (1, &None));
+}
+
+#[test]
+fn a_failure_that_passes_later_leaves_the_status_when_it_has_passed() {
+    let setup = Setup::new(&[("10-a.wasm", "late 2")], &[]);
+    let failed = setup.until("the failure", |status, _| status.settled);
+    assert!(failed.stages[0].error.as_ref().is_some_and(|error| error.passing), "{failed:#?}");
+    let live = setup.until_chain(&["a"]);
+    assert_eq!(live.stages[0].error, None);
+    let told = |live: &Status| live.history.iter().filter(|event| event.what.contains("failed at")).count();
+    assert_eq!(told(&live), 1, "said once: {:#?}", live.history);
+}
+
+#[test]
+fn an_error_that_was_only_of_reading_goes_when_the_file_can_be_read() {
+    let setup = Setup::new(&[("10-a.wasm", "ok")], &[]);
+    let first = setup.until_chain(&["a"]);
+    // A link to a folder: there, and not to be read, whoever asks.
+    let (file, aside) = (setup.folder.path().join("10-a.wasm"), setup.folder.path().join("aside"));
+    fs::rename(&file, &aside).unwrap();
+    fs::create_dir(&file).unwrap();
+    let bad = setup.until("the error", |status, _| status.stages[0].error.is_some());
+    assert_eq!(bad.stages[0].error.as_ref().unwrap().step, Step::Read);
+    assert_eq!(bad.generation, first.generation);
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&aside, &file).unwrap();
+    let back = setup.until("no error", |status, _| status.stages[0].error.is_none());
+    assert_eq!(back.generation, first.generation, "the same version needs no other chain");
+}
+
+#[test]
+fn a_new_number_never_shows_as_a_failure() {
+    let setup = Setup::new(&[("10-a.wasm", "ok"), ("20-b.wasm", "ok")], &[]);
+    setup.until_chain(&["a", "b"]);
+    let first = setup.chains.current();
+    fs::rename(setup.folder.path().join("10-a.wasm"), setup.folder.path().join("25-a.wasm")).unwrap();
+    setup.until("the new order", |status, chain| {
+        assert!(status.stages.iter().all(|stage| stage.error.is_none()), "{status:#?}");
+        names(chain) == ["b", "a"]
+    });
+    // Until the old name no longer counts.
+    setup.put("30-c.wasm", "ok");
+    let last = setup.until_chain(&["b", "a", "c"]);
+    assert!(last.history.iter().all(|event| !event.what.contains("cannot be used")), "{:#?}", last.history);
+    assert!(Arc::ptr_eq(&setup.chains.current().stages[1], &first.stages[0]));
 }
