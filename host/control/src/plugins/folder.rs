@@ -289,12 +289,18 @@ impl Worker {
         tracing::info!(plugin = %stage, "plugin removed");
         self.state.remember(format!("{stage} was removed"));
         self.slots.remove(stage);
+        self.makers.forget(stage);
+        self.ground.maker.forget(stage);
     }
 
     fn made(&mut self, made: Made) {
         self.makers.done();
         let Made { stage: name, recipe, outcome } = made;
         if self.slots.get(&name).is_none_or(|slot| slot.known.loading.as_ref() != Some(&recipe)) {
+            if self.slots.get(&name).is_none() {
+                // What making it has left behind after it was removed.
+                self.ground.maker.forget(&name);
+            }
             return; // Overtaken by another change, or removed.
         }
         match outcome {

@@ -25,7 +25,7 @@ pub struct Loader {
     kept: Mutex<HashMap<Arc<str>, Kept>>,
 }
 
-/// What is kept of a stage from one version to the next.
+/// What is kept of a stage from one version to the next, until its file is gone.
 #[derive(Debug, Default, Clone)]
 struct Kept {
     /// The plugin's own values.
@@ -125,6 +125,10 @@ impl Loader {
 }
 
 impl Maker for Loader {
+    fn forget(&self, stage: &str) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
+    }
+
     fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
         self.steps(job).map_err(|Wrong { step, why, passing }| {
             let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
@@ -154,4 +158,21 @@ fn read_sidecar(job: &Job) -> Result<Sidecar, Wrong> {
     };
     let sidecar = sidecar::read(&file, &text, &job.defaults, &config::env::process);
     sidecar.map_err(|report| Wrong::new(Step::Sidecar, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_stage_goes_with_it() {
+        let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
+        let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
+        let loader = Loader::new(engine, Metrics::default(), chains);
+        let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
+        let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
+        loader.forget("gone");
+        assert!(state.upgrade().is_none(), "its values are let go");
+        assert!(Arc::ptr_eq(&loader.state(&stays), &other));
+    }
 }

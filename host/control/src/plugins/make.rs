@@ -21,6 +21,9 @@ const THREADS: usize = 2;
 pub trait Maker: Send + Sync + 'static {
     /// Makes one. May take seconds.
     fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure>;
+
+    /// The stage is gone: whatever is kept for its next version is let go.
+    fn forget(&self, stage: &str);
 }
 
 /// A stage to make.
@@ -64,6 +67,11 @@ impl Makers {
                 .spawn(move || work(&*maker, &taken, &events))?;
         }
         Ok(Self { jobs, waiting: VecDeque::new(), busy: 0 })
+    }
+
+    /// The stage is gone: what waits for it is not made. One that is being made still comes back.
+    pub(super) fn forget(&mut self, stage: &str) {
+        self.waiting.retain(|waiting| *waiting.stage != *stage);
     }
 
     /// Has a stage made, instead of any other version of it that still waits.

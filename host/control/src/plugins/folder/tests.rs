@@ -1,10 +1,11 @@
 //! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
 //! of it: `ok…` can be made, `late N` the time after it has failed N times, anything else fails.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pipeline::chain::gate::Gate;
@@ -33,10 +34,19 @@ impl Program for Native {
 struct NativeMaker {
     chains: Chains,
     attempts: AtomicU32,
+    kept: Kept,
 }
 
+/// For which stages it keeps something.
+type Kept = Arc<Mutex<BTreeSet<String>>>;
+
 impl Maker for NativeMaker {
+    fn forget(&self, stage: &str) {
+        self.kept.lock().unwrap().remove(stage);
+    }
+
     fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
+        self.kept.lock().unwrap().insert(job.stage.to_string());
         let content = fs::read_to_string(&job.wasm).unwrap_or_default();
         let file = super::super::make::file_name(&job.wasm);
         if let Some(times) = content.strip_prefix("late ") {
@@ -76,6 +86,7 @@ struct Setup {
     chains: Chains,
     gate: Gate,
     running: Folder,
+    kept: Kept,
 }
 
 impl Setup {
@@ -86,10 +97,11 @@ impl Setup {
         }
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
         let settings = settings(folder.path(), required);
-        let maker = Arc::new(NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0) });
+        let kept = Kept::default();
+        let maker = Arc::new(NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0), kept: kept.clone() });
         let ground = Ground { chains: chains.clone(), gate: gate.clone(), published: Box::new(|| {}), maker };
         let running = Folder::start(settings, ground).unwrap();
-        Self { folder, chains, gate, running }
+        Self { folder, chains, gate, running, kept }
     }
 
     fn put(&self, file: &str, content: &str) {
@@ -311,4 +323,13 @@ fn a_new_number_never_shows_as_a_failure() {
     let last = setup.until_chain(&["b", "a", "c"]);
     assert!(last.history.iter().all(|event| !event.what.contains("cannot be used")), "{:#?}", last.history);
     assert!(Arc::ptr_eq(&setup.chains.current().stages[1], &first.stages[0]));
+}
+
+#[test]
+fn what_the_maker_keeps_goes_with_the_file() {
+    let setup = Setup::new(&[("10-a.wasm", "ok"), ("20-b.wasm", "ok")], &[]);
+    setup.until_chain(&["a", "b"]);
+    setup.remove("10-a.wasm");
+    setup.until_chain(&["b"]);
+    assert_eq!(*setup.kept.lock().unwrap(), BTreeSet::from(["b".to_owned()]));
 }
