@@ -16,3 +16,4 @@ pub mod settle;
 pub mod sidecar;
 mod slot;
 pub mod status;
+pub mod took;

@@ -1,15 +1,19 @@
 //! Says when something in a folder changed: by the kernel where it can, by the reader's own looking where it cannot.
 //! What changed is found by looking; a hint more or less does no harm.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 /// How often to look where the kernel says nothing (network file systems, exhausted watches, a folder that is not there yet).
 const UNWATCHED: Duration = Duration::from_millis(500);
+/// How many names of whole files are kept for the reader; what is beyond it is found by looking.
+const NAMES: usize = 1024;
 /// How often to look all the same where it does.
 const WATCHED: Duration = Duration::from_secs(5);
 
@@ -17,16 +21,26 @@ const WATCHED: Duration = Duration::from_secs(5);
 pub struct Watch {
     folder: PathBuf,
     hint: Arc<dyn Fn() + Send + Sync>,
+    whole: Whole,
     /// The kernel's watch, and the inode of the folder that it watches.
     watcher: Option<(RecommendedWatcher, u64)>,
     /// Whether a failure was logged: once is enough.
     complained: bool,
 }
 
+/// The names of files that were closed by their writer, or moved here.
+type Whole = Arc<Mutex<BTreeSet<String>>>;
+
 impl Watch {
     /// Watches `folder`, which need not exist yet. `hint` is called from another thread and must not wait.
     pub fn new(folder: impl Into<PathBuf>, hint: impl Fn() + Send + Sync + 'static) -> Self {
-        let mut watch = Self { folder: folder.into(), hint: Arc::new(hint), watcher: None, complained: false };
+        let mut watch = Self {
+            folder: folder.into(),
+            hint: Arc::new(hint),
+            whole: Whole::default(),
+            watcher: None,
+            complained: false,
+        };
         watch.renew();
         watch
     }
@@ -39,7 +53,7 @@ impl Watch {
         }
         self.watcher = None;
         let Some(inode) = inode else { return };
-        match start(&self.folder, self.hint.clone()) {
+        match start(&self.folder, self.hint.clone(), self.whole.clone()) {
             Ok(watcher) => self.watcher = Some((watcher, inode)),
             Err(error) if !self.complained => {
                 self.complained = true;
@@ -49,6 +63,12 @@ impl Watch {
         }
     }
 
+    /// The files that were closed by their writer, or moved here, since this was asked last. To be asked before looking.
+    #[must_use]
+    pub fn take_whole(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.whole.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// How long to wait for a hint before looking without one.
     #[must_use]
     pub fn patience(&self) -> Duration {
@@ -56,11 +76,14 @@ impl Watch {
     }
 }
 
-fn start(folder: &Path, hint: Arc<dyn Fn() + Send + Sync>) -> notify::Result<RecommendedWatcher> {
+fn start(folder: &Path, hint: Arc<dyn Fn() + Send + Sync>, whole: Whole) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Opening and reading a file is what a look itself does: it must not call for the next one.
         let read = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(kind) if !is_written(kind)));
         if !read {
+            if let Ok(event) = event {
+                note_whole(&event, &whole);
+            }
             hint();
         }
     })?;
@@ -68,8 +91,23 @@ fn start(folder: &Path, hint: Arc<dyn Fn() + Send + Sync>) -> notify::Result<Rec
     Ok(watcher)
 }
 
-fn is_written(kind: notify::event::AccessKind) -> bool {
-    kind == notify::event::AccessKind::Close(notify::event::AccessMode::Write)
+fn note_whole(event: &notify::Event, whole: &Mutex<BTreeSet<String>>) {
+    let is_whole = match event.kind {
+        EventKind::Access(kind) => is_written(kind),
+        EventKind::Modify(ModifyKind::Name(to)) => to == RenameMode::To,
+        _ => false,
+    };
+    let names = event.paths.iter().filter(|_| is_whole).filter_map(|path| path.file_name()?.to_str());
+    let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in names {
+        if whole.len() < NAMES {
+            whole.insert(name.to_owned());
+        }
+    }
+}
+
+fn is_written(kind: AccessKind) -> bool {
+    kind == AccessKind::Close(AccessMode::Write)
 }
 
 #[cfg(test)]
@@ -93,6 +131,27 @@ mod tests {
         assert!(hinted.try_recv().is_err());
         std::fs::write(folder.path().join("new"), "x").unwrap();
         hinted.recv_timeout(SOON).unwrap();
+    }
+
+    #[test]
+    fn files_that_were_closed_or_moved_here_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |file: &str| folder.path().join(file);
+        std::fs::write(path("before"), "x").unwrap();
+        let (hints, hinted) = mpsc::sync_channel(100);
+        let watch = Watch::new(folder.path(), move || {
+            let _full = hints.try_send(());
+        });
+        let open = std::fs::File::create(path("open")).unwrap();
+        std::fs::write(path("closed"), "x").unwrap();
+        std::fs::rename(path("before"), path("moved")).unwrap();
+        let mut whole = BTreeSet::new();
+        while !whole.contains("moved") {
+            hinted.recv_timeout(SOON).unwrap();
+            whole.append(&mut watch.take_whole());
+        }
+        assert_eq!(whole, BTreeSet::from(["closed".to_owned(), "moved".to_owned()]));
+        drop(open);
     }
 
     #[test]

@@ -29,8 +29,8 @@ impl std::fmt::Debug for Component {
     }
 }
 
-/// Checks and compiles a plugin's file. Blocks for as long as compiling takes (10 ms for a small Rust plugin, seconds for
-/// Python and JavaScript), so it belongs off the data path and off async tasks.
+/// Checks and compiles a plugin's file. Blocks for as long as compiling takes (about 2 ms of CPU time for each KiB of code, seconds
+/// for Python and JavaScript), so it belongs off the data path and off async tasks.
 pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     check(bytes, DEFAULT_SIZE)?.compile(engine)
 }

@@ -30,8 +30,9 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
+        // All cores: a swap is over sooner, and the priority sees to it that spans go first.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { compile_threads: (cores / 2).clamp(1, 4) }
+        Self { compile_threads: cores.clamp(1, 4) }
     }
 }
 

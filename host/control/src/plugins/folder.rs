@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::Chains;
+use pipeline::chain::stage::StageSpec;
 use tokio::sync::watch as phase;
 
 use super::make::{Job, Made, Maker, Makers};
 use super::plan::{self, Plan};
 use super::scan::{Found, Scan};
-use super::settle::QUIET;
+use super::settle::WHOLE;
 use super::slot::{Slot, Slots};
 use super::status::{self, Failure, Shared, Status, Step};
+use super::took::Took;
 use crate::config::plugins::Defaults;
 use crate::watch::Watch;
 
@@ -92,6 +94,7 @@ impl Folder {
             twice: Vec::new(),
             notes: Vec::new(),
             moving: true,
+            due: None,
             state: Status::default(),
             status: status.clone(),
             open,
@@ -153,6 +156,8 @@ struct Worker {
     notes: Vec<String>,
     /// Whether files are changing, or the folder was not looked at yet.
     moving: bool,
+    /// When the next look is due, if files are changing.
+    due: Option<Instant>,
     state: Status,
     status: Shared,
     open: phase::Sender<bool>,
@@ -166,10 +171,13 @@ impl Worker {
             self.look();
             self.publish();
             self.snapshot();
-            let patience = if self.moving { QUIET / 4 } else { self.watch.patience() };
-            let due = self.slots.due().map_or(patience, |due| due.saturating_duration_since(Instant::now()));
-            let patience = patience.min(due);
-            if !self.wait(waiting, patience) {
+            let now = Instant::now();
+            let left = |due: Instant| due.saturating_duration_since(now);
+            // What is due to be tried again may have to wait until its file stands still.
+            let again = self.slots.due().map(|due| left(due).max(WHOLE));
+            let due = self.due.map(left).into_iter().chain(again).min();
+            let patience = self.watch.patience();
+            if !self.wait(waiting, due.map_or(patience, |due| due.min(patience))) {
                 return;
             }
         }
@@ -209,14 +217,15 @@ impl Worker {
     }
 
     fn look(&mut self) {
-        let found = match self.scan.look(self.revision) {
+        let whole = self.watch.take_whole();
+        let found = match self.scan.look(self.revision, &whole) {
             Ok(found) => found,
             Err(error) => {
                 let note = format!("the folder cannot be read: {error}");
                 if self.notes.first() != Some(&note) {
                     tracing::warn!(folder = %self.settings.folder.display(), %error, "the plugin folder cannot be read, nothing changes");
                 }
-                (self.notes, self.moving) = (vec![note], false);
+                (self.notes, self.moving, self.due) = (vec![note], false, None);
                 return;
             }
         };
@@ -228,7 +237,7 @@ impl Worker {
         for note in found.notes.iter().filter(|note| !self.notes.contains(note)) {
             tracing::warn!("{note}");
         }
-        (self.notes, self.moving) = (found.notes, found.moving);
+        (self.notes, self.moving, self.due) = (found.notes, found.moving, found.due);
         for stage in &plan.retire {
             self.retire(stage);
         }
@@ -257,6 +266,8 @@ impl Worker {
             self.slots.failed(stage, failure);
         }
         for (stage, stem, recipe) in plan.load {
+            let settled = Instant::now();
+            let noticed = self.scan.take_noticed(&stem).unwrap_or(settled);
             let folder = self.scan.folder();
             let sidecar = recipe.sidecar.map(|_| {
                 let sidecar = folder.join(format!("{stem}.yaml"));
@@ -268,6 +279,8 @@ impl Worker {
                 sidecar,
                 recipe: recipe.clone(),
                 defaults: self.settings.defaults,
+                noticed,
+                settled,
             };
             self.slots.loading(&stage, recipe);
             self.makers.make(job);
@@ -295,7 +308,7 @@ impl Worker {
 
     fn made(&mut self, made: Made) {
         self.makers.done();
-        let Made { stage: name, recipe, outcome } = made;
+        let Made { stage: name, recipe, times, outcome } = made;
         if self.slots.get(&name).is_none_or(|slot| slot.known.loading.as_ref() != Some(&recipe)) {
             if self.slots.get(&name).is_none() {
                 // What making it has left behind after it was removed.
@@ -304,9 +317,9 @@ impl Worker {
             return; // Overtaken by another change, or removed.
         }
         match outcome {
-            Ok(stage) => {
-                tracing::info!(plugin = %name, version = %stage.spec().version, "plugin is ready");
-                self.slots.live(&name, recipe, stage);
+            Ok(ready) => {
+                tracing::debug!(plugin = %name, version = %ready.stage.spec().version, "plugin is ready");
+                self.slots.live(&name, recipe, ready, times);
             }
             Err(failure) => {
                 let now = Instant::now();
@@ -360,7 +373,11 @@ impl Worker {
             let generation = self.ground.chains.publish(stages);
             (self.ground.published)();
             self.state.generation = generation;
-            self.slots.published(generation);
+            for (stage, took) in self.slots.published(generation, Instant::now()) {
+                let StageSpec { name, version, .. } = stage.spec();
+                let Took { settle_ms, wait_ms, check_ms, compile_ms, configure_ms, probe_ms, total_ms } = took;
+                tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, check_ms, compile_ms, configure_ms, probe_ms, "plugin is live");
+            }
             let chain = if names.is_empty() { "no plugins".to_owned() } else { names.join(", ") };
             tracing::info!(generation, chain, "chain is live");
             self.state.remember(format!("generation {generation} is live: {chain}"));

@@ -9,11 +9,12 @@ use pipeline::chain::stage::{Fault, FaultKind, Program, Stage, StageSpec};
 use wasm::{Component, ConfigureError, Engine, Metrics, Options, StateLimits, StateStore, WasmProgram};
 
 use super::digest::Digest;
-use super::make::{Job, Maker, file_name};
+use super::make::{Job, Maker, Ready, file_name};
 use super::probe;
 use super::scan;
 use super::sidecar::{self, Sidecar};
 use super::status::{self, Failure, Step};
+use super::took::{Steps, timed};
 use crate::config;
 
 /// Makes stages by the plugin host.
@@ -65,14 +66,16 @@ impl Loader {
         Self { engine, metrics, chains, kept: Mutex::default() }
     }
 
-    fn component(&self, job: &Job, content: &[u8]) -> Result<Component, Wrong> {
+    fn component(&self, job: &Job, content: &[u8], steps: &mut Steps) -> Result<Component, Wrong> {
         if let Some((digest, component)) = self.kept(&job.stage).compiled
             && digest == job.recipe.wasm
         {
             return Ok(component);
         }
-        let checked = wasm::check(content, scan::LARGEST as usize).map_err(|error| Wrong::new(Step::Check, error))?;
-        let component = checked.compile(&self.engine).map_err(|error| Wrong::new(Step::Compile, error))?;
+        let checked = timed(&mut steps.check, || wasm::check(content, scan::LARGEST as usize));
+        let checked = checked.map_err(|error| Wrong::new(Step::Check, error))?;
+        let component = timed(&mut steps.compile, || checked.compile(&self.engine));
+        let component = component.map_err(|error| Wrong::new(Step::Compile, error))?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
         Ok(component)
@@ -101,26 +104,29 @@ impl Loader {
         self.chains.stage(spec).map_err(|error| Wrong::new(Step::Stage, error))
     }
 
-    fn steps(&self, job: &Job) -> Result<Arc<Stage>, Wrong> {
-        let content = read(&job.wasm, job.recipe.wasm)?;
-        let sidecar = read_sidecar(job)?;
-        let component = self.component(job, &content)?;
+    fn steps(&self, job: &Job) -> Result<Ready, Wrong> {
+        let mut steps = Steps::default();
+        let files = timed(&mut steps.check, || Ok((read(&job.wasm, job.recipe.wasm)?, read_sidecar(job)?)));
+        let (content, sidecar) = files?;
+        let component = self.component(job, &content, &mut steps)?;
         drop(content);
         let options = Options { memory: sidecar.memory as usize, ..Options::default() };
         let state = self.state(&job.stage);
-        let configure = |state, sink| {
-            let program = component.configure(&sidecar.settings, options.clone(), state, sink);
+        let configure = |state, sink, steps: &mut Steps| {
+            let program =
+                timed(&mut steps.configure, || component.configure(&sidecar.settings, options.clone(), state, sink));
             program.map_err(|error| match &error {
                 ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
                 _ => Wrong::new(Step::Configure, &error),
             })
         };
         // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
-        let trial = configure(Arc::new(state.copy()), Metrics::default().sink(&job.stage))?;
+        let trial = configure(Arc::new(state.copy()), Metrics::default().sink(&job.stage), &mut steps)?;
         let trial = self.stage(job, trial, &sidecar)?;
-        self.chains.probe(&trial, &probe::sample()).map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
-        let program = configure(state, self.metrics.sink(&job.stage))?;
-        self.stage(job, program, &sidecar)
+        let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
+        probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
+        let program = configure(state, self.metrics.sink(&job.stage), &mut steps)?;
+        Ok(Ready { stage: self.stage(job, program, &sidecar)?, steps })
     }
 }
 
@@ -129,7 +135,7 @@ impl Maker for Loader {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
     }
 
-    fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
+    fn make(&self, job: &Job) -> Result<Ready, Failure> {
         self.steps(job).map_err(|Wrong { step, why, passing }| {
             let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
             let file = file_name(of_sidecar.unwrap_or(&job.wasm));

@@ -6,12 +6,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use pipeline::chain::stage::Stage;
 
 use super::folder::Event;
 use super::plan::Recipe;
 use super::status::{self, Failure, Step};
+use super::took::{Steps, Times};
 use crate::config::plugins::Defaults;
 
 /// How many stages are made at once. One that takes long must not hold up the others.
@@ -20,7 +22,7 @@ const THREADS: usize = 2;
 /// Makes a stage from its files, up to and including the probe.
 pub trait Maker: Send + Sync + 'static {
     /// Makes one. May take seconds.
-    fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure>;
+    fn make(&self, job: &Job) -> Result<Ready, Failure>;
 
     /// The stage is gone: whatever is kept for its next version is let go.
     fn forget(&self, stage: &str);
@@ -39,13 +41,27 @@ pub struct Job {
     pub recipe: Recipe,
     /// For what the sidecar does not say.
     pub defaults: Defaults,
+    /// Since when its files are as they are.
+    pub noticed: Instant,
+    /// When they had settled.
+    pub settled: Instant,
+}
+
+/// A stage that was made.
+#[derive(Debug)]
+pub struct Ready {
+    /// The stage.
+    pub stage: Arc<Stage>,
+    /// How long it took.
+    pub steps: Steps,
 }
 
 /// What became of a job.
 pub(super) struct Made {
     pub(super) stage: Arc<str>,
     pub(super) recipe: Recipe,
-    pub(super) outcome: Result<Arc<Stage>, Failure>,
+    pub(super) times: Times,
+    pub(super) outcome: Result<Ready, Failure>,
 }
 
 /// The threads, and what waits for them.
@@ -100,9 +116,10 @@ fn work(maker: &dyn Maker, jobs: &Mutex<Receiver<Job>>, events: &SyncSender<Even
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
+        let times = Times { noticed: job.noticed, settled: job.settled, begun: Instant::now() };
         let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| maker.make(&job)));
         let outcome = made.unwrap_or_else(|_| Err(bug(&job)));
-        if events.send(Event::Made(Box::new(Made { stage: job.stage, recipe: job.recipe, outcome }))).is_err() {
+        if events.send(Event::Made(Box::new(Made { stage: job.stage, recipe: job.recipe, times, outcome }))).is_err() {
             return;
         }
     }

@@ -34,6 +34,8 @@ pub struct Found {
     pub notes: Vec<String>,
     /// Whether files are changing right now.
     pub moving: bool,
+    /// When to look again, if they are.
+    pub due: Option<Instant>,
 }
 
 impl Scan {
@@ -47,10 +49,11 @@ impl Scan {
         &self.folder
     }
 
-    /// Looks. An error means that the folder itself cannot be read, and changes nothing.
-    pub fn look(&mut self, defaults: u64) -> io::Result<Found> {
+    /// Looks. An error means that the folder itself cannot be read, and changes nothing. `whole`: files that the kernel said are whole since
+    /// the last look.
+    pub fn look(&mut self, defaults: u64, whole: &BTreeSet<String>) -> io::Result<Found> {
         let listing = list(&self.folder)?;
-        self.settling.observe(&listing, Instant::now(), SystemTime::now());
+        self.settling.observe(&listing, whole, Instant::now(), SystemTime::now());
         let names: Vec<String> = self.settling.settled().keys().cloned().collect();
         self.contents.retain(|file, _| names.contains(file));
         let mut found = Found { moving: self.settling.any_moving(), ..Found::default() };
@@ -68,8 +71,14 @@ impl Scan {
                 None => {}
             }
         }
-        found.moving = self.settling.any_moving();
+        (found.moving, found.due) = (self.settling.any_moving(), self.settling.due());
         Ok(found)
+    }
+
+    /// Since when the files of a stem are as they are, if one of them has settled of late. Answers once.
+    pub fn take_noticed(&mut self, stem: &str) -> Option<Instant> {
+        let files = ["wasm", "yaml", "yml"].map(|ending| format!("{stem}.{ending}"));
+        files.iter().filter_map(|file| self.settling.take_noticed(file)).max()
     }
 
     /// The stages whose file goes while another of the same stage is there: it was given another number.
@@ -192,6 +201,8 @@ mod tests {
 
     use super::*;
 
+    const NONE: BTreeSet<String> = BTreeSet::new();
+
     fn old(path: &Path, content: &str) {
         fs::write(path, content).unwrap();
         let file = fs::File::options().write(true).open(path).unwrap();
@@ -204,7 +215,7 @@ mod tests {
         for file in ["20-b.wasm", "10-a.wasm", "10-a.yaml", "15-b.yaml", "_x.wasm", "notes.md"] {
             old(&folder.path().join(file), file);
         }
-        let found = Scan::new(folder.path()).look(0).unwrap();
+        let found = Scan::new(folder.path()).look(0, &NONE).unwrap();
         let stages: Vec<&str> = found.wanted.iter().map(|wanted| &*wanted.stage).collect();
         assert_eq!(stages, ["a", "b"]);
         let sidecars: Vec<bool> =
@@ -218,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (wasm, sidecar) = (folder.path().join("10-a.wasm"), folder.path().join("10-a.yaml"));
         let mut scan = Scan::new(folder.path());
-        let mut look = || scan.look(0).unwrap().wanted[0].recipe.clone().unwrap();
+        let mut look = || scan.look(0, &NONE).unwrap().wanted[0].recipe.clone().unwrap();
         old(&wasm, "one");
         let first = look();
         assert_eq!(first.wasm, Digest::of(b"one"));
@@ -240,9 +251,9 @@ mod tests {
         old(&path("10-a.wasm"), "one");
         old(&path("10-a.yaml"), "on_error: drop");
         old(&path("20-b.wasm"), "two");
-        let before = scan.look(0).unwrap().wanted[0].recipe.clone().unwrap();
+        let before = scan.look(0, &NONE).unwrap().wanted[0].recipe.clone().unwrap();
         fs::rename(path("10-a.wasm"), path("30-a.wasm")).unwrap();
-        let found = scan.look(0).unwrap();
+        let found = scan.look(0, &NONE).unwrap();
         let stems: Vec<&str> = found.wanted.iter().map(|wanted| wanted.stem.as_str()).collect();
         assert_eq!(stems, ["20-b", "30-a"]);
         assert_eq!(found.wanted[1].recipe, None);
@@ -268,7 +279,7 @@ mod tests {
     fn settled(scan: &mut Scan) -> Found {
         let until = Instant::now() + Duration::from_secs(20);
         loop {
-            let found = scan.look(0).unwrap();
+            let found = scan.look(0, &NONE).unwrap();
             if !found.moving {
                 return found;
             }
@@ -280,7 +291,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Scan::new(folder.path().join("none")).look(0).is_err());
-        assert!(Scan::new(folder.path()).look(0).unwrap().wanted.is_empty());
+        assert!(Scan::new(folder.path().join("none")).look(0, &NONE).is_err());
+        assert!(Scan::new(folder.path()).look(0, &NONE).unwrap().wanted.is_empty());
     }
 }

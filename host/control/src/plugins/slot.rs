@@ -8,9 +8,11 @@ use pipeline::chain::plan::Failure as OnError;
 use pipeline::chain::stage::Stage;
 
 use super::again::Again;
+use super::make::Ready;
 use super::name;
 use super::plan::{Known, Recipe};
 use super::status::{self, Failure, State, Step};
+use super::took::{Steps, Times, Took};
 
 /// One stage.
 #[derive(Debug, Default)]
@@ -23,6 +25,10 @@ pub struct Slot {
     pub stage: Option<Arc<Stage>>,
     /// The generation with which it went live.
     pub since: Option<u64>,
+    /// How long making it took, while it is not live yet.
+    pub made: Option<(Times, Steps)>,
+    /// How long it took until it was live.
+    pub took: Option<Took>,
     /// Why the newest version does not run.
     pub error: Option<Failure>,
     /// When what failed is tried again, if its failure may pass.
@@ -100,10 +106,11 @@ impl Slots {
     }
 
     /// The stage was made.
-    pub fn live(&mut self, stage: &str, recipe: Recipe, made: Arc<Stage>) {
+    pub fn live(&mut self, stage: &str, recipe: Recipe, ready: Ready, times: Times) {
         if let Some(slot) = self.0.get_mut(stage) {
             slot.known = Known { live: Some(recipe), ..Known::default() };
-            (slot.stage, slot.since, slot.error, slot.again) = (Some(made), None, None, None);
+            (slot.made, slot.took) = (Some((times, ready.steps)), None);
+            (slot.stage, slot.since, slot.error, slot.again) = (Some(ready.stage), None, None, None);
         }
     }
 
@@ -128,7 +135,7 @@ impl Slots {
     /// Its files cannot be read: whatever they hold is made once they can be.
     pub fn unreadable(&mut self, stage: &str) {
         if let Some(slot) = self.0.get_mut(stage) {
-            (slot.known.loading, slot.known.failed) = (None, None);
+            (slot.known.loading, slot.known.failed, slot.again) = (None, None, None);
         }
     }
 
@@ -151,11 +158,17 @@ impl Slots {
         self.0.remove(stage);
     }
 
-    /// All that were made are live under this generation.
-    pub fn published(&mut self, generation: u64) {
-        for slot in self.0.values_mut().filter(|slot| slot.stage.is_some()) {
-            slot.since.get_or_insert(generation);
+    /// All that were made are live under this generation. Answers those that were not before.
+    pub fn published(&mut self, generation: u64, now: Instant) -> Vec<(Arc<Stage>, Took)> {
+        let mut fresh = Vec::new();
+        for slot in self.0.values_mut() {
+            if let (Some(stage), Some((times, steps))) = (&slot.stage, slot.made.take()) {
+                let took = times.took(&steps, now);
+                (slot.since, slot.took) = (Some(generation), Some(took));
+                fresh.push((stage.clone(), took));
+            }
         }
+        fresh
     }
 }
 
@@ -186,6 +199,7 @@ impl Slot {
             state,
             version: spec.map(|spec| spec.version.to_string()),
             generation: self.since,
+            took: self.took,
             on_error: spec.map(|spec| on_error(spec.on_error).to_owned()),
             breaker: None,
             faults: 0,
@@ -206,6 +220,7 @@ impl Slot {
             state: State::Failed,
             version: None,
             generation: None,
+            took: None,
             on_error: None,
             breaker: None,
             faults: 0,

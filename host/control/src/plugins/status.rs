@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::took::Took;
+
 /// How many events are remembered.
 const REMEMBERED: usize = 100;
 
@@ -44,6 +46,9 @@ pub struct Stage {
     /// The generation with which that version went live.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// How long it took until that version was live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
     /// `pass`, `drop` or `reject`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_error: Option<String>,

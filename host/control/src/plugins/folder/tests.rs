@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::{Chain, Chains};
 use pipeline::chain::plan::{Affinity, Failure as OnError, Plan};
-use pipeline::chain::stage::{BreakerPolicy, Fault, FaultKind, Instance, Program, Stage, StageSpec};
+use pipeline::chain::stage::{BreakerPolicy, Fault, FaultKind, Instance, Program, StageSpec};
 
 use super::*;
+use crate::plugins::make::Ready;
 use crate::plugins::status::{Failure, State, Step};
+use crate::plugins::took::Steps;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -45,7 +47,7 @@ impl Maker for NativeMaker {
         self.kept.lock().unwrap().remove(stage);
     }
 
-    fn make(&self, job: &Job) -> Result<Arc<Stage>, Failure> {
+    fn make(&self, job: &Job) -> Result<Ready, Failure> {
         self.kept.lock().unwrap().insert(job.stage.to_string());
         let content = fs::read_to_string(&job.wasm).unwrap_or_default();
         let file = super::super::make::file_name(&job.wasm);
@@ -77,7 +79,8 @@ impl Maker for NativeMaker {
             deadline: job.defaults.deadline,
             breaker: BreakerPolicy::default(),
         };
-        Ok(self.chains.stage(spec).expect("it has no conditions"))
+        let stage = self.chains.stage(spec).expect("it has no conditions");
+        Ok(Ready { stage, steps: Steps { compile: Duration::from_millis(7), ..Steps::default() } })
     }
 }
 
@@ -332,4 +335,20 @@ fn what_the_maker_keeps_goes_with_the_file() {
     setup.remove("10-a.wasm");
     setup.until_chain(&["b"]);
     assert_eq!(*setup.kept.lock().unwrap(), BTreeSet::from(["b".to_owned()]));
+}
+
+#[test]
+fn the_status_says_how_long_a_swap_took_and_a_whole_file_hardly_waits() {
+    let setup = Setup::new(&[("10-a.wasm", "ok 0")], &[]);
+    let mut last = setup.until_chain(&["a"]);
+    // A busy machine may hold up any one of them.
+    let quick = (1..50).any(|version| {
+        setup.put("10-a.wasm", &format!("ok {version}"));
+        last = setup.until("a generation", |status, _| status.generation > last.generation);
+        let took = last.stages[0].took.unwrap();
+        assert_eq!(took.compile_ms, 7);
+        assert!(took.settle_ms >= 20 && took.total_ms >= took.settle_ms + took.wait_ms, "{took:?}");
+        took.settle_ms < 90
+    });
+    assert!(quick, "{:?}", last.stages[0].took);
 }

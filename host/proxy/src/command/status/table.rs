@@ -31,10 +31,11 @@ pub fn show(status: &Status) -> String {
     if status.plugins.stages.is_empty() {
         line(&mut out, &format!("no plugins in {}: spans pass untouched", status.plugins.folder));
     } else {
-        let head = ["STAGE", "STATE", "VERSION", "SINCE", "ON ERROR", "FAULTS", "FILE"].map(str::to_owned);
+        let head = ["STAGE", "STATE", "VERSION", "SINCE", "SWAP TOOK", "ON ERROR", "FAULTS", "FILE"].map(str::to_owned);
         rows(&mut out, std::iter::once(head).chain(status.plugins.stages.iter().map(stage)));
         for error in status.plugins.stages.iter().filter_map(|stage| stage.error.as_ref()) {
-            line(&mut out, &format!("  {} failed at step {}: {}", error.file, error.step, error.why));
+            let again = if error.passing { " (it is tried again)" } else { "" };
+            line(&mut out, &format!("  {} failed at step {}: {}{again}", error.file, error.step, error.why));
         }
     }
     for note in &status.plugins.notes {
@@ -63,7 +64,7 @@ pub fn show(status: &Status) -> String {
     out
 }
 
-fn stage(stage: &Stage) -> [String; 7] {
+fn stage(stage: &Stage) -> [String; 8] {
     let state = match stage.state {
         State::Live if stage.breaker.as_deref() == Some("open") => "BREAKER OPEN",
         State::Live if stage.error.is_some() => "live (last good)",
@@ -78,6 +79,7 @@ fn stage(stage: &Stage) -> [String; 7] {
         state.to_owned(),
         or_dash(stage.version.clone()),
         or_dash(stage.generation.map(|generation| generation.to_string())),
+        or_dash(stage.took.map(|took| format!("{} ms", took.total_ms))),
         or_dash(stage.on_error.clone()),
         stage.faults.to_string(),
         stage.file.clone(),
