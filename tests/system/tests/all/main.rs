@@ -9,6 +9,7 @@ mod folder;
 mod golden;
 mod identity;
 mod input;
+mod metrics;
 mod other_guests;
 mod real_ends;
 mod reload;
