@@ -56,3 +56,36 @@ fn the_reference_page_has_every_key_and_no_other() {
         assert!(stale.is_empty(), "on the page, but no key: {stale:?}");
     }
 }
+
+#[test]
+fn the_defaults_on_the_reference_page_are_those_of_the_code() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (of_file, _) = page.split_once("\n## The sidecar").unwrap();
+    // Only where the default is one value in backticks: `64MiB`.
+    let defaults = of_file.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        let key = cells.next()?.trim_end_matches('`');
+        Some((key, cells.next()?.trim().strip_prefix('`')?.strip_suffix('`')?))
+    });
+    let least = "export: { NAME: { grpc: 'https://host:4317' } }\n";
+    let usual = config::read("", least, &lookup).unwrap();
+    let mut seen = 0;
+    for (key, default) in defaults {
+        let inner = key.rsplit('.').fold(default.to_owned(), |value, part| format!("{{ {part}: {value} }}"));
+        let text = match key.strip_prefix("export.NAME.") {
+            Some(rest) => {
+                let nested = |value: String, part: &str| {
+                    if rest.starts_with(part) { format!("{part}: {value}") } else { format!("{{ {part}: {value} }}") }
+                };
+                let inner = rest.rsplit('.').fold(default.to_owned(), nested);
+                format!("export: {{ NAME: {{ grpc: 'https://host:4317', {inner} }} }}\n")
+            }
+            None => format!("{}\n{least}", &inner[2..inner.len() - 2]),
+        };
+        let read = config::read(key, &text, &lookup).unwrap_or_else(|report| panic!("{text}{report}"));
+        assert_eq!(read, usual, "the default of {key} is not {default}");
+        seen += 1;
+    }
+    assert!(seen > 30, "only {seen} defaults were found on the page");
+}
