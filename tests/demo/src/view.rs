@@ -72,7 +72,7 @@ impl View {
 fn counts(metrics: &Metrics) -> Vec<String> {
     let line = |name: &str, count: f64| format!("{name:<32}  {count:>12}");
     let mut lines = vec![line("spans that came in", metrics.sum("tracemill_receive_spans_total", &[]))];
-    for sample in metrics.of("tracemill_dropped_spans_total") {
+    for sample in metrics.of("tracemill_dropped_spans_total").filter(|sample| sample.value > 0.0) {
         let plugin = sample.label("plugin").unwrap_or_default();
         let reason = sample.label("reason").unwrap_or_default();
         lines.push(line(&format!("  dropped by {plugin}: {reason}"), sample.value));

@@ -4,7 +4,8 @@
 //! admitted = sent + rejected by the back end + dropped by the queue + held.
 
 use crate::metrics::Metrics;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use std::collections::BTreeSet;
 
 /// What happened to spans at the door and in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,16 +47,17 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Takes the accounts from a scrape.
-    pub fn read(metrics: &Metrics) -> Self {
+    /// Takes the accounts from a scrape. A series that is missing is an error: nothing is counted there, which is not zero.
+    pub fn read(metrics: &Metrics) -> Result<Self> {
         let door = Door {
-            received: whole(metrics, "tracemill_receive_spans_total", &[]),
-            refused: whole(metrics, "tracemill_refused_spans_total", &[]),
-            dropped: whole(metrics, "tracemill_dropped_spans_total", &[]),
-            admitted: whole(metrics, "tracemill_admitted_spans_total", &[]),
+            received: whole(metrics, "tracemill_receive_spans_total", &[])?,
+            refused: whole(metrics, "tracemill_refused_spans_total", &[])?,
+            dropped: dropped(metrics)?,
+            admitted: whole(metrics, "tracemill_admitted_spans_total", &[])?,
         };
-        let names = metrics.values("tracemill_export_admitted_spans_total", "destination");
-        Self { door, destinations: names.into_iter().map(|name| destination(metrics, name)).collect() }
+        let names: BTreeSet<_> = OF_DESTINATIONS.iter().flat_map(|name| metrics.values(name, "destination")).collect();
+        let destinations = names.into_iter().map(|name| destination(metrics, name)).collect::<Result<_>>()?;
+        Ok(Self { door, destinations })
     }
 
     /// The account of one destination.
@@ -84,20 +86,34 @@ impl Accounts {
     }
 }
 
-fn destination(metrics: &Metrics, name: String) -> Destination {
+/// The series of each destination, in the order of [`Destination`].
+const OF_DESTINATIONS: [&str; 5] = [
+    "tracemill_export_admitted_spans_total",
+    "tracemill_export_sent_spans_total",
+    "tracemill_export_rejected_spans_total",
+    "tracemill_export_dropped_spans_total",
+    "tracemill_export_held_spans",
+];
+
+fn destination(metrics: &Metrics, name: String) -> Result<Destination> {
     let of = |metric: &str| whole(metrics, metric, &[("destination", &name)]);
-    Destination {
-        admitted: of("tracemill_export_admitted_spans_total"),
-        sent: of("tracemill_export_sent_spans_total"),
-        rejected: of("tracemill_export_rejected_spans_total"),
-        dropped: of("tracemill_export_dropped_spans_total"),
-        held: of("tracemill_export_held_spans"),
-        name,
-    }
+    let [admitted, sent, rejected, dropped, held] = OF_DESTINATIONS.map(of);
+    let (admitted, sent, rejected) = (admitted?, sent?, rejected?);
+    Ok(Destination { admitted, sent, rejected, dropped: dropped?, held: held?, name })
 }
 
-fn whole(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
-    metrics.sum(name, labels) as u64
+/// Without plugins there is nothing to count; with them, each has a series.
+fn dropped(metrics: &Metrics) -> Result<u64> {
+    const DROPPED: &str = "tracemill_dropped_spans_total";
+    for plugin in metrics.values("tracemill_plugin_calls_total", "plugin") {
+        whole(metrics, DROPPED, &[("plugin", &plugin)])?;
+    }
+    Ok(metrics.sum(DROPPED, &[]) as u64)
+}
+
+fn whole(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> Result<u64> {
+    let sum = metrics.sum_of_some(name, labels).with_context(|| format!("no series {name} {labels:?}"))?;
+    Ok(sum as u64)
 }
 
 #[cfg(test)]

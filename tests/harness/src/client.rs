@@ -7,6 +7,8 @@ mod answer;
 pub use crate::wire::Compression;
 pub use answer::{Answer, Refusal};
 
+use crate::ledger::Ledger;
+use crate::sink::spans;
 use crate::wire;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -46,6 +48,7 @@ pub struct Client {
     base: String,
     path: &'static str,
     headers: http::HeaderMap,
+    ledger: Option<Ledger>,
 }
 
 impl Client {
@@ -74,7 +77,15 @@ impl Client {
             base: format!("http://{address}"),
             path: if protocol == Protocol::Grpc { GRPC_PATH } else { HTTP_PATH },
             headers: http::HeaderMap::new(),
+            ledger: None,
         }
+    }
+
+    /// Notes what it sends.
+    #[must_use]
+    pub fn noting(mut self, ledger: Option<Ledger>) -> Self {
+        self.ledger = ledger;
+        self
     }
 
     /// Compresses what it sends.
@@ -118,6 +129,7 @@ impl Client {
             Protocol::HttpProtobuf => self.http_request(&message, "application/x-protobuf")?,
             Protocol::HttpJson => self.http_request(&message, "application/json")?,
         };
+        let entry = self.ledger.as_ref().map(|ledger| ledger.open(self.spans_in(&message)));
         let exchange = async {
             let (head, body) = self.http.request(request).await.context("sending the request")?.into_parts();
             let body = body.collect().await.context("reading the answer")?;
@@ -128,7 +140,20 @@ impl Client {
                 Protocol::HttpJson => Answer::from_json(&head, &body.to_bytes()),
             }
         };
-        tokio::time::timeout(TIMEOUT, exchange).await.context("no answer in a minute")?
+        let answer = tokio::time::timeout(TIMEOUT, exchange).await.context("no answer in a minute")??;
+        if let Some(entry) = entry {
+            entry.answered(&answer);
+        }
+        Ok(answer)
+    }
+
+    /// How many spans there are in a message; none in what is no message or goes elsewhere.
+    fn spans_in(&self, message: &Bytes) -> u64 {
+        let read = match self.protocol {
+            Protocol::Grpc | Protocol::HttpProtobuf => ExportTraceServiceRequest::decode(&message[..]).ok(),
+            Protocol::HttpJson => serde_json::from_slice(message).ok(),
+        };
+        read.map_or(0, |request| spans(&request).count() as u64)
     }
 
     fn grpc_request(&self, message: &Bytes) -> Result<Request<Full<Bytes>>> {

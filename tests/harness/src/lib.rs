@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod client;
 pub mod fetch;
 pub mod jaeger;
+pub mod ledger;
 pub mod load;
 pub mod metrics;
 pub mod plugins;

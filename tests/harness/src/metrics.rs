@@ -40,7 +40,12 @@ impl Metrics {
 
     /// The sum of all samples of this name that carry these labels; 0 where there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.of(name).filter(|sample| sample.has(labels)).map(|sample| sample.value).sum()
+        self.sum_of_some(name, labels).unwrap_or(0.0)
+    }
+
+    /// The same; nothing where there is none.
+    pub fn sum_of_some(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.of(name).filter(|sample| sample.has(labels)).map(|sample| sample.value).reduce(|sum, value| sum + value)
     }
 
     /// All samples of this name.

@@ -8,6 +8,7 @@ use setup::Place;
 
 use crate::accounts::Accounts;
 use crate::client::{Client, Protocol};
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::process::Process;
 use crate::{fetch, plugins, wait};
@@ -42,6 +43,8 @@ pub struct Proxy {
     config: Value,
     /// Whether destinations have been changed, so that not all of them were given all spans.
     reconfigured: bool,
+    /// What was sent to it, where all of that is known.
+    ledger: Option<Ledger>,
     stopped: bool,
 }
 
@@ -63,12 +66,24 @@ impl Proxy {
 
     /// A client of its gRPC receiver.
     pub fn grpc(&self) -> Client {
-        Client::new(Protocol::Grpc, &self.ports.grpc)
+        Client::new(Protocol::Grpc, &self.ports.grpc).noting(self.ledger.clone())
     }
 
     /// A client of its HTTP receiver.
     pub fn http(&self, protocol: Protocol) -> Client {
-        Client::new(protocol, &self.ports.http)
+        Client::new(protocol, &self.ports.http).noting(self.ledger.clone())
+    }
+
+    /// The same over HTTP/2 without TLS.
+    pub fn h2c(&self, protocol: Protocol) -> Client {
+        Client::h2c(protocol, &self.ports.http).noting(self.ledger.clone())
+    }
+
+    /// Notes spans that were accepted from others than its own clients.
+    pub fn accepted_from_others(&self, spans: usize) {
+        if let Some(ledger) = &self.ledger {
+            ledger.accepted(spans as u64);
+        }
     }
 
     /// A URL of the admin side.
@@ -145,32 +160,49 @@ impl Proxy {
     /// Both sums, once they hold and no span is held any more for destinations that answer.
     pub async fn settled(&self) -> Result<Accounts> {
         let idle = |accounts: &Accounts| accounts.destinations.iter().all(|each| each.held == 0);
-        let mut last = None;
-        let waited = wait::until("all spans to be delivered and accounted for", async || {
-            let accounts = Accounts::read(&self.metrics().await.ok()?);
-            last = Some(accounts.clone());
-            (self.check(&accounts).is_ok() && idle(&accounts)).then_some(accounts)
-        });
-        let found = waited.await;
-        found.with_context(|| format!("{last:#?}"))
+        self.accounts_that(wait::PATIENCE, "all spans to be delivered and accounted for", idle).await
     }
 
     /// Both sums, as soon as they hold, whatever is still held.
     pub async fn balanced(&self) -> Result<Accounts> {
-        let mut why = None;
-        let waited = wait::until_within(Duration::from_secs(10), "both sums to hold", async || {
-            let accounts = Accounts::read(&self.metrics().await.ok()?);
-            let checked = self.check(&accounts);
-            why = checked.as_ref().err().map(|error| format!("{error:#}"));
-            checked.ok().map(|()| accounts)
-        });
-        let found = waited.await;
-        found.with_context(|| why.unwrap_or_default())
+        self.accounts_that(Duration::from_secs(10), "both sums to hold", |_| true).await
     }
 
-    fn check(&self, accounts: &Accounts) -> Result<()> {
+    async fn accounts_that(
+        &self,
+        patience: Duration,
+        what: &str,
+        wanted: impl Fn(&Accounts) -> bool,
+    ) -> Result<Accounts> {
+        let mut last = String::new();
+        let waited = wait::until_within(patience, what, async || match self.accounts().await {
+            Ok(accounts) => {
+                last = format!("{accounts:#?}");
+                wanted(&accounts).then_some(accounts)
+            }
+            Err(error) => {
+                last = format!("{error:#}");
+                None
+            }
+        });
+        let found = waited.await;
+        found.with_context(|| last)
+    }
+
+    /// The accounts of now, if both sums hold and they tell of all that was sent and of every destination.
+    async fn accounts(&self) -> Result<Accounts> {
+        let accounts = Accounts::read(&self.metrics().await?)?;
         accounts.check()?;
-        if self.reconfigured { Ok(()) } else { accounts.check_fan_out() }
+        if !self.reconfigured {
+            for name in self.config["export"].as_object().into_iter().flat_map(serde_json::Map::keys) {
+                ensure!(accounts.destination(name).is_some(), "nothing is counted of the destination {name}");
+            }
+            accounts.check_fan_out()?;
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.check(accounts.door)?;
+        }
+        Ok(accounts)
     }
 
     /// Sends SIGTERM and waits for the end. The sums must hold at that time.

@@ -14,6 +14,10 @@ use prometheus_client::registry::Registry;
 const REASONS: usize = 64;
 /// The reason under which the others are counted.
 const OTHER: &str = "other";
+/// Why spans go back to their sender. Each has its series from the start: a series that is missing is a fault, not a zero.
+const REFUSALS: [&str; 4] = ["invalid_ids", "plugin_fault", "queue_full", "breaker_open"];
+/// The reason under which spans are dropped on which a plugin with `on_error: drop` has failed.
+pub(super) const FAULT: &str = "plugin_fault";
 
 /// The label of refusals.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,6 +96,9 @@ impl Metrics {
         counter("tracemill_receive_spans", "Spans received in well-formed requests", self.received.clone());
         counter("tracemill_admitted_spans", "Spans taken by the queues", self.admitted.clone());
         counter("tracemill_receive_malformed_requests", "Requests that were not OTLP", self.malformed.clone());
+        for reason in REFUSALS {
+            drop(self.refused.get_or_create(&ReasonLabel { reason: reason.into() }));
+        }
         registry.register("tracemill_refused_spans", "Spans refused to their sender", self.refused.clone());
         registry.register("tracemill_dropped_spans", "Spans dropped by plugins", self.dropped.clone());
         registry.register("tracemill_chain_generation", "Generation of the live chain", self.generation.clone());
@@ -130,6 +137,20 @@ impl Reasons {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_have_their_series_before_there_is_one() {
+        let mut registry = Registry::default();
+        Metrics::default().register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for series in ["receive_spans_total 0", "admitted_spans_total 0"] {
+            assert!(text.contains(&format!("tracemill_{series}")), "{text}");
+        }
+        for reason in REFUSALS {
+            assert!(text.contains(&format!("tracemill_refused_spans_total{{reason=\"{reason}\"}} 0")), "{text}");
+        }
+    }
 
     #[test]
     fn a_plugin_cannot_make_series_without_end() {

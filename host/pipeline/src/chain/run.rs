@@ -9,14 +9,13 @@ use otlp::edit::apply::apply;
 use otlp::edit::check::check;
 
 use super::breaker::Pass;
+use super::metrics::FAULT;
 use super::plan::{Affinity, Failure};
 use super::program::{Call, Fault, FaultKind};
 use super::stage::{Slot, Stage};
 use super::tally::{Rejection, Tally};
 use crate::request::Refusal;
 
-/// The reason under which rows count that `on_error: drop` gave up.
-const FAULT: &str = "plugin_fault";
 /// How many deadlines the search for the span that makes a plugin fail may take beyond the call that failed, so that hostile
 /// input cannot buy endless time.
 const SEARCH_DEADLINES: u32 = 2;

@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use std::sync::atomic::AtomicU64;
 
 use super::breaker::{Breaker, Pass};
-use super::metrics::{DropLabels, FaultLabels, Metrics, PluginLabel, Reasons};
+use super::metrics::{DropLabels, FAULT, FaultLabels, Metrics, PluginLabel, Reasons};
 use super::plan::{Affinity, Failure};
 pub use super::program::{Call, Fault, FaultKind, Instance, Program};
 
@@ -107,6 +107,8 @@ impl Stage {
             Affinity::One => 1,
         };
         let label = PluginLabel { plugin: spec.name.clone() };
+        // A plugin has its drops counted from the start, so that none dropped can be told from none counted.
+        drop(metrics.dropped.get_or_create(&DropLabels { plugin: spec.name.clone(), reason: FAULT.into() }));
         Ok(Self {
             filters: filters.into_iter().filter(|filter| !filter.is_every()).collect(),
             permissions: Permissions::new(

@@ -7,6 +7,7 @@ tracemill_receive_spans_total 10
 tracemill_refused_spans_total{reason=\"malformed\"} 1
 tracemill_dropped_spans_total{plugin=\"p\",reason=\"health\"} 2
 tracemill_admitted_spans_total 7
+tracemill_plugin_calls_total{plugin=\"p\"} 4
 tracemill_export_admitted_spans_total{destination=\"a\"} 7
 tracemill_export_sent_spans_total{destination=\"a\"} 3
 tracemill_export_rejected_spans_total{destination=\"a\"} 1
@@ -14,8 +15,12 @@ tracemill_export_dropped_spans_total{destination=\"a\",reason=\"oldest\"} 1
 tracemill_export_held_spans{destination=\"a\"} 2
 ";
 
+fn read(text: &str) -> Result<Accounts> {
+    Accounts::read(&Metrics::parse(text).unwrap())
+}
+
 fn check(text: &str) -> Result<()> {
-    let accounts = Accounts::read(&Metrics::parse(text).unwrap());
+    let accounts = read(text)?;
     accounts.check()?;
     accounts.check_fan_out()
 }
@@ -26,15 +31,30 @@ fn sums_that_hold_pass() {
 }
 
 #[test]
-fn a_span_missing_anywhere_fails() {
-    for line in GOOD.lines().filter(|line| !line.is_empty()) {
-        assert!(check(&GOOD.replace(line, "")).is_err() || line.contains("export_admitted"), "{line}");
+fn a_series_that_is_missing_fails_whatever_its_value() {
+    let zeros: String = GOOD.lines().filter_map(|line| Some(format!("{} 0\n", line.rsplit_once(' ')?.0))).collect();
+    check(&zeros).unwrap();
+    for text in [GOOD, &zeros] {
+        for line in text.lines().filter(|line| !line.is_empty() && !line.contains("plugin_calls")) {
+            let why = format!("{:#}", read(&text.replace(line, "")).expect_err(line));
+            let name = line.split(['{', ' ']).next().unwrap();
+            assert!(why.contains(name), "{name}: {why}");
+        }
     }
-    assert!(
-        check(&GOOD.replace(
-            "export_admitted_spans_total{destination=\"a\"} 7",
-            "export_admitted_spans_total{destination=\"a\"} 6"
-        ))
-        .is_err()
-    );
+    assert!(read("").is_err(), "a scrape without any account");
+}
+
+#[test]
+fn plugins_and_destinations_count_only_where_there_are_any() {
+    let without = |word: &str| GOOD.lines().filter(|line| !line.contains(word)).collect::<Vec<_>>().join("\n");
+    assert_eq!(read(&without("plugin=")).unwrap().door.dropped, 0);
+    assert_eq!(read(&without("destination=")).unwrap().destinations, []);
+}
+
+#[test]
+fn a_sum_that_does_not_hold_fails() {
+    for line in GOOD.lines().filter(|line| !line.is_empty() && !line.contains("plugin_calls")) {
+        let more = format!("{line}9");
+        assert!(check(&GOOD.replace(line, &more)).is_err(), "{line}");
+    }
 }

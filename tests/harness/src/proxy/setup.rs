@@ -1,6 +1,7 @@
 //! What a proxy is started with.
 
 use super::{Ports, Proxy};
+use crate::ledger::Ledger;
 use crate::process::Process;
 use crate::{plugins, sink::Sink};
 use anyhow::{Context as _, Result};
@@ -33,6 +34,8 @@ impl Place {
 pub struct Setup {
     place: Place,
     config: Value,
+    /// The configuration as text, instead of what was set.
+    text: Option<String>,
     env: Vec<(String, String)>,
 }
 
@@ -53,13 +56,20 @@ impl Setup {
             "plugins": { "folder": plugins },
             "admin": { "listen": "127.0.0.1:0" },
         });
-        Ok(Self { place, config, env: Vec::new() })
+        Ok(Self { place, config, text: None, env: Vec::new() })
     }
 
     /// Sets one key of the configuration: `a.b.c`.
     #[must_use]
     pub fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
         set(&mut self.config, path, value.into());
+        self
+    }
+
+    /// Starts with this configuration instead of what is set.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
         self
     }
 
@@ -120,6 +130,7 @@ impl Setup {
     }
 
     /// Starts it, runs the test on it, checks both sums of invariant 6 and stops it. A failure comes with its log.
+    /// Only the proxy's own clients may send to it, unless the test tells of the others.
     pub async fn run(self, test: impl AsyncFnOnce(&mut Proxy) -> Result<()>) -> Result<()> {
         checked(self.start().await?, test).await
     }
@@ -135,17 +146,29 @@ impl Setup {
 
     fn launch(self) -> Result<Proxy> {
         let config_file = self.place.path().join("tracemill.yaml");
-        write_config(&config_file, &self.config)?;
+        match &self.text {
+            Some(text) => fs::write(&config_file, text)?,
+            None => write_config(&config_file, &self.config)?,
+        }
         let mut command = Command::new(binary()?);
         command.arg("run").arg("--config").arg(&config_file).arg("--ports-file").arg(self.ports_file());
         command.current_dir(self.place.path()).envs(self.env).env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
         let process = Process::start("tracemill", command, &self.place.path().join("log"))?;
         let ports = Ports { grpc: String::new(), http: String::new(), admin: String::new() };
-        Ok(Proxy { process, ports, place: self.place, config: self.config, reconfigured: false, stopped: false })
+        Ok(Proxy {
+            process,
+            ports,
+            place: self.place,
+            config: self.config,
+            reconfigured: false,
+            ledger: None,
+            stopped: false,
+        })
     }
 }
 
 async fn checked(mut proxy: Proxy, test: impl AsyncFnOnce(&mut Proxy) -> Result<()>) -> Result<()> {
+    proxy.ledger = Some(Ledger::default());
     let outcome = match test(&mut proxy).await {
         Ok(()) => proxy.finish().await,
         failed => failed,

@@ -36,7 +36,7 @@ async fn every_protocol_and_compression_is_taken() -> Result<()> {
                 }
             }
             let made = generator.request(50);
-            assert!(Client::h2c(Protocol::HttpProtobuf, &proxy.ports().http).send(&made.request).await?.is_whole());
+            assert!(proxy.h2c(Protocol::HttpProtobuf).send(&made.request).await?.is_whole());
             sent.extend(made.ids);
             sink.wait_for_spans(500).await?;
             sink.arrivals(|arrivals| assert!(sent.iter().all(|id| arrivals.ids[id].times == 1)));
