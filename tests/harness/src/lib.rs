@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod back_end;
 pub mod client;
 pub mod fetch;
 pub mod jaeger;
@@ -21,6 +22,7 @@ pub mod tempo;
 pub mod wait;
 pub mod wire;
 
+pub use back_end::BackEnd;
 pub use client::{Answer, Client, Compression, Protocol};
 pub use jaeger::Jaeger;
 pub use proxy::Proxy;

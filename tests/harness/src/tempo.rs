@@ -1,24 +1,18 @@
 //! A real Tempo of the test's own, on free ports, its data in a temporary folder.
 
+use crate::back_end::{BackEnd, Ends, url};
+use crate::fetch;
 use crate::process::{Process, free_ports};
 use crate::stored::Stored;
-use crate::{fetch, wait};
 use anyhow::{Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message as _;
 use std::path::Path;
-use tempfile::TempDir;
 use tokio::process::Command;
 
 /// A running Tempo; it ends with this handle, at once, because its own way to end takes half a minute.
 #[derive(Debug)]
-pub struct Tempo {
-    _process: Process,
-    _folder: TempDir,
-    grpc: u16,
-    http: u16,
-    query: u16,
-}
+pub struct Tempo(Ends);
 
 impl Tempo {
     /// Builds it if needed, starts it and waits until it is ready. Nothing where Go is missing and may be.
@@ -41,37 +35,27 @@ impl Tempo {
             .env("TEMPO_GRPC", own_grpc.to_string())
             .env("TEMPO_MEMBERS", members.to_string());
         let mut process = Process::start("tempo", command, &folder.path().join("log"))?;
-        let ready = format!("http://127.0.0.1:{query}/ready");
+        let ready = url(query) + "/ready";
         process.until_it_answers("Tempo to be ready", &ready).await?;
-        Ok(Self { _process: process, _folder: folder, grpc, http, query })
+        Ok(Self(Ends { _process: process, _folder: folder, grpc, http, query }))
+    }
+}
+
+impl BackEnd for Tempo {
+    const NAME: &'static str = "Tempo";
+
+    fn ends(&self) -> &Ends {
+        &self.0
     }
 
-    /// Its OTLP/gRPC end.
-    pub fn grpc_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.grpc)
-    }
-
-    /// Its OTLP/HTTP end.
-    pub fn http_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http)
-    }
-
-    /// A trace by its id in hex; empty where there is none.
-    ///
     /// Asked for as protobuf: Tempo's `Trace` has the field numbers of `TracesData`, while its JSON is of an older schema.
-    pub async fn trace(&self, id: &str) -> Result<Vec<Stored>> {
-        let url = format!("http://127.0.0.1:{}/api/traces/{id}", self.query);
+    async fn trace(&self, id: &str) -> Result<Vec<Stored>> {
+        let url = self.query_url(&format!("/api/traces/{id}"));
         let answer = fetch::protobuf(&url).await?;
         if answer.0 == http::StatusCode::NOT_FOUND {
             return Ok(Vec::new());
         }
         ensure!(answer.0.is_success(), "{url}: {} {:?}", answer.0, answer.1);
         Ok(Stored::all(TracesData::decode(answer.1)?.resource_spans))
-    }
-
-    /// Waits until a trace has so many spans.
-    pub async fn trace_of(&self, id: &str, spans: usize) -> Result<Vec<Stored>> {
-        let whole = async || self.trace(id).await.ok().filter(|found| found.len() >= spans);
-        wait::until(&format!("{spans} spans of trace {id} in Tempo"), whole).await
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tracemill_harness::sdk::Sdk;
 use tracemill_harness::stored::Stored;
-use tracemill_harness::{Client, Generator, Jaeger, Profile, Protocol, Tempo};
+use tracemill_harness::{BackEnd as _, Client, Generator, Jaeger, Profile, Protocol, Tempo};
 
 #[tokio::test]
 async fn jaeger_gives_back_what_sdks_sent() -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use harness::sdk::{Scenario, Sdk};
 use harness::stored::Stored;
-use harness::{Jaeger, Protocol, Proxy, Tempo};
+use harness::{BackEnd as _, Jaeger, Protocol, Proxy, Tempo};
 use serde_json::json;
 
 #[tokio::test]
