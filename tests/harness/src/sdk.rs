@@ -2,6 +2,7 @@
 
 use crate::client::Protocol;
 use anyhow::{Context as _, Result, bail, ensure};
+use backends::Obtained;
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -40,22 +41,44 @@ pub struct Scenario {
     pub traceparent: String,
 }
 
+/// The SDKs that are here. With CI=true there has to be one; without, the test may go without any, loudly.
+pub fn at_hand(who: &str) -> Result<Vec<Sdk>> {
+    let obtained = [Sdk::Node, Sdk::Python].map(|sdk| sdk.obtain().map(|obtained| (sdk, obtained)));
+    at_hand_of(obtained.into_iter().collect::<Result<_>>()?, who, backends::required())
+}
+
+fn at_hand_of(obtained: Vec<(Sdk, Obtained)>, who: &str, required: bool) -> Result<Vec<Sdk>> {
+    let here =
+        |(sdk, obtained): (Sdk, Obtained)| obtained.or_skip_optional(&format!("{who} with {sdk:?}")).map(|_| sdk);
+    let found: Vec<_> = obtained.into_iter().filter_map(here).collect();
+    ensure!(!found.is_empty() || !required, "{who}: when CI=true there must be an SDK, for Node or for Python");
+    Ok(found)
+}
+
 impl Sdk {
-    /// Sends the scenario to `address` and waits until it was delivered. Nothing where the language is missing and may be.
+    /// How it can send.
+    pub fn protocols(self) -> &'static [Protocol] {
+        match self {
+            Self::Node => &[Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson],
+            Self::Python => &[Protocol::Grpc, Protocol::HttpProtobuf],
+        }
+    }
+
+    /// Sends the scenario to `address` and waits until it was delivered.
     pub async fn send(
         self,
         protocol: Protocol,
         address: &str,
         service: &str,
         parent: Option<&str>,
-    ) -> Result<Option<Scenario>> {
-        let Some(mut command) = self.command()? else { return Ok(None) };
+    ) -> Result<Scenario> {
+        ensure!(self.protocols().contains(&protocol), "{self:?} does not send {protocol:?}");
         let name = match protocol {
             Protocol::Grpc => "grpc",
             Protocol::HttpProtobuf => "http/protobuf",
-            Protocol::HttpJson if self == Self::Node => "http/json",
-            Protocol::HttpJson => bail!("the SDK for Python sends no JSON"),
+            Protocol::HttpJson => "http/json",
         };
+        let mut command = self.command()?;
         command
             .env("OTEL_SERVICE_NAME", service)
             .env("OTEL_TRACES_EXPORTER", "otlp")
@@ -70,23 +93,51 @@ impl Sdk {
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{self:?} over {name} failed: {said}{complained}");
-        serde_json::from_str(&said).map(Some).with_context(|| format!("{self:?} said {said:?} {complained}"))
+        serde_json::from_str(&said).with_context(|| format!("{self:?} said {said:?} {complained}"))
     }
 
-    fn command(self) -> Result<Option<Command>> {
+    fn obtain(self) -> Result<Obtained> {
+        match self {
+            Self::Node => backends::node_modules(),
+            Self::Python => backends::python(),
+        }
+    }
+
+    fn command(self) -> Result<Command> {
         let clients = backends::root().join("tests/system/clients");
-        let who = format!("tests with the SDK for {self:?}");
+        let Obtained::Ready(path) = self.obtain()? else { bail!("the SDK for {self:?} is not here") };
         Ok(match self {
-            Self::Node => backends::node_modules()?.or_skip_optional(&who).map(|modules| {
+            Self::Node => {
                 let mut command = Command::new("node");
-                command.arg(clients.join("node/send.js")).env("NODE_PATH", modules);
+                command.arg(clients.join("node/send.js")).env("NODE_PATH", path);
                 command
-            }),
-            Self::Python => backends::python()?.or_skip_optional(&who).map(|python| {
-                let mut command = Command::new(python);
+            }
+            Self::Python => {
+                let mut command = Command::new(path);
                 command.arg(clients.join("python/send.py")).env("PYTHONDONTWRITEBYTECODE", "1");
                 command
-            }),
+            }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! In CI the tests with real SDKs cannot pass without one.
+
+    use super::*;
+
+    fn found(node: Obtained, python: Obtained, required: bool) -> Result<Vec<Sdk>> {
+        at_hand_of(vec![(Sdk::Node, node), (Sdk::Python, python)], "nothing (this is a test of skipping)", required)
+    }
+
+    #[test]
+    fn one_sdk_is_enough_and_none_is_an_error_where_it_is_required() {
+        let ready = || Obtained::Ready("here".into());
+        let (no_node, no_python) = (|| Obtained::Missing("node"), || Obtained::Missing("python3"));
+        assert_eq!(found(no_node(), ready(), true).unwrap(), [Sdk::Python]);
+        assert_eq!(found(ready(), no_python(), true).unwrap(), [Sdk::Node]);
+        assert!(found(no_node(), no_python(), true).is_err());
+        assert_eq!(found(no_node(), no_python(), false).unwrap(), []);
     }
 }

@@ -1,25 +1,17 @@
 //! Real SDKs send, real back ends store, and what they stored can be read back.
 
 use anyhow::Result;
-use tracemill_harness::sdk::Sdk;
+use tracemill_harness::sdk;
 use tracemill_harness::stored::Stored;
 use tracemill_harness::{BackEnd as _, Client, Generator, Jaeger, Profile, Protocol, Tempo};
 
 #[tokio::test]
 async fn jaeger_gives_back_what_sdks_sent() -> Result<()> {
+    let sdks = sdk::at_hand("Jaeger alone")?;
     let Some(jaeger) = Jaeger::start().await? else { return Ok(()) };
-    let grpc = jaeger.grpc_url();
-    let http = jaeger.http_url();
-    let ends = [
-        (Sdk::Node, Protocol::Grpc, &grpc),
-        (Sdk::Node, Protocol::HttpProtobuf, &http),
-        (Sdk::Node, Protocol::HttpJson, &http),
-        (Sdk::Python, Protocol::Grpc, &grpc),
-        (Sdk::Python, Protocol::HttpProtobuf, &http),
-    ];
-    for (sdk, protocol, url) in ends {
-        let address = url.trim_start_matches("http://");
-        let Some(sent) = sdk.send(protocol, address, "orders", None).await? else { continue };
+    for (sdk, protocol) in sdks.iter().flat_map(|sdk| sdk.protocols().iter().map(|protocol| (*sdk, *protocol))) {
+        let url = if protocol == Protocol::Grpc { jaeger.grpc_url() } else { jaeger.http_url() };
+        let sent = sdk.send(protocol, url.trim_start_matches("http://"), "orders", None).await?;
         let found = jaeger.trace_of(&sent.spans[0].trace, sent.spans.len()).await?;
         assert_eq!(found.len(), 3);
         for span in &sent.spans {
