@@ -44,8 +44,9 @@ impl BackEnd for Jaeger {
         &self.0
     }
 
+    /// Asked for raw: otherwise Jaeger shows spans that it holds twice only once.
     async fn trace(&self, id: &str) -> Result<Vec<Stored>> {
-        let url = self.query_url(&format!("/api/v3/traces/{id}"));
+        let url = self.query_url(&format!("/api/v3/traces/{id}?raw_traces=true"));
         let answer = fetch::get(&url).await?;
         if answer.status == http::StatusCode::NOT_FOUND {
             return Ok(Vec::new());

@@ -62,6 +62,15 @@ pub struct Generator {
     profile: Profile,
     mix: Mix,
     clock: u64,
+    long: Option<Long>,
+}
+
+/// The trace that spans are put into until it is full.
+#[derive(Debug, Clone)]
+struct Long {
+    size: usize,
+    id: [u8; 16],
+    spans: usize,
 }
 
 /// 2026-01-01T00:00:00Z in nanoseconds: the generator's clock starts here.
@@ -71,13 +80,20 @@ impl Generator {
     /// The same seed gives the same spans. The seed is printed, so that a failed test can be repeated.
     pub fn new(profile: Profile, seed: u64) -> Self {
         eprintln!("spans: profile {profile:?}, seed {seed}");
-        Self { random: SmallRng::seed_from_u64(seed), profile, mix: Mix::default(), clock: START }
+        Self { random: SmallRng::seed_from_u64(seed), profile, mix: Mix::default(), clock: START, long: None }
     }
 
     /// With another share of special spans.
     #[must_use]
     pub fn mix(mut self, mix: Mix) -> Self {
         self.mix = mix;
+        self
+    }
+
+    /// With large traces of about so many spans, instead of one for each operation of a service.
+    #[must_use]
+    pub fn traces_of(mut self, size: usize) -> Self {
+        self.long = Some(Long { size, id: self.random.random(), spans: 0 });
         self
     }
 
@@ -109,7 +125,26 @@ impl Generator {
 
     /// One trace as this service sees it: a server span and up to five below it.
     fn trace(&mut self, service: &Service, room: usize, all: &mut Vec<Span>, made: &mut Made) {
-        let trace: [u8; 16] = self.random.random();
+        let trace = self.trace_id();
+        let before = all.len();
+        self.operation(service, trace, room, all, made);
+        if let Some(long) = &mut self.long {
+            long.spans += all.len() - before;
+        }
+    }
+
+    fn trace_id(&mut self) -> [u8; 16] {
+        match &mut self.long {
+            Some(long) if long.spans < long.size => long.id,
+            Some(long) => {
+                (long.id, long.spans) = (self.random.random(), 0);
+                long.id
+            }
+            None => self.random.random(),
+        }
+    }
+
+    fn operation(&mut self, service: &Service, trace: [u8; 16], room: usize, all: &mut Vec<Span>, made: &mut Made) {
         if self.random.random_bool(self.mix.health) {
             let span = self.health_check(service, trace);
             made.health.push(id(&span));

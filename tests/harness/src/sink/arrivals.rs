@@ -34,6 +34,20 @@ pub struct Arrived {
     pub stamp: Option<String>,
 }
 
+impl Arrived {
+    /// Notes that the span has come once more.
+    pub fn note(&mut self, span: &Span) {
+        self.times += 1;
+        for attribute in &span.attributes {
+            match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+                Some(Value::IntValue(generation)) if attribute.key == GENERATION => self.generations.push(*generation),
+                Some(Value::StringValue(stamp)) if attribute.key == STAMP => self.stamp = Some(stamp.clone()),
+                _ => {}
+            }
+        }
+    }
+}
+
 /// All that has arrived and was accepted.
 #[derive(Debug, Default)]
 pub struct Arrivals {
@@ -69,25 +83,11 @@ impl Arrivals {
         self.wire_bytes += wire_bytes as u64;
         self.spans += spans(&request).count() as u64;
         if keep != Keep::Counts {
-            spans(&request).for_each(|span| self.note(span));
+            spans(&request).for_each(|span| self.ids.entry(id(span)).or_default().note(span));
         }
         if keep == Keep::Requests {
             self.requests.push(request);
             self.messages.push(message.clone());
-        }
-    }
-
-    fn note(&mut self, span: &Span) {
-        let arrived = self.ids.entry(id(span)).or_default();
-        arrived.times += 1;
-        for attribute in &span.attributes {
-            match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
-                Some(Value::IntValue(generation)) if attribute.key == GENERATION => {
-                    arrived.generations.push(*generation);
-                }
-                Some(Value::StringValue(stamp)) if attribute.key == STAMP => arrived.stamp = Some(stamp.clone()),
-                _ => {}
-            }
         }
     }
 }

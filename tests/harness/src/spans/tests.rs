@@ -51,3 +51,23 @@ fn what_is_personal_is_said_to_be() {
         assert_eq!(holds, made.personal.contains(&id(span)), "{text}");
     }
 }
+
+#[test]
+fn large_traces_are_filled_one_after_the_other() {
+    let mut generator = Generator::new(Profile::Small, 5).traces_of(300);
+    let requests: Vec<_> = (0..30).map(|_| generator.request(50).request).collect();
+    let mut sizes: Vec<(Vec<u8>, usize)> = Vec::new();
+    for span in requests.iter().flat_map(spans) {
+        match sizes.last_mut() {
+            Some((id, spans)) if *id == span.trace_id => *spans += 1,
+            _ => sizes.push((span.trace_id.clone(), 1)),
+        }
+    }
+    assert_eq!(sizes.len(), 5, "{sizes:?}");
+    assert_eq!(
+        sizes.iter().map(|(id, _)| id).collect::<HashSet<_>>().len(),
+        5,
+        "a trace that was left was filled again"
+    );
+    assert!(sizes[..4].iter().all(|(_, spans)| (300..306).contains(spans)), "{sizes:?}");
+}

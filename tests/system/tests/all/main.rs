@@ -15,4 +15,3 @@ mod real_ends;
 mod reload;
 mod required;
 mod shutdown;
-mod swap;
