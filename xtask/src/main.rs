@@ -41,7 +41,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Builds the official plugins into target/plugins/NAME.wasm, and the tests' guests into target/guests.
+    /// Builds the official plugins into target/plugins/NAME.wasm, the tests' guests into target/guests, the example into target/examples.
     Plugins,
     /// Builds the real back ends and clients that tests use, into a cache folder.
     Backends,

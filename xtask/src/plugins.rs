@@ -1,4 +1,4 @@
-//! `cargo xtask plugins`: WebAssembly from the official plugins and from the tests' guests.
+//! `cargo xtask plugins`: WebAssembly from the official plugins, the tests' guests and the example.
 
 use crate::report::{heading, say};
 use crate::{shell, toolchain};
@@ -17,8 +17,10 @@ pub fn build() -> Result<()> {
     heading("plugins");
     let built = build_workspace("plugins", "target/plugins")?;
     check_sizes(&built)?;
-    if shell::has_package("tests/guests") {
-        build_workspace("tests/guests", "target/guests")?;
+    for (folder, into) in [("tests/guests", "target/guests"), ("examples/mark-slow", "target/examples")] {
+        if shell::has_package(folder) {
+            build_workspace(folder, into)?;
+        }
     }
     Ok(())
 }

@@ -14,6 +14,11 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     built("target/guests", name)
 }
 
+/// A plugin of examples/, likewise.
+pub fn example(name: &str) -> Result<PathBuf> {
+    built("target/examples", name)
+}
+
 fn built(folder: &str, name: &str) -> Result<PathBuf> {
     let path = backends::root().join(folder).join(name).with_extension("wasm");
     ensure!(path.exists(), "{} is not there: run `cargo xtask plugins`", path.display());

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use std::process::Command;
 
 /// Workspaces beside the main one: built for WebAssembly, tested natively.
-const OTHERS: &[&str] = &["sdk/rust", "plugins", "tests/guests", "tests/fuzz"];
+const OTHERS: &[&str] = &["sdk/rust", "plugins", "tests/guests", "tests/fuzz", "examples/mark-slow"];
 
 /// What every run does.
 pub const ALWAYS: &[Step] = &[
