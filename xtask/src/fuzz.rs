@@ -2,8 +2,11 @@
 
 use crate::{shell, toolchain};
 use anyhow::Result;
+use std::fs;
 
 const FOLDER: &str = "tests/fuzz";
+/// Its corpora. What is of no use to a target does it no harm.
+const SEEDS: [&str; 3] = ["otlp", "edits", "json"];
 
 /// Every target over its corpus and mutations of it, for a bounded number of inputs.
 pub fn short() -> Result<()> {
@@ -22,16 +25,14 @@ pub fn long() -> Result<Option<String>> {
     };
     let targets = shell::output(fuzz().args(["list", "--fuzz-dir", "."]))?;
     for target in targets.split_whitespace() {
-        shell::run(fuzz().args([
-            "run",
-            "--fuzz-dir",
-            ".",
-            "--features",
-            "libfuzzer",
-            target,
-            "--",
-            "-max_total_time=60",
-        ]))?;
+        let found = backends::root().join("target/fuzz-long/corpus").join(target);
+        fs::create_dir_all(&found)?;
+        // libFuzzer adds to the first folder; the committed ones only start it.
+        let corpora = SEEDS.map(|seeds| backends::root().join(FOLDER).join("corpus").join(seeds));
+        let mut run = fuzz();
+        run.args(["run", "--fuzz-dir", ".", "--features", "libfuzzer", "--target-dir"]);
+        run.arg(backends::root().join("target/fuzz-long")).arg(target).arg(found).args(corpora);
+        shell::run(run.args(["--", "-max_total_time=60"]))?;
     }
     Ok(None)
 }
