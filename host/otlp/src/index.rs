@@ -5,7 +5,7 @@
 
 use crate::batch::{Attribute, Batch, Changes, Incoming, Origin, Part, RequestRows, Resource, Run, Scope, Span};
 use crate::value;
-use crate::wire::{Reader, Slice, WireError, WireFault};
+use crate::wire::{Field, Reader, Slice, WireError, WireFault};
 
 pub(crate) mod parts;
 
@@ -148,6 +148,17 @@ impl Mark {
     }
 }
 
+/// What stands in a `ResourceSpans` or `ScopeSpans` beside its children.
+struct Found {
+    /// The body of the `ResourceSpans` or `ScopeSpans`.
+    body: Slice,
+    /// The last piece of its owner, the `Resource` or `InstrumentationScope`.
+    piece: Slice,
+    /// In how many pieces the owner came.
+    pieces: u32,
+    schema_url: Slice,
+}
+
 struct Indexer<'a, 'b> {
     /// The batch's own bytes, borrowed apart from it, so that they can be read while the lists grow.
     bytes: &'a [u8],
@@ -178,13 +189,12 @@ impl Indexer<'_, '_> {
     }
 
     fn resource_spans(&mut self, whole: Slice, body: Slice) -> Result<(), Malformed> {
-        let place = at("ResourceSpans");
         let number = self.batch.resources.len();
         let mut resource = Resource {
             field: whole,
             body,
             schema_url: Slice::EMPTY,
-            attributes: Run { start: self.batch.attributes.len() as u32, len: 0 },
+            attributes: Run::default(),
             pieces: 0,
             scopes: Run { start: self.batch.scopes.len() as u32, len: 0 },
             rows: Run { start: self.batch.rows(), len: 0 },
@@ -192,23 +202,18 @@ impl Indexer<'_, '_> {
             changes: Changes::default(),
         };
         self.batch.resources.push(resource);
-        let bytes = self.bytes;
-        let mut reader = Reader::within(bytes, body);
-        while let Some(f) = reader.next().map_err(&place)? {
-            match f.number {
-                field::OWNER => {
-                    let piece = f.bytes().map_err(&place)?;
-                    resource.pieces += 1;
-                    self.owner(piece, &mut resource.attributes, None).map_err(at("Resource"))?;
+        let found = self
+            .children("ResourceSpans", body, |indexer, whole, body| indexer.scope_spans(whole, body, number as u32))?;
+        resource.schema_url = found.schema_url;
+        resource.pieces = found.pieces;
+        resource.attributes = self
+            .owner(&found, field::RESOURCE_ATTRIBUTES, depth::OWNER_ATTRIBUTE, |f| {
+                if f.number == field::RESOURCE_DROPPED {
+                    f.varint()?;
                 }
-                field::CHILDREN => {
-                    let body = f.bytes().map_err(&place)?;
-                    self.scope_spans(Slice::between(f.start, f.end), body, number as u32)?;
-                }
-                field::SCHEMA_URL => resource.schema_url = f.bytes().map_err(&place)?,
-                _ => {}
-            }
-        }
+                Ok(())
+            })
+            .map_err(at("Resource"))?;
         resource.scopes.len = self.batch.scopes.len() as u32 - resource.scopes.start;
         resource.rows.len = self.batch.rows() - resource.rows.start;
         self.batch.resources[number] = resource;
@@ -216,7 +221,6 @@ impl Indexer<'_, '_> {
     }
 
     fn scope_spans(&mut self, whole: Slice, body: Slice, resource: u32) -> Result<(), Malformed> {
-        let place = at("ScopeSpans");
         let number = self.batch.scopes.len();
         let mut scope = Scope {
             field: whole,
@@ -224,7 +228,7 @@ impl Indexer<'_, '_> {
             name: Slice::EMPTY,
             version: Slice::EMPTY,
             schema_url: Slice::EMPTY,
-            attributes: Run { start: self.batch.attributes.len() as u32, len: 0 },
+            attributes: Run::default(),
             pieces: 0,
             resource,
             rows: Run { start: self.batch.rows(), len: 0 },
@@ -233,62 +237,88 @@ impl Indexer<'_, '_> {
         };
         self.batch.scopes.push(scope);
         let request = self.batch.requests.len() as u32;
-        let bytes = self.bytes;
-        let mut reader = Reader::within(bytes, body);
-        while let Some(f) = reader.next().map_err(&place)? {
-            match f.number {
-                field::OWNER => {
-                    let piece = f.bytes().map_err(&place)?;
-                    scope.pieces += 1;
-                    let mut attributes = scope.attributes;
-                    self.owner(piece, &mut attributes, Some(&mut scope)).map_err(at("InstrumentationScope"))?;
-                    scope.attributes = attributes;
+        let found = self
+            .children("ScopeSpans", body, |indexer, whole, body| indexer.span(whole, body, number as u32, request))?;
+        scope.schema_url = found.schema_url;
+        scope.pieces = found.pieces;
+        scope.attributes = self
+            .owner(&found, field::SCOPE_ATTRIBUTES, depth::SCOPE_ATTRIBUTE, |f| {
+                match f.number {
+                    field::SCOPE_NAME => scope.name = f.bytes()?,
+                    field::SCOPE_VERSION => scope.version = f.bytes()?,
+                    field::SCOPE_DROPPED => drop(f.varint()?),
+                    _ => {}
                 }
-                field::CHILDREN => {
-                    let body = f.bytes().map_err(&place)?;
-                    self.span(Slice::between(f.start, f.end), body, number as u32, request)?;
-                }
-                field::SCHEMA_URL => scope.schema_url = f.bytes().map_err(&place)?,
-                _ => {}
-            }
-        }
+                Ok(())
+            })
+            .map_err(at("InstrumentationScope"))?;
         scope.rows.len = self.batch.rows() - scope.rows.start;
         self.batch.scopes[number] = scope;
         Ok(())
     }
 
-    /// Reads one piece of a `Resource`, or of an `InstrumentationScope` if `scope` is given. Pieces merge.
-    fn owner(&mut self, piece: Slice, attributes: &mut Run, mut scope: Option<&mut Scope>) -> Result<(), WireError> {
-        let (number, depth) = match scope {
-            None => (field::RESOURCE_ATTRIBUTES, depth::OWNER_ATTRIBUTE),
-            Some(_) => (field::SCOPE_ATTRIBUTES, depth::SCOPE_ATTRIBUTE),
-        };
-        let bytes = self.bytes;
-        let mut reader = Reader::within(bytes, piece);
-        while let Some(f) = reader.next()? {
-            match (f.number, &mut scope) {
-                (n, _) if n == number => {
-                    let pair = f.bytes()?;
-                    self.make_last(attributes);
-                    self.attribute(pair, depth, attributes.len)?;
-                    attributes.len += 1;
+    /// Reads a `ResourceSpans` or `ScopeSpans`, whose fields have the same numbers: hands over each child, whole and its
+    /// body, and says what else stands there.
+    #[inline]
+    fn children(
+        &mut self,
+        name: &'static str,
+        body: Slice,
+        mut child: impl FnMut(&mut Self, Slice, Slice) -> Result<(), Malformed>,
+    ) -> Result<Found, Malformed> {
+        let place = at(name);
+        let mut found = Found { body, piece: Slice::EMPTY, pieces: 0, schema_url: Slice::EMPTY };
+        let mut reader = Reader::within(self.bytes, body);
+        while let Some(f) = reader.next().map_err(&place)? {
+            match f.number {
+                field::OWNER => {
+                    found.piece = f.bytes().map_err(&place)?;
+                    found.pieces += 1;
                 }
-                (field::RESOURCE_DROPPED, None) | (field::SCOPE_DROPPED, Some(_)) => drop(f.varint()?),
-                (field::SCOPE_NAME, Some(scope)) => scope.name = f.bytes()?,
-                (field::SCOPE_VERSION, Some(scope)) => scope.version = f.bytes()?,
+                field::CHILDREN => {
+                    let body = f.bytes().map_err(&place)?;
+                    child(self, Slice::between(f.start, f.end), body)?;
+                }
+                field::SCHEMA_URL => found.schema_url = f.bytes().map_err(&place)?,
                 _ => {}
             }
         }
-        Ok(())
+        Ok(found)
     }
 
-    /// Moves a run of attributes to the list's end, if others came in between, so that it can grow there.
-    fn make_last(&mut self, run: &mut Run) {
-        let end = self.batch.attributes.len() as u32;
-        if run.start + run.len != end {
-            self.batch.attributes.extend_from_within(run.range());
-            run.start = end;
+    /// Reads a `Resource` or an `InstrumentationScope` after what is below it, so that its attributes stand together however
+    /// many pieces it came in: pieces merge. Hands over its other fields, and says where its attributes are.
+    fn owner(
+        &mut self,
+        found: &Found,
+        attributes: u32,
+        depth: u32,
+        mut other: impl FnMut(Field) -> Result<(), WireError>,
+    ) -> Result<Run, WireError> {
+        let mut run = Run { start: self.batch.attributes.len() as u32, len: 0 };
+        let mut piece = |indexer: &mut Self, piece: Slice| {
+            let mut reader = Reader::within(indexer.bytes, piece);
+            while let Some(f) = reader.next()? {
+                if f.number == attributes {
+                    indexer.attribute(f.bytes()?, depth, run.len)?;
+                    run.len += 1;
+                } else {
+                    other(f)?;
+                }
+            }
+            Ok(())
+        };
+        if found.pieces <= 1 {
+            piece(self, found.piece)?;
+        } else {
+            let mut reader = Reader::within(self.bytes, found.body);
+            while let Some(f) = reader.next()? {
+                if f.number == field::OWNER {
+                    piece(self, f.bytes()?)?;
+                }
+            }
         }
+        Ok(run)
     }
 
     #[inline]

@@ -60,6 +60,25 @@ fn owners_after_their_children_and_in_pieces_are_merged() {
 }
 
 #[test]
+fn owners_in_very_many_pieces_take_no_more_room_than_in_one() {
+    const PIECES: usize = 2_000;
+    // Between the pieces of each owner stands something with attributes of its own.
+    let piece = |attribute: u32| field(1, &field(attribute, &pair("k", "v")));
+    let scope_spans = field(2, &[piece(3), field(2, &span("a"))].concat().repeat(PIECES));
+    let resource_spans = [piece(1), field(2, &field(2, &span("a")))].concat().repeat(PIECES);
+    let (batch, _) = load(&[field(1, &scope_spans), field(1, &resource_spans)]);
+    assert_eq!(batch.attributes.len(), 4 * PIECES, "one for each span and each piece");
+    let (scope, resource) = (&batch.scopes[0], &batch.resources[1]);
+    for (run, pieces) in [(scope.attributes, scope.pieces), (resource.attributes, resource.pieces)] {
+        assert_eq!((run.len, pieces), (PIECES as u32, PIECES as u32));
+        let attributes = batch.attributes(run).iter().enumerate();
+        for (number, attribute) in attributes {
+            assert_eq!((batch.get(attribute.key), attribute.origin.ordinal()), (&b"k"[..], Some(number as u32)));
+        }
+    }
+}
+
+#[test]
 fn a_malformed_request_costs_the_others_nothing() {
     let good = field(1, &field(2, &field(2, &span("good"))));
     let bad = field(1, &field(2, &field(2, &[0x0a, 200])));
