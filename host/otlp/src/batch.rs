@@ -20,6 +20,9 @@ pub(crate) const ARENA: u32 = 1 << 31;
 /// Invariant: what is put into the arena ends in [`Batch::put`] or [`Batch::since`], and so it never holds more.
 pub(crate) const MOST_ARENA: usize = (u32::MAX - ARENA) as usize;
 
+/// How many bytes each of a batch's lists keeps for the next one: what 512 large spans or 16,384 usual ones take.
+const KEPT: usize = 4 << 20;
+
 /// What came with a request beside its spans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestContext {
@@ -331,7 +334,9 @@ impl Batch {
 
     /// Replaces what the batch holds by these requests, in order, and keeps its memory. One request is taken without a
     /// copy; several are joined into one run of bytes. A malformed request contributes nothing, and the answer has its
-    /// reason at its place; the others are loaded all the same.
+    /// reason at its place; the others are loaded all the same. So is one whose index would take more than
+    /// [`index::MOST_FOR_EACH_BYTE`] times its bytes (and more than [`index::LEAST_MOST`]), which no sender of spans with
+    /// ids comes near.
     pub fn load(&mut self, requests: &[Incoming]) -> Vec<Result<(), Malformed>> {
         self.clear();
         if let [only] = requests {
@@ -357,18 +362,32 @@ impl Batch {
         outcomes
     }
 
-    /// Forgets everything, keeps the memory, and lets go of the bytes.
+    /// Forgets everything, lets go of the bytes, and keeps as much memory as usual batches need.
     pub fn clear(&mut self) {
         self.bytes = Bytes::new();
-        self.arena.clear();
-        self.spans.clear();
-        self.attributes.clear();
-        self.events.clear();
-        self.links.clear();
-        self.scopes.clear();
-        self.resources.clear();
-        self.requests.clear();
+        empty(&mut self.arena);
+        empty(&mut self.spans);
+        empty(&mut self.attributes);
+        empty(&mut self.events);
+        empty(&mut self.links);
+        empty(&mut self.scopes);
+        empty(&mut self.resources);
+        empty(&mut self.requests);
         self.live = 0;
+    }
+
+    /// How many bytes the index and the arena take, beside the requests' own bytes. The memory that is reserved may be
+    /// twice as much.
+    #[inline]
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.arena.len()
+            + size_of_val(&self.spans[..])
+            + size_of_val(&self.attributes[..])
+            + size_of_val(&self.events[..])
+            + size_of_val(&self.links[..])
+            + size_of_val(&self.scopes[..])
+            + size_of_val(&self.resources[..])
     }
 
     /// How many rows there are, dropped ones included.
@@ -487,9 +506,43 @@ impl Batch {
     }
 }
 
+/// Empties a list, and gives back what is beyond [`KEPT`].
+fn empty<T>(list: &mut Vec<T>) {
+    list.clear();
+    list.shrink_to(KEPT / size_of::<T>());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cleared_batch_keeps_what_usual_batches_need_and_no_more() {
+        let span = [0x12, 0x14, 0x0a, 0x10, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0x4a, 0];
+        let load = |batch: &mut Batch, spans: usize| {
+            let mut body = Vec::new();
+            let (mut scope_spans, mut resource_spans) = (Vec::new(), Vec::new());
+            crate::wire::put_bytes(&mut scope_spans, 2, &span.repeat(spans));
+            crate::wire::put_bytes(&mut resource_spans, 1, &scope_spans);
+            body.append(&mut resource_spans);
+            let request = Incoming { body: Bytes::from(body), context: Arc::default() };
+            assert_eq!(batch.load(&[request]), [Ok(())]);
+            assert_eq!(batch.rows() as usize, spans);
+        };
+        let mut batch = Batch::new();
+        load(&mut batch, 4096);
+        let usual = batch.spans.capacity();
+        batch.clear();
+        assert_eq!(batch.spans.capacity(), usual);
+        load(&mut batch, 100_000);
+        batch.arena = vec![0; 3 * KEPT];
+        assert!(batch.held_bytes() > 6 * KEPT);
+        batch.clear();
+        assert_eq!(batch.held_bytes(), 0);
+        assert!(batch.spans.capacity() * size_of::<Span>() <= KEPT);
+        assert!(batch.attributes.capacity() * size_of::<Attribute>() <= KEPT);
+        assert!(batch.arena.capacity() <= KEPT);
+    }
 
     #[test]
     fn a_full_arena_takes_no_more_and_what_it_has_stays() {

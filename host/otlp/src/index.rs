@@ -81,6 +81,12 @@ pub struct Malformed {
     pub place: &'static str,
 }
 
+/// How many bytes the index of a request may take for each byte of it. Spans with no more than their ids take five, empty
+/// ones seventy.
+pub const MOST_FOR_EACH_BYTE: usize = 8;
+/// What the index of the smallest request may take, in bytes.
+pub const LEAST_MOST: usize = 64 << 10;
+
 /// How deep each message stands, counted from the request.
 mod depth {
     pub(super) const SPAN: u32 = 3;
@@ -98,7 +104,8 @@ fn at(place: &'static str) -> impl Fn(WireError) -> Malformed {
 pub(crate) fn append(batch: &mut Batch, part: Slice, request: &Incoming) -> Result<(), Malformed> {
     let before = Mark::of(batch);
     let bytes = batch.bytes.clone();
-    let outcome = Indexer { bytes: &bytes, batch }.request(part, request);
+    let most = batch.held_bytes() + (part.len as usize * MOST_FOR_EACH_BYTE).max(LEAST_MOST);
+    let outcome = Indexer { bytes: &bytes, batch, most }.request(part, request);
     match outcome {
         Ok(()) => Ok(()),
         Err(mut malformed) => {
@@ -163,6 +170,9 @@ struct Indexer<'a, 'b> {
     /// The batch's own bytes, borrowed apart from it, so that they can be read while the lists grow.
     bytes: &'a [u8],
     batch: &'b mut Batch,
+    /// How many bytes the batch may hold with this request's index. Invariant: what takes more of the index than
+    /// [`MOST_FOR_EACH_BYTE`] of its own bytes asks [`Indexer::room`] before the next such.
+    most: usize,
 }
 
 impl Indexer<'_, '_> {
@@ -202,6 +212,7 @@ impl Indexer<'_, '_> {
             changes: Changes::default(),
         };
         self.batch.resources.push(resource);
+        self.room(whole.at).map_err(at("ResourceSpans"))?;
         let found = self
             .children("ResourceSpans", body, |indexer, whole, body| indexer.scope_spans(whole, body, number as u32))?;
         resource.schema_url = found.schema_url;
@@ -236,6 +247,7 @@ impl Indexer<'_, '_> {
             changes: Changes::default(),
         };
         self.batch.scopes.push(scope);
+        self.room(whole.at).map_err(at("ScopeSpans"))?;
         let request = self.batch.requests.len() as u32;
         let found = self
             .children("ScopeSpans", body, |indexer, whole, body| indexer.span(whole, body, number as u32, request))?;
@@ -323,15 +335,33 @@ impl Indexer<'_, '_> {
 
     #[inline]
     fn attribute(&mut self, part: Slice, depth: u32, ordinal: u32) -> Result<(), WireError> {
-        let (key, value) = if let Some(pair) = value::check_pair(self.bytes, part, depth)? {
-            pair
-        } else {
-            let body = &self.bytes[part.at as usize..part.end() as usize];
-            let (key, value) = value::canonical::split_pair(body);
-            (self.batch.put(&key), self.batch.put(&value))
+        let (key, value) = match value::plain_pair(self.bytes, part) {
+            Some(pair) => pair,
+            None => self.odd_attribute(part, depth)?,
         };
         self.batch.attributes.push(Attribute { key, value, origin: Origin::at(ordinal) });
         Ok(())
+    }
+
+    /// Any attribute: checked, and brought into canonical form. The plain ones are so already, and not nested deep.
+    #[cold]
+    fn odd_attribute(&mut self, part: Slice, depth: u32) -> Result<(Slice, Slice), WireError> {
+        self.room(part.at)?;
+        if let Some(pair) = value::check_pair(self.bytes, part, depth)? {
+            return Ok(pair);
+        }
+        let body = &self.bytes[part.at as usize..part.end() as usize];
+        let (key, value) = value::canonical::split_pair(body);
+        Ok((self.batch.put(&key), self.batch.put(&value)))
+    }
+
+    /// Whether the index may grow further; `at` is where it has grown last.
+    #[inline]
+    fn room(&self, at: u32) -> Result<(), WireError> {
+        if self.batch.held_bytes() <= self.most {
+            return Ok(());
+        }
+        Err(WireError { kind: WireFault::TooManyParts, offset: at })
     }
 
     fn span(&mut self, whole: Slice, body: Slice, scope: u32, request: u32) -> Result<(), Malformed> {
@@ -412,7 +442,7 @@ impl Indexer<'_, '_> {
             && whole(span.span_id, 8)
             && (span.parent_span_id.is_empty() || span.parent_span_id.len == 8);
         self.batch.spans.push(span);
-        Ok(())
+        self.room(whole.at).map_err(place)
     }
 }
 

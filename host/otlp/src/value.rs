@@ -184,7 +184,7 @@ pub fn check_pair(bytes: &[u8], part: Slice, depth: u32) -> Result<Option<(Slice
 /// Key and value of a `KeyValue` as nearly all are written: the key, then a value that is one scalar, and nothing else.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the index reads most of its bytes here, and a result by memory costs more")]
-fn plain_pair(bytes: &[u8], part: Slice) -> Option<(Slice, Slice)> {
+pub(crate) fn plain_pair(bytes: &[u8], part: Slice) -> Option<(Slice, Slice)> {
     let mut reader = Reader::within(bytes, part);
     let key = reader.short_bytes((field::KEY << 3 | 2) as u8)?;
     let value = reader.short_bytes((field::VALUE << 3 | 2) as u8)?;

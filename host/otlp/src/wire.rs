@@ -45,6 +45,9 @@ pub enum WireFault {
     /// The message is larger than offsets of 32 bits reach.
     #[error("message is larger than 2 GiB")]
     TooLarge,
+    /// So many small messages that to keep their places would take far more memory than they do.
+    #[error("too many parts for the size of the message")]
+    TooManyParts,
 }
 
 /// One field as it stands on the wire; offsets are absolute, from the start of the buffer that is read.

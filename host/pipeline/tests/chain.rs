@@ -25,6 +25,18 @@ async fn what_is_dropped_is_counted_by_plugin_and_reason_and_the_rest_leaves() {
 }
 
 #[tokio::test]
+async fn an_idle_mill_keeps_no_column_of_its_last_batch() {
+    let rig = Rig::new(1);
+    let program = ByName::new(Failure::Pass, Affinity::Any);
+    let columns = program.columns.clone();
+    rig.chains.publish(vec![rig.stage("by-name", program)]);
+    rig.send(request_of(&["a", "b"])).await.unwrap();
+    let columns = columns.lock();
+    assert_eq!(columns.len(), 1);
+    assert!(columns.iter().all(|column| column.upgrade().is_none()), "a column is still held");
+}
+
+#[tokio::test]
 async fn one_poisonous_span_costs_only_itself() {
     let names: Vec<&str> = (0..200).map(|i| if i == 77 { "poison" } else { "fine" }).collect();
     for (on_error, left, rejected) in [(Failure::Pass, 200, 0), (Failure::Drop, 199, 0), (Failure::Reject, 199, 1)] {

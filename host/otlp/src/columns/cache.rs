@@ -19,7 +19,7 @@ use crate::path::{Path, Want};
 /// How much a cache keeps at most. A batch with more columns than that has them built again.
 const BUDGET: usize = 16 << 20;
 
-/// The columns of one batch. Cleared when the batch is loaded anew.
+/// The columns of one batch. Cleared when the batch is done with.
 #[derive(Debug, Default)]
 pub struct Cache {
     kept: HashMap<Want, Vec<Kept>, RandomState>,

@@ -105,6 +105,40 @@ fn the_reason_names_the_message_and_the_byte() {
 }
 
 #[test]
+fn an_index_far_larger_than_its_request_is_refused() {
+    const MANY: usize = 100_000;
+    let malformed = |request: &[u8]| {
+        let mut batch = Batch::new();
+        let context = Arc::new(RequestContext::default());
+        let outcome = batch.load(&[Incoming { body: Bytes::copy_from_slice(request), context }]).pop().unwrap();
+        assert_eq!(batch.held_bytes(), 0, "what was refused holds nothing");
+        assert!(batch.attributes.capacity() * 20 <= 4 * super::MOST_FOR_EACH_BYTE * request.len());
+        assert!(batch.spans.capacity() * 144 <= 4 * super::MOST_FOR_EACH_BYTE * request.len());
+        let error = outcome.unwrap_err();
+        assert_eq!(error.error.kind, WireFault::TooManyParts);
+        error.place
+    };
+    let empty = |number| field(number, &[]).repeat(MANY);
+    assert_eq!(malformed(&empty(1)), "ResourceSpans");
+    assert_eq!(malformed(&field(1, &empty(2))), "ScopeSpans");
+    assert_eq!(malformed(&field(1, &field(2, &empty(2)))), "Span");
+    assert_eq!(malformed(&field(1, &field(2, &field(2, &empty(9))))), "Span");
+    assert_eq!(malformed(&field(1, &field(1, &empty(1)))), "Resource");
+    assert_eq!(malformed(&field(1, &field(2, &field(1, &empty(3))))), "InstrumentationScope");
+}
+
+#[test]
+fn an_index_of_the_smallest_spans_and_of_a_small_request_is_not_too_large() {
+    let ids = field(2, &[field(1, &[1; 16]), field(2, &[2; 8])].concat());
+    let (batch, outcomes) = load(&[field(1, &field(2, &ids.repeat(50_000)))]);
+    assert_eq!((batch.rows(), outcomes), (50_000, vec![true]));
+    // Each request has its own bound, whatever those before it hold.
+    let empty = field(1, &field(2, &field(2, &[]).repeat(100)));
+    let (batch, outcomes) = load(&vec![empty; 20]);
+    assert_eq!((batch.rows(), outcomes), (2_000, vec![true; 20]));
+}
+
+#[test]
 fn ids_of_wrong_length_or_all_zero_are_marked() {
     let with = |trace: &[u8], id: &[u8], parent: &[u8]| {
         let span = [field(1, trace), field(2, id), field(4, parent)].concat();

@@ -32,7 +32,6 @@ impl Mill {
         let chain = chains.current();
         self.follow(&chain);
         self.run.tally.clear();
-        self.run.cache.clear();
         self.run.now = now();
         self.answers.clear();
         for outcome in self.run.batch.load(requests) {
@@ -43,8 +42,9 @@ impl Mill {
         }
         let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, outlet, note) };
         self.answer(&outcome);
-        // Lets go of the requests' bytes: an idle mill pins nothing.
+        // Lets go of the requests' bytes and of what was shown of them: an idle mill pins nothing.
         self.run.batch.clear();
+        self.run.cache.clear();
     }
 
     /// What the requests of the last batch are answered, in order.

@@ -1,14 +1,14 @@
 //! Plugins written in Rust against the chain's own traits, spans, and an outlet that keeps what it is given.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use otlp::batch::RequestContext;
-use otlp::columns::Cells;
+use otlp::columns::{Cells, Column};
 use otlp::edit::{Edit, Rows};
 use otlp::path::{Layout, Path, Want};
 use parking_lot::Mutex;
@@ -36,14 +36,19 @@ pub struct ByName {
     pub instances: Arc<AtomicUsize>,
     /// Which instance saw which names, in the order of calls.
     pub seen: Seen,
+    /// The columns of all calls, as long as somebody else has them.
+    pub columns: Columns,
 }
+
+/// Columns that were shown.
+pub type Columns = Arc<Mutex<Vec<Weak<Column>>>>;
 
 impl ByName {
     pub fn new(on_error: Failure, affinity: Affinity) -> Self {
         let columns = vec![Want { path: Path::Name, layout: Layout::Text }];
         let (reads, writes, when, options) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let plan = Plan { columns, reads, writes, may_drop: true, when, affinity, on_error, options };
-        Self { plan, instances: Arc::default(), seen: Arc::default() }
+        Self { plan, instances: Arc::default(), seen: Arc::default(), columns: Arc::default() }
     }
 }
 
@@ -54,17 +59,19 @@ impl Program for ByName {
 
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
         let number = self.instances.fetch_add(1, Ordering::SeqCst);
-        Ok(Box::new(ByNameInstance { number, seen: self.seen.clone() }))
+        Ok(Box::new(ByNameInstance { number, seen: self.seen.clone(), columns: self.columns.clone() }))
     }
 }
 
 struct ByNameInstance {
     number: usize,
     seen: Seen,
+    columns: Columns,
 }
 
 impl Instance for ByNameInstance {
     fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
+        self.columns.lock().extend(call.columns.iter().map(Arc::downgrade));
         let Cells::Text(names) = &call.columns[0].cells else { panic!("a text column was asked for") };
         let name =
             |row: u32| String::from_utf8_lossy(names.get(row as usize).expect("a name for each row")).into_owned();
