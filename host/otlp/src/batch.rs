@@ -323,6 +323,8 @@ pub struct Batch {
     pub(crate) resources: Vec<Resource>,
     pub(crate) requests: Vec<RequestRows>,
     pub(crate) live: u32,
+    /// How many bytes the index took when the batch had been loaded.
+    loaded: usize,
 }
 
 impl Batch {
@@ -338,6 +340,12 @@ impl Batch {
     /// [`index::MOST_FOR_EACH_BYTE`] times its bytes (and more than [`index::LEAST_MOST`]), which no sender of spans with
     /// ids comes near.
     pub fn load(&mut self, requests: &[Incoming]) -> Vec<Result<(), Malformed>> {
+        let outcomes = self.index(requests);
+        self.loaded = self.index_bytes();
+        outcomes
+    }
+
+    fn index(&mut self, requests: &[Incoming]) -> Vec<Result<(), Malformed>> {
         self.clear();
         if let [only] = requests {
             self.bytes = only.body.clone();
@@ -374,6 +382,7 @@ impl Batch {
         empty(&mut self.resources);
         empty(&mut self.requests);
         self.live = 0;
+        self.loaded = 0;
     }
 
     /// How many bytes the index and the arena take, beside the requests' own bytes. The memory that is reserved may be
@@ -381,8 +390,17 @@ impl Batch {
     #[inline]
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.arena.len()
-            + size_of_val(&self.spans[..])
+        self.arena.len() + self.index_bytes()
+    }
+
+    /// How many bytes the arena takes, and what edits have added to the index.
+    pub(crate) fn edited_bytes(&self) -> usize {
+        self.arena.len() + self.index_bytes().saturating_sub(self.loaded)
+    }
+
+    #[inline]
+    fn index_bytes(&self) -> usize {
+        size_of_val(&self.spans[..])
             + size_of_val(&self.attributes[..])
             + size_of_val(&self.events[..])
             + size_of_val(&self.links[..])

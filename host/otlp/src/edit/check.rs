@@ -75,8 +75,8 @@ impl Checker<'_> {
             Edit::Copy { path, to, at, .. } => {
                 self.source(path)?;
                 self.target(to)?;
-                self.rows(at)?;
-                self.budget.copy(to, at)?;
+                let rows = self.rows(at)?;
+                self.budget.copy(to, at, rows)?;
             }
             Edit::Move { path, to, at, .. } => {
                 self.target(path)?;
@@ -85,7 +85,7 @@ impl Checker<'_> {
                 self.budget.set(path, at, rows, None)?;
                 // An attribute that gets another key takes its value along.
                 let is_renamed = matches!((path, to), (Path::Attribute(_), Path::Attribute(_)));
-                if is_renamed { self.budget.set(to, at, rows, None)? } else { self.budget.copy(to, at)? }
+                if is_renamed { self.budget.set(to, at, rows, None)? } else { self.budget.copy(to, at, rows)? }
             }
             Edit::Remove { path, at } => {
                 self.target(path)?;

@@ -2,21 +2,29 @@
 //!
 //! What an edit brings counts once for each row, what it has to write anew (events, links, nested values) with its size,
 //! and copies with the longest value that the row has. Invalid UTF-8 may grow threefold on the way: the arena has room for
-//! that.
+//! that. Lists that grow count with the room that they leave behind and take in advance.
 
 use super::fault::EditFault;
-use crate::batch::{Batch, Run, Span};
+use crate::batch::{Attribute, Batch, Part, Resource, Run, Scope, Span};
 use crate::columns::{Cells, Texts};
 use crate::edit::{Constant, Rows, Values};
 use crate::path::Path;
 use crate::shown::Shown;
 
-/// How many bytes the edits of one call may write, as estimated here; and how many a batch's arena may hold before its
-/// edits are refused.
+/// How many bytes the edits of one call may write, as estimated here; and how many a batch may hold of what edits have
+/// written before more are refused.
 pub const MOST_BYTES: u64 = 256 << 20;
 
 /// Tags and lengths around a value.
 const FRAME: u64 = 24;
+
+/// What one element more costs a list. A list that is full moves to new slots, with some room; the next move is paid by the
+/// elements that have filled the room: with 6.25 slots each for attributes, with four for events. The first move is not
+/// paid so; see [`Budget::attribute_lists`] and [`Budget::event_lists`].
+const ATTRIBUTE_ADDED: u64 = size_of::<Attribute>() as u64 * 25 / 4;
+const EVENT_ADDED: u64 = size_of::<Part>() as u64 * 4;
+/// A row's own copy of its scope and its resource.
+const OWNERS: u64 = (size_of::<Scope>() + size_of::<Resource>()) as u64;
 
 /// What the edits of one call could write so far.
 pub(super) struct Budget<'a> {
@@ -29,6 +37,8 @@ pub(super) struct Budget<'a> {
     sizes: Vec<Size>,
     /// Whether edits may have given rows their own copy of what they shared.
     has_copies: bool,
+    /// Whether the first moves of the lists of attributes are counted, and of those of events.
+    counted: (bool, bool),
 }
 
 /// What a row holds, earlier edits of the call included, in bytes.
@@ -44,7 +54,7 @@ struct Size {
 
 impl<'a> Budget<'a> {
     pub(super) fn new(batch: &'a Batch, shown: &'a Shown) -> Self {
-        Self { batch, shown, spent: 0, longest: 0, sizes: Vec::new(), has_copies: false }
+        Self { batch, shown, spent: 0, longest: 0, sizes: Vec::new(), has_copies: false, counted: (false, false) }
     }
 
     /// A value is written (or nothing, to remove what is there).
@@ -54,13 +64,17 @@ impl<'a> Budget<'a> {
             Values::Each(cells) => len_of_cells(cells),
         });
         self.spend(all + rows as u64 * frame(path))?;
+        if to.is_some() {
+            self.attribute_lists(path, rows)?;
+        }
         self.longest = self.longest.max(longest);
         let splits = !matches!((to, at), (None | Some(Values::Same(_)), Rows::Every));
         self.rewritten(path, at, splits, |_| longest)
     }
 
     /// A value is copied from another path.
-    pub(super) fn copy(&mut self, to: &Path, at: &Rows) -> Result<(), EditFault> {
+    pub(super) fn copy(&mut self, to: &Path, at: &Rows, rows: usize) -> Result<(), EditFault> {
+        self.attribute_lists(to, rows)?;
         self.measure();
         let brought = self.longest;
         let mut all = 0u64;
@@ -109,11 +123,39 @@ impl<'a> Budget<'a> {
                         .map(|a| u64::from(a.key.len) + u64::from(a.value.len) + FRAME)
                         .sum()
                 });
-                self.spend(owners.iter().sum())
+                self.spend(owners.iter().map(|owner| owner + OWNERS).sum())
             }
             Path::TraceState => self.states(at),
             _ => Ok(()),
         }
+    }
+
+    /// Attributes may be added to lists: those of the rows' own, or of what they share, which at worst each has for itself.
+    fn attribute_lists(&mut self, path: &Path, rows: usize) -> Result<(), EditFault> {
+        if !matches!(path, Path::Attribute(_) | Path::ResourceAttribute(_) | Path::ScopeAttribute(_)) {
+            return Ok(());
+        }
+        let mut all = rows as u64 * ATTRIBUTE_ADDED;
+        if !std::mem::replace(&mut self.counted.0, true) {
+            // A quarter more and four slots; see `attributes::append`.
+            let moved = |len: u64| (len + len / 4 + 4) * size_of::<Attribute>() as u64;
+            let own = self.shown.rows.iter().map(|&row| moved(self.batch.spans[row as usize].attributes.len.into()));
+            let shared = self.of_owners(|run| moved(run.len.into()));
+            all += own.sum::<u64>() + shared.iter().sum::<u64>();
+        }
+        self.spend(all)
+    }
+
+    /// An event may be added to a list.
+    fn event_lists(&mut self) -> Result<(), EditFault> {
+        let mut all = EVENT_ADDED;
+        if !std::mem::replace(&mut self.counted.1, true) {
+            // Twice as much and two slots; see `parts::append`.
+            let moved =
+                |&row: &u32| (u64::from(self.batch.spans[row as usize].events.len) * 2 + 2) * size_of::<Part>() as u64;
+            all += self.shown.rows.iter().map(moved).sum::<u64>();
+        }
+        self.spend(all)
     }
 
     /// Trace states are written anew.
@@ -151,6 +193,7 @@ impl<'a> Budget<'a> {
     pub(super) fn event(&mut self, row: u32, name: &str, attributes: &[(String, Constant)]) -> Result<(), EditFault> {
         let pairs: u64 = attributes.iter().map(|(key, value)| key.len() as u64 + len_of(value) + FRAME).sum();
         let event = name.len() as u64 + pairs + FRAME;
+        self.event_lists()?;
         self.measure();
         let size = &mut self.sizes[row as usize];
         size.longest = size.longest.max(event);
@@ -160,7 +203,7 @@ impl<'a> Budget<'a> {
     }
 
     fn spend(&mut self, bytes: u64) -> Result<(), EditFault> {
-        let held = self.batch.arena.len() as u64;
+        let held = self.batch.edited_bytes() as u64;
         if bytes > 0 && held > MOST_BYTES {
             return Err(EditFault::BatchIsFull { bytes: held });
         }

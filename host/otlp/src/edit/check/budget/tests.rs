@@ -109,6 +109,45 @@ fn texts_of_entries_count_and_a_plugin_may_rewrite_each_entry_by_an_edit_of_its_
 }
 
 #[test]
+fn attributes_that_are_added_count_with_the_room_that_their_lists_take() {
+    let adding = |count| {
+        let edit = |n| set(&format!("attributes[\"{n}\"]"), Values::Same(Constant::Integer(n)));
+        (0..count).map(edit).collect::<Vec<_>>()
+    };
+    // A tenth of what edits may name, and yet the lists alone would take most of a GiB.
+    assert_eq!((is_too_much(&adding(1_000)), is_too_much(&adding(40_000))), (false, true));
+}
+
+#[test]
+fn what_lists_take_is_never_more_than_was_counted() {
+    use crate::edit::apply::apply;
+    let every = Rows::Every;
+    let shown = Shown { rows: (0..ROWS as u32).collect(), ..Shown::default() };
+    for count in [1, 4, 5, 8, 50, 300] {
+        let mut batch = batch();
+        let mut budget = Budget::new(&batch, &shown);
+        let mut edits = Vec::new();
+        for n in 0..count {
+            let target =
+                if n % 10 == 9 { format!("resource.attributes[\"{n}\"]") } else { format!("attributes[\"{n}\"]") };
+            let cells = Cells::Integers((0..ROWS as i64).collect());
+            edits.push(set(&target, Values::Each(cells)));
+            let Some(Edit::Set { path, to, .. }) = edits.last() else { unreachable!() };
+            budget.set(path, &every, ROWS, Some(to)).unwrap();
+            for row in 0..ROWS as u32 {
+                budget.event(row, "", &[]).unwrap();
+                edits.push(Edit::Event { row, time: 0, name: String::new(), attributes: Vec::new() });
+            }
+        }
+        let counted = budget.spent;
+        apply(&mut batch, &shown, &edits);
+        let written = batch.edited_bytes() as u64;
+        assert!(written <= counted, "{count} edits have written {written} bytes, {counted} were counted");
+        assert!(written * 8 > counted, "{counted} bytes counted for {written} that {count} edits have written");
+    }
+}
+
+#[test]
 fn a_batch_that_holds_too_much_takes_no_more_but_rows_may_still_leave() {
     let mut batch = batch();
     // Zeroed memory that nobody writes to is not taken from the system.
@@ -116,4 +155,9 @@ fn a_batch_that_holds_too_much_takes_no_more_but_rows_may_still_leave() {
     let error = outcome(&batch, &[set("attributes[\"k\"]", Values::Same(Constant::Integer(1)))]).unwrap_err();
     assert_eq!(error.fault, EditFault::BatchIsFull { bytes: MOST_BYTES + 1 });
     assert_eq!(outcome(&batch, &[Edit::Drop { at: Rows::Every, reason: "r".into() }]), Ok(()));
+    // Lists that have grown count too.
+    batch.arena.truncate(MOST_BYTES as usize - 100);
+    batch.attributes.extend_from_within(..6);
+    let error = outcome(&batch, &[set("attributes[\"k\"]", Values::Same(Constant::Integer(1)))]).unwrap_err();
+    assert_eq!(error.fault, EditFault::BatchIsFull { bytes: MOST_BYTES + 20 });
 }
