@@ -24,6 +24,7 @@ mod trace_state;
 
 use entries::Resolved;
 use feed::Feed;
+use owners::LiveRows;
 use source::Source;
 use splicer::Splicer;
 use target::Target;
@@ -63,9 +64,12 @@ pub fn apply(batch: &mut Batch, shown: &Shown, edits: &[Edit]) -> Applied {
         splicer: Splicer::new(tracking),
         resolved,
         owners_then,
+        live: LiveRows::default(),
     };
     for (number, edit) in edits.iter().enumerate() {
         applier.edit(number, edit);
+        #[cfg(test)]
+        assert!(applier.live_rows_are_right(), "after edit {number}");
     }
     let touched = applier.touched.iter().map(|word| word.count_ones()).sum();
     Applied { touched, ..applier.applied }
@@ -85,6 +89,7 @@ struct Applier<'a> {
     resolved: Vec<Resolved>,
     /// Scope and resource of each row of the call, as it was shown.
     owners_then: Vec<(u32, u32)>,
+    live: LiveRows,
 }
 
 impl<'a> Applier<'a> {

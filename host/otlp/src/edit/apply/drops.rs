@@ -12,7 +12,7 @@ impl Applier<'_> {
         let mut dropped = 0;
         self.for_rows(at, |applier, _, row| {
             let number = applier.batch_row(row);
-            applier.batch.drop_row(number as u32);
+            applier.drop_row(number);
             dropped += 1;
         });
         self.note_dropped(reason, dropped);
@@ -31,7 +31,7 @@ impl Applier<'_> {
             match sampler.sample(id, was, &mut state) {
                 Verdict::Keep => {}
                 Verdict::Drop => {
-                    applier.batch.drop_row(number as u32);
+                    applier.drop_row(number);
                     dropped += 1;
                 }
                 Verdict::Rewrite => {

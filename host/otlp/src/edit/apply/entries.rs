@@ -299,12 +299,11 @@ impl<'a> Applier<'a> {
                 now.entry(self.owner_of(kind, row)).or_default().push(row);
             }
         }
-        let mut coverage = self.live_rows(kind, now.keys().copied());
         for (owner, rows) in now {
             if !self.is_as_shown(kind, owner, &first) {
                 continue;
             }
-            let target = self.owner_for(kind, owner, &rows, &mut coverage);
+            let target = self.owner_for(kind, owner, &rows);
             if let Some(field) = text_field(first.found.base) {
                 let value = text_of(&first, texts).and_then(|text| Datum::Foreign(text).to_text(self.batch));
                 super::owners::set_field(self.batch, kind, target, field, value);

@@ -16,8 +16,37 @@ use super::target::{OwnerField, OwnerKind};
 /// A row of the call, and what its owner is to have; `None` removes.
 pub(super) type Wanted = (u32, Option<Slice>);
 
-/// How many live rows owners have that are not yet given a copy.
-pub(super) type LiveRows = HashMap<u32, u32, FixedState>;
+/// How many live rows each scope and each resource of the batch has: counted when an edit first asks, and kept right from
+/// then on.
+#[derive(Debug, Default)]
+pub(super) struct LiveRows {
+    counted: bool,
+    scopes: Vec<u32>,
+    resources: Vec<u32>,
+}
+
+impl LiveRows {
+    fn count(batch: &Batch) -> Self {
+        let mut live =
+            Self { counted: true, scopes: vec![0; batch.scopes.len()], resources: vec![0; batch.resources.len()] };
+        for span in batch.spans.iter().filter(|span| !span.dropped) {
+            live.scopes[span.scope as usize] += 1;
+        }
+        for (scope, rows) in batch.scopes.iter().zip(&live.scopes) {
+            live.resources[scope.resource as usize] += rows;
+        }
+        live
+    }
+
+    /// A row has left the batch.
+    fn drop_row(&mut self, batch: &Batch, row: usize) {
+        if self.counted {
+            let span = &batch.spans[row];
+            self.scopes[span.scope as usize] -= 1;
+            self.resources[batch.scope(span).resource as usize] -= 1;
+        }
+    }
+}
 
 /// Rows of one owner that are to have the same.
 struct Group {
@@ -40,9 +69,8 @@ impl Applier<'_> {
         if groups.is_empty() {
             return;
         }
-        let mut live = self.live_rows(kind, groups.iter().map(|group| group.owner));
         for group in groups {
-            let owner = self.owner_for(kind, group.owner, &group.rows, &mut live);
+            let owner = self.owner_for(kind, group.owner, &group.rows);
             set_field(self.batch, kind, owner, field, group.value);
             for &row in &group.rows {
                 self.touch(row);
@@ -97,33 +125,41 @@ impl Applier<'_> {
         }
     }
 
-    /// How many live rows each of these owners has.
-    pub(super) fn live_rows(&self, kind: OwnerKind, owners: impl Iterator<Item = u32>) -> LiveRows {
-        let mut live: LiveRows = owners.map(|owner| (owner, 0)).collect();
-        for span in self.batch.spans.iter().filter(|span| !span.dropped) {
-            let owner = match kind {
-                OwnerKind::Scope => span.scope,
-                OwnerKind::Resource => self.batch.scope(span).resource,
-            };
-            if let Some(live) = live.get_mut(&owner) {
-                *live += 1;
-            }
+    /// Takes a row, by its number in the batch, out of it.
+    pub(super) fn drop_row(&mut self, row: usize) {
+        if !self.batch.spans[row].dropped {
+            self.batch.drop_row(row as u32);
+            self.live.drop_row(self.batch, row);
         }
-        live
     }
 
-    /// The owner to write for these rows of `owner`: itself if no other live row has it, else a copy. The last rows of an
-    /// owner that is written all over need no copy.
-    pub(super) fn owner_for(&mut self, kind: OwnerKind, owner: u32, rows: &[u32], live: &mut LiveRows) -> u32 {
-        let live = live.entry(owner).or_default();
-        if *live <= rows.len() as u32 {
+    /// The owner to write for these live rows of `owner`: itself if no other live row has it, else a copy. The last rows of
+    /// an owner that is written all over need no copy.
+    pub(super) fn owner_for(&mut self, kind: OwnerKind, owner: u32, rows: &[u32]) -> u32 {
+        if !self.live.counted {
+            self.live = LiveRows::count(self.batch);
+        }
+        let live = match kind {
+            OwnerKind::Resource => &mut self.live.resources,
+            OwnerKind::Scope => &mut self.live.scopes,
+        };
+        let own = rows.len() as u32;
+        if live[owner as usize] <= own {
             return owner;
         }
-        *live -= rows.len() as u32;
+        live[owner as usize] -= own;
+        live.push(own);
         match kind {
             OwnerKind::Resource => self.copy_resource(owner, rows),
             OwnerKind::Scope => self.copy_scope(owner, rows),
         }
+    }
+
+    /// Whether the counts of live rows, if there are any, are what counting anew would give.
+    #[cfg(test)]
+    pub(super) fn live_rows_are_right(&self) -> bool {
+        let anew = LiveRows::count(self.batch);
+        !self.live.counted || (&self.live.scopes, &self.live.resources) == (&anew.scopes, &anew.resources)
     }
 
     fn copy_scope(&mut self, scope: u32, rows: &[u32]) -> u32 {
@@ -149,9 +185,12 @@ impl Applier<'_> {
                 self.batch.touch_owners(scope as usize);
                 let copied = copied_scope(self.batch, scope);
                 self.batch.scopes[copied as usize].resource = number;
+                self.live.scopes.push(0);
                 copied
             });
             self.batch.spans[row].scope = copied;
+            self.live.scopes[scope as usize] -= 1;
+            self.live.scopes[copied as usize] += 1;
         }
         number
     }
