@@ -181,13 +181,48 @@ pub fn check_pair(bytes: &[u8], part: Slice, depth: u32) -> Result<Option<(Slice
     }
 }
 
+/// Key and value of the `KeyValue` that is the next field, if that has the one-byte `tag`, and the pair is short and plain: a key
+/// and a text, a small number, a boolean or a double, with lengths of one byte each, and nothing else.
+///
+/// Invariant: the field begins four bytes before the key, and the second of them is the pair's length.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `plain_pair`")]
+pub(crate) fn next_short_pair(reader: &mut Reader<'_>, tag: u8) -> Option<(Slice, Slice)> {
+    // Two tags and two lengths at one look.
+    let head = reader.peek::<4>(0)?;
+    let is_short = u32::from_le_bytes(head) & u32::from_le_bytes([0xff, 0x80, 0xff, 0x80])
+        == u32::from_le_bytes([tag, 0, wire::tag(field::KEY, 2), 0]);
+    if !is_short {
+        return None;
+    }
+    let [_, pair, _, key] = head.map(usize::from);
+    let [value_tag, any, kind, first] = reader.peek::<4>(4 + key)?;
+    if value_tag != wire::tag(field::VALUE, 2) || pair != key + usize::from(any) + 4 {
+        return None;
+    }
+    // The value ends with the pair, so its length has one byte too.
+    let is_plain = match kind {
+        0x0a => any == first.wrapping_add(2) && any >= 2,
+        0x10 | 0x18 if any == 2 => first < 0x80,
+        0x10 | 0x18 if any == 3 => first >= 0x80 && reader.peek::<1>(8 + key)?[0] < 0x80,
+        0x21 => any == 9,
+        _ => false,
+    };
+    if !is_plain {
+        return None;
+    }
+    let at = reader.take(pair + 2)? + 4;
+    let key = key as u32;
+    Some((Slice { at, len: key }, Slice { at: at + key + 2, len: any.into() }))
+}
+
 /// Key and value of a `KeyValue` as nearly all are written: the key, then a value that is one scalar, and nothing else.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the index reads most of its bytes here, and a result by memory costs more")]
 pub(crate) fn plain_pair(bytes: &[u8], part: Slice) -> Option<(Slice, Slice)> {
     let mut reader = Reader::within(bytes, part);
-    let key = reader.short_bytes((field::KEY << 3 | 2) as u8)?;
-    let value = reader.short_bytes((field::VALUE << 3 | 2) as u8)?;
+    let key = reader.short_bytes(wire::tag(field::KEY, 2))?;
+    let value = reader.short_bytes(wire::tag(field::VALUE, 2))?;
     let body = &bytes[value.at as usize..value.end() as usize];
     let plain = match *body {
         [0x0a, len, ref text @ ..] if len < 0x80 => text.len() == usize::from(len),
@@ -438,6 +473,69 @@ mod tests {
         // A scalar in between clears what came before it.
         let cleared = [body(Value::Array(&one(1))), body(Value::Text(b"x")), body(Value::Array(&one(2)))].concat();
         assert_eq!(canonical::any(&cleared), body(Value::Array(&one(2))));
+    }
+
+    #[test]
+    fn a_short_pair_is_taken_only_where_it_is_nothing_else() {
+        let field_of = |pair: &[u8]| {
+            let mut out = Vec::new();
+            wire::put_bytes(&mut out, 9, pair);
+            out
+        };
+        let pair_of = |key: &[u8], any: &[u8]| {
+            let mut pair = Vec::new();
+            put_pair(&mut pair, key, any);
+            pair
+        };
+        let taken = |bytes: &[u8]| next_short_pair(&mut Reader::new(bytes), wire::tag(9, 2));
+        for value in [
+            Value::Text(b"value"),
+            Value::Text(b""),
+            Value::Integer(1),
+            Value::Integer(300),
+            Value::Boolean(true),
+            Value::Float(0.5),
+        ] {
+            let any = body(value);
+            let pair = pair_of(b"key", &any);
+            let whole = field_of(&pair);
+            let (key, found) = taken(&whole).unwrap();
+            let at = |slice: Slice| &whole[slice.at as usize..slice.end() as usize];
+            assert_eq!((key.at, at(key), at(found)), (4, &b"key"[..], &any[..]));
+            // Cut off anywhere, with anything behind it in the pair or in the value, or another field.
+            assert!((0..whole.len()).all(|end| taken(&whole[..end]).is_none()));
+            assert_eq!(taken(&field_of(&[&pair[..], &[0x18, 1]].concat())), None);
+            assert_eq!(taken(&field_of(&pair_of(b"key", &[&any[..], &[0x18, 1]].concat()))), None);
+            assert_eq!(next_short_pair(&mut Reader::new(&whole), wire::tag(8, 2)), None);
+            // Every byte changed in every way, with and without more behind: what is taken is what a whole check finds.
+            for more in [&[][..], &[0x0a, 1, 2, 0x7f, 0x80, 1, 1, 1, 1, 1, 1, 1]] {
+                for at in 0..whole.len() {
+                    for byte in 0..=255 {
+                        let mut bytes = [&whole, more].concat();
+                        bytes[at] = byte;
+                        if let Some(found) = taken(&bytes) {
+                            let field = Reader::new(&bytes).next().unwrap().unwrap();
+                            let pair = field.bytes().unwrap();
+                            assert_eq!(
+                                check_pair(&bytes, pair, 5),
+                                Ok(Some(found)),
+                                "byte {at} of {value:?} is {byte}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        let long = [b'x'; 128];
+        for (key, value) in [
+            (&long[..], Value::Text(b"")),
+            (b"k", Value::Text(&long)),
+            (b"k", Value::Bytes(b"v")),
+            (b"k", Value::Integer(-1)),
+            (b"k", Value::Empty),
+        ] {
+            assert_eq!(taken(&field_of(&pair_of(key, &body(value)))), None);
+        }
     }
 
     #[test]

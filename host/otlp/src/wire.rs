@@ -111,26 +111,26 @@ impl Slice {
     }
 }
 
-/// Reads the fields of one message, from `at` to `end` of `bytes`.
+/// Reads the fields of one message, which begins somewhere in `bytes` and ends with them.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    end: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Over a whole buffer.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, end: bytes.len() }
+        Self { bytes, at: 0 }
     }
 
     /// Over a part of a buffer, so that offsets count from the buffer's start. A part beyond the buffer is cut off.
+    #[inline]
     #[must_use]
     pub fn within(bytes: &'a [u8], part: Slice) -> Self {
-        let end = (part.end() as usize).min(bytes.len());
-        Self { bytes, at: (part.at as usize).min(end), end }
+        let bytes = bytes.get(..part.end() as usize).unwrap_or(bytes);
+        Self { bytes, at: (part.at as usize).min(bytes.len()) }
     }
 
     fn fail<T>(&self, kind: WireFault, at: usize) -> Result<T, WireError> {
@@ -141,10 +141,9 @@ impl<'a> Reader<'a> {
     /// Reads one varint.
     #[inline]
     pub fn varint(&mut self) -> Result<u64, WireError> {
-        if self.at < self.end && self.bytes[self.at] < 0x80 {
-            let value = u64::from(self.bytes[self.at]);
+        if let Some(&value @ ..0x80) = self.bytes.get(self.at) {
             self.at += 1;
-            return Ok(value);
+            return Ok(u64::from(value));
         }
         self.long_varint()
     }
@@ -153,7 +152,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let mut value = 0u64;
         for shift in 0..10u32 {
-            let Some(&byte) = self.bytes[..self.end].get(self.at) else {
+            let Some(&byte) = self.bytes.get(self.at) else {
                 return self.fail(WireFault::Truncated, start);
             };
             self.at += 1;
@@ -173,7 +172,7 @@ impl<'a> Reader<'a> {
     /// fields come. Anything else, wrong or right, is left to [`Reader::next`].
     #[inline]
     pub fn short_bytes(&mut self, tag: u8) -> Option<Slice> {
-        let rest = &self.bytes[self.at..self.end];
+        let rest = &self.bytes[self.at..];
         let (head, len) = match *rest {
             [first, len, ..] if first == tag && len < 0x80 => (2, usize::from(len)),
             [first, low, high, ..] if first == tag && high < 0x80 => {
@@ -189,6 +188,49 @@ impl<'a> Reader<'a> {
         Some(Slice { at: at as u32, len: len as u32 })
     }
 
+    /// The next field's value, if its tag and its varint are of one byte each, and the tag is this.
+    #[inline]
+    pub fn short_varint(&mut self, tag: u8) -> Option<u8> {
+        match self.bytes[self.at..] {
+            [first, value @ ..0x80, ..] if first == tag => {
+                self.at += 2;
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// The next field's value, if its tag is this one byte and it is the tag of a fixed64 or double field.
+    #[inline]
+    pub fn short_fixed64(&mut self, tag: u8) -> Option<u64> {
+        let [first, value @ ..] = self.bytes[self.at..].first_chunk::<9>()?;
+        if *first != tag {
+            return None;
+        }
+        self.at += 9;
+        let mut fixed = [0; 8];
+        fixed.copy_from_slice(value);
+        Some(u64::from_le_bytes(fixed))
+    }
+
+    /// The bytes that stand `ahead` of where the next field begins, if the message has as many.
+    #[inline]
+    #[must_use]
+    pub fn peek<const N: usize>(&self, ahead: usize) -> Option<[u8; N]> {
+        self.bytes[self.at..].get(ahead..)?.first_chunk().copied()
+    }
+
+    /// Goes on behind this many bytes, if the message has as many, and says where they begin.
+    #[inline]
+    pub fn take(&mut self, len: usize) -> Option<u32> {
+        if self.bytes.len() - self.at < len {
+            return None;
+        }
+        let at = self.at as u32;
+        self.at += len;
+        Some(at)
+    }
+
     /// The next field, or `None` at the message's end.
     #[inline(always)]
     #[expect(
@@ -198,7 +240,7 @@ impl<'a> Reader<'a> {
     #[expect(clippy::should_implement_trait, reason = "a fallible lending reader, not an iterator")]
     pub fn next(&mut self) -> Result<Option<Field>, WireError> {
         // By far the commonest: strings and small messages, with a number and a length of one byte each.
-        if let [tag @ 0x0a..0x80, len @ ..0x80, rest @ ..] = &self.bytes[self.at..self.end]
+        if let [tag @ 0x0a..0x80, len @ ..0x80, rest @ ..] = &self.bytes[self.at..]
             && tag & 7 == 2
             && usize::from(*len) <= rest.len()
         {
@@ -213,7 +255,7 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn next_of_any_kind(&mut self) -> Result<Option<Field>, WireError> {
-        if self.at >= self.end {
+        if self.at >= self.bytes.len() {
             return Ok(None);
         }
         let start = self.at;
@@ -228,7 +270,7 @@ impl<'a> Reader<'a> {
             1 => Payload::Fixed64(u64::from_le_bytes(self.fixed(start)?)),
             2 => {
                 let len = self.varint()?;
-                if len > (self.end - self.at) as u64 {
+                if len > (self.bytes.len() - self.at) as u64 {
                     return self.fail(WireFault::LengthTooLong, start);
                 }
                 let slice = Slice { at: self.at as u32, len: len as u32 };
@@ -247,7 +289,7 @@ impl<'a> Reader<'a> {
     }
 
     fn fixed<const N: usize>(&mut self, start: usize) -> Result<[u8; N], WireError> {
-        match self.bytes[self.at..self.end].first_chunk::<N>() {
+        match self.bytes[self.at..].first_chunk::<N>() {
             Some(chunk) => {
                 self.at += N;
                 Ok(*chunk)
@@ -263,7 +305,7 @@ impl<'a> Reader<'a> {
         let mut level = depth as usize;
         open[level - 1] = number;
         while level > 0 {
-            if self.at >= self.end {
+            if self.at >= self.bytes.len() {
                 return self.fail(WireFault::UnbalancedGroup, start);
             }
             let at = self.at;
@@ -277,7 +319,7 @@ impl<'a> Reader<'a> {
                 1 => drop(self.fixed::<8>(at)?),
                 2 => {
                     let len = self.varint()?;
-                    if len > (self.end - self.at) as u64 {
+                    if len > (self.bytes.len() - self.at) as u64 {
                         return self.fail(WireFault::LengthTooLong, at);
                     }
                     self.at += len as usize;
@@ -327,6 +369,13 @@ impl Field {
     pub fn fixed32(&self) -> Result<u32, WireError> {
         if let Payload::Fixed32(value) = self.payload { Ok(value) } else { self.wrong() }
     }
+}
+
+/// A field's tag, where it has one byte.
+#[must_use]
+pub const fn tag(number: u32, wire_type: u8) -> u8 {
+    assert!(number < 16);
+    (number << 3) as u8 | wire_type
 }
 
 // === writing ===
