@@ -95,12 +95,15 @@ pub struct Part {
     pub origin: Origin,
 }
 
-/// Which occurrence of its field on the wire an element was, and whether it is still what stands there.
+/// Which occurrence of its field on the wire an element was, whether it is still what stands there, and whether its place
+/// can be told from its key's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin(u32);
 
 impl Origin {
     const CHANGED: u32 = 1 << 31;
+    /// Not [`Origin::short`].
+    const LONG: u32 = 1 << 30;
     /// Of an element that an edit added.
     pub const ADDED: Self = Self(u32::MAX);
     /// Of a slot that is not in use.
@@ -109,13 +112,25 @@ impl Origin {
     /// The `ordinal`-th occurrence in its owner, unchanged.
     #[must_use]
     pub fn at(ordinal: u32) -> Self {
+        Self(ordinal | Self::LONG)
+    }
+
+    /// The same, of an attribute that [`crate::value::next_short_pair`] has read.
+    #[inline]
+    pub(crate) fn short(ordinal: u32) -> Self {
         Self(ordinal)
+    }
+
+    /// Whether it was made by [`Origin::short`], of which its key and what has changed say where it stands.
+    #[inline]
+    pub(crate) fn is_short(self) -> bool {
+        self.0 & Self::LONG == 0
     }
 
     /// Which occurrence it was; `None` for an added element.
     #[must_use]
     pub fn ordinal(self) -> Option<u32> {
-        (self != Self::ADDED).then_some(self.0 & !Self::CHANGED)
+        (self != Self::ADDED).then_some(self.0 & !(Self::CHANGED | Self::LONG))
     }
 
     /// Whether the bytes on the wire are no longer what it is.
@@ -164,6 +179,9 @@ impl Changes {
     pub const ADDED_ATTRIBUTES: Self = Self(1 << 12);
     /// Events were added; those that came with it are a matter of [`Changes::EVENTS`].
     pub const ADDED_EVENTS: Self = Self(1 << 13);
+    /// Attributes of a span that are short (see [`Origin`]) got other values. Their keys, and which there are, is a matter of
+    /// [`Changes::ATTRIBUTES`].
+    pub const VALUES: Self = Self(1 << 14);
 
     /// Each of both.
     #[must_use]

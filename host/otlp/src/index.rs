@@ -398,7 +398,7 @@ impl Indexer<'_, '_> {
         loop {
             // Attributes are most of a span's fields, and short ones most of them.
             while let Some((key, value)) = value::next_short_pair(&mut reader, tag(field::ATTRIBUTES, 2)) {
-                self.batch.attributes.push(Attribute { key, value, origin: Origin::at(span.attributes.len) });
+                self.batch.attributes.push(Attribute { key, value, origin: Origin::short(span.attributes.len) });
                 span.attributes.len += 1;
             }
             if let Some(pair) = reader.short_bytes(tag(field::ATTRIBUTES, 2)) {

@@ -64,6 +64,21 @@ pub(super) fn put_added<T: Element>(list: &[T], writer: &mut Writer<'_>, batch: 
     }
 }
 
+/// Writes the new values of attributes in the places of the old, and what stands between. Only where nothing but values of
+/// attributes that are [`crate::batch::Origin::is_short`] has changed, or was added.
+pub(super) fn put_values(list: &[Attribute], writer: &mut Writer<'_>, batch: &Batch, number: u32) {
+    for attribute in list {
+        if attribute.origin.is_changed() && attribute.origin.is_short() {
+            // See the invariant of `value::next_short_pair`.
+            let start = attribute.key.at - 4;
+            let len = batch.bytes[start as usize + 1];
+            writer.copy_until(start);
+            attribute.put(writer, batch, number, None);
+            writer.skip_to(start + 2 + u32::from(len));
+        }
+    }
+}
+
 /// An element of such a list.
 pub(super) trait Element {
     fn ordinal(&self) -> Option<u32>;

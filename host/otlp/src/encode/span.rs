@@ -7,8 +7,12 @@ use crate::wire::{self, Field, Reader, Slice};
 use super::list::{self, Beside};
 use super::writer::Writer;
 
-/// What needs no scan: new elements follow the rest.
+/// New elements follow the rest.
 const ADDITIONS: Changes = Changes::ADDED_ATTRIBUTES.or(Changes::ADDED_EVENTS);
+/// What needs no scan.
+const UNSCANNED: Changes = ADDITIONS.or(Changes::VALUES);
+/// What concerns attributes that came with the span.
+const ATTRIBUTES: Changes = Changes::ATTRIBUTES.or(Changes::VALUES);
 
 /// Writes a touched span as a field of its `ScopeSpans`. The writer is left anywhere in the original.
 pub(super) fn put(writer: &mut Writer<'_>, batch: &Batch, span: &Span) {
@@ -17,7 +21,10 @@ pub(super) fn put(writer: &mut Writer<'_>, batch: &Batch, span: &Span) {
     writer.skip_to(span.body.at);
     let attributes = batch.attributes(span.attributes);
     let events = &batch.events[span.events.range()];
-    if span.changes.without(ADDITIONS).is_none() {
+    if span.changes.without(UNSCANNED).is_none() {
+        if span.changes.has(Changes::VALUES) {
+            list::put_values(attributes, writer, batch, field::ATTRIBUTES);
+        }
         writer.copy_until(span.body.end());
         if span.changes.has(Changes::ADDED_ATTRIBUTES) {
             list::put_added(attributes, writer, batch, field::ATTRIBUTES);
@@ -41,7 +48,7 @@ fn scan(writer: &mut Writer<'_>, batch: &Batch, span: &Span) {
     let mut reader = Reader::within(&batch.bytes, span.body);
     while let Ok(Some(f)) = reader.next() {
         match f.number {
-            field::ATTRIBUTES if changes.has(Changes::ATTRIBUTES) => attributes.occurrence(writer, batch, &f),
+            field::ATTRIBUTES if changes.has(ATTRIBUTES) => attributes.occurrence(writer, batch, &f),
             field::EVENTS if changes.has(Changes::EVENTS) => events.occurrence(writer, batch, &f),
             field::LINKS if changes.has(Changes::LINKS) => links.occurrence(writer, batch, &f),
             _ => {
@@ -61,7 +68,7 @@ fn scan(writer: &mut Writer<'_>, batch: &Batch, span: &Span) {
             put_scalar(writer, batch, span, which, None, false);
         }
     }
-    if changes.has(Changes::ATTRIBUTES) {
+    if changes.has(ATTRIBUTES) {
         attributes.added(writer, batch, field::ATTRIBUTES);
     } else if changes.has(Changes::ADDED_ATTRIBUTES) {
         list::put_added(batch.attributes(span.attributes), writer, batch, field::ATTRIBUTES);

@@ -43,16 +43,22 @@ pub(crate) fn set(batch: &mut Batch, run: &mut Run, key: &Key<'_>, value: Slice)
         if at == first || key.is(batch, &batch.attributes[at]) {
             let attribute = &mut batch.attributes[at];
             attribute.value = value;
-            changes.add(change_of(attribute.origin));
+            changes.add(change_of_value(attribute.origin));
             attribute.origin = attribute.origin.changed();
         }
     }
     changes
 }
 
-/// What it means for an owner that one of its attributes changes.
+/// What it means for an owner that one of its attributes has another value.
 #[inline]
-pub(crate) fn change_of(origin: Origin) -> Changes {
+pub(crate) fn change_of_value(origin: Origin) -> Changes {
+    if origin.is_short() { Changes::VALUES } else { change_of(origin) }
+}
+
+/// What it means for an owner that one of its attributes has another key, or is gone.
+#[inline]
+fn change_of(origin: Origin) -> Changes {
     if origin.ordinal().is_some() { Changes::ATTRIBUTES } else { Changes::ADDED_ATTRIBUTES }
 }
 

@@ -219,7 +219,7 @@ impl<'a> Applier<'a> {
                 attribute.origin = origin.changed();
             }
         }
-        attributes::change_of(origin)
+        attributes::change_of_value(origin)
     }
 
     /// Puts a value or a body together anew.
