@@ -18,7 +18,7 @@ enum Of {
 }
 
 impl Of {
-    fn of(path: &Path) -> Self {
+    fn meant_by(path: &Path) -> Self {
         if *path == Path::Strings { Self::Texts } else { Self::All }
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn any(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMu
 
 /// What of `strings` and `values` is the span's own.
 pub(super) fn own(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
-    let of = Of::of(path);
+    let of = Of::meant_by(path);
     texts(batch, &[span.name, span.status_message, span.trace_state], passes)
         || attributes(batch, span.attributes, of, passes)
         || events(batch, span).any(|body| event(body, of, false, passes))
@@ -53,7 +53,7 @@ pub(super) fn own(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMu
 
 /// What of `strings` and `values` it shares with the other spans of its scope.
 pub(super) fn shared(batch: &Batch, span: &Span, path: &Path, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
-    let (scope, resource, of) = (batch.scope(span), batch.resource(span), Of::of(path));
+    let (scope, resource, of) = (batch.scope(span), batch.resource(span), Of::meant_by(path));
     texts(batch, &[scope.name, scope.version, scope.schema_url, resource.schema_url], passes)
         || attributes(batch, scope.attributes, of, passes)
         || attributes(batch, resource.attributes, of, passes)
