@@ -43,17 +43,17 @@ struct Wrong {
 }
 
 impl Wrong {
-    fn new(step: Step, why: impl ToString) -> Self {
+    fn new(step: Step, why: &(impl ToString + ?Sized)) -> Self {
         Self { step, why: why.to_string(), passing: false }
     }
 
     /// What is no fault of the files: tried again.
-    fn passing(step: Step, why: impl ToString) -> Self {
+    fn passing(step: Step, why: &(impl ToString + ?Sized)) -> Self {
         Self { passing: true, ..Self::new(step, why) }
     }
 
     /// A busy machine makes plugins miss their deadline, and one without memory to spare has none for an instance.
-    fn of_fault(step: Step, fault: &Fault, why: impl ToString) -> Self {
+    fn of_fault(step: Step, fault: &Fault, why: &impl ToString) -> Self {
         let passing = matches!(fault.kind, FaultKind::Deadline | FaultKind::Instantiate);
         Self { passing, ..Self::new(step, why) }
     }
@@ -73,9 +73,9 @@ impl Loader {
             return Ok(component);
         }
         let checked = timed(&mut steps.check, || wasm::check(content, scan::LARGEST as usize));
-        let checked = checked.map_err(|error| Wrong::new(Step::Check, error))?;
+        let checked = checked.map_err(|error| Wrong::new(Step::Check, &error))?;
         let component = timed(&mut steps.compile, || checked.compile(&self.engine));
-        let component = component.map_err(|error| Wrong::new(Step::Compile, error))?;
+        let component = component.map_err(|error| Wrong::new(Step::Compile, &error))?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
         Ok(component)
@@ -101,7 +101,7 @@ impl Loader {
             deadline: sidecar.deadline,
             breaker: sidecar.breaker,
         };
-        self.chains.stage(spec).map_err(|error| Wrong::new(Step::Stage, error))
+        self.chains.stage(spec).map_err(|error| Wrong::new(Step::Stage, &error))
     }
 
     fn steps(&self, job: &Job) -> Result<Ready, Wrong> {
@@ -146,7 +146,7 @@ impl Maker for Loader {
 
 /// Reads what was looked at before, and nothing else: a file that changed since is taken up by the next look.
 fn read(file: &std::path::Path, digest: Digest) -> Result<Vec<u8>, Wrong> {
-    let content = scan::read(file).map_err(|why| Wrong::passing(Step::Read, why))?;
+    let content = scan::read(file).map_err(|why| Wrong::passing(Step::Read, &why))?;
     if Digest::of(&content) == digest {
         Ok(content)
     } else {
@@ -163,7 +163,7 @@ fn read_sidecar(job: &Job) -> Result<Sidecar, Wrong> {
         _ => (String::new(), String::new()),
     };
     let sidecar = sidecar::read(&file, &text, &job.defaults, &config::env::process);
-    sidecar.map_err(|report| Wrong::new(Step::Sidecar, report))
+    sidecar.map_err(|report| Wrong::new(Step::Sidecar, &report))
 }
 
 #[cfg(test)]

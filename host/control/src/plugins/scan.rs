@@ -60,11 +60,11 @@ impl Scan {
         let renamed = self.renamed(&names);
         for file in &names {
             match name::read(file) {
+                Some((Kind::Plugin, stem))
+                    if renamed.contains(name::stage_of(stem)) && self.settling.is_going(file) => {}
+                // Takes its new place, and is what it was until its sidecar has had the time to follow.
                 Some((Kind::Plugin, stem)) if renamed.contains(name::stage_of(stem)) => {
-                    // Takes its new place, and is what it was until its sidecar has had the time to follow.
-                    if !self.settling.is_going(file) {
-                        found.wanted.push(Wanted::changing(stem));
-                    }
+                    found.wanted.push(Wanted::changing(stem));
                 }
                 Some((Kind::Plugin, stem)) => self.plugin(file, stem, &names, defaults, &mut found),
                 Some((Kind::Sidecar, stem)) => note_sidecar(file, stem, &names, &mut found),
