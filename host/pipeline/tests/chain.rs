@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
 use support::{ByName, Rig, request_of, spans_of};
 use tracemill_pipeline::chain::plan::{Affinity, Failure};
-use tracemill_pipeline::chain::stage::{BreakerPolicy, StageSpec};
+use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
 
 #[tokio::test]
 async fn what_is_dropped_is_counted_by_plugin_and_reason_and_the_rest_leaves() {
@@ -73,17 +74,7 @@ async fn an_instance_that_failed_is_never_used_again() {
 #[tokio::test]
 async fn an_open_breaker_of_a_rejecting_stage_refuses_whole_requests_retryably() {
     let rig = Rig::new(1);
-    let program = ByName::new(Failure::Reject, Affinity::Any);
-    let spec = StageSpec {
-        name: "scrub".into(),
-        version: "test".into(),
-        program: Arc::new(program),
-        when: Vec::new(),
-        on_error: Failure::Reject,
-        deadline: Duration::from_secs(5),
-        breaker: BreakerPolicy { faults: 2, within: Duration::from_mins(1), pause: Duration::from_hours(1) },
-    };
-    rig.chains.publish(vec![rig.chains.stage(spec).unwrap()]);
+    rig.chains.publish(vec![fragile(&rig, "scrub", Affinity::Any, Duration::from_hours(1))]);
     for _ in 0..2 {
         assert_eq!(rig.send(request_of(&["poison"])).await.unwrap().rejected_spans, 1);
     }
@@ -92,6 +83,44 @@ async fn an_open_breaker_of_a_rejecting_stage_refuses_whole_requests_retryably()
     assert!(refusal.message.contains("scrub"), "{refusal}");
     assert_eq!(rig.outlet.names(), Vec::<String>::new());
     assert_eq!(rig.sums(&["plugin_fault", "breaker_open"], &[]), [4, 4, 0, 0]);
+}
+
+/// A stage that two faults take out, for so long.
+fn fragile(rig: &Rig, name: &str, affinity: Affinity, pause: Duration) -> Arc<Stage> {
+    let spec = StageSpec {
+        name: name.into(),
+        version: "test".into(),
+        program: Arc::new(ByName::new(Failure::Reject, affinity)),
+        when: Vec::new(),
+        on_error: Failure::Reject,
+        deadline: Duration::from_secs(5),
+        breaker: BreakerPolicy { faults: 2, within: Duration::from_mins(1), pause },
+    };
+    rig.chains.stage(spec).expect("the plan is sound")
+}
+
+#[tokio::test]
+async fn a_breaker_is_shown_as_long_as_its_stage_is_live() {
+    let rig = Rig::new(1);
+    let mut registry = prometheus_client::registry::Registry::default();
+    rig.metrics.register(&mut registry);
+    let shown = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("tracemill_plugin_breaker_open{plugin="));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let stage = |name| fragile(&rig, name, Affinity::Any, Duration::from_hours(1));
+    rig.chains.publish(vec![stage("scrub"), stage("enrich")]);
+    for _ in 0..2 {
+        rig.send(request_of(&["poison"])).await.unwrap();
+    }
+    assert_eq!(shown(), ["\"scrub\"} 1", "\"enrich\"} 0"]);
+    // Another version starts closed, and a stage that is gone has nothing to show.
+    rig.chains.publish(vec![stage("scrub")]);
+    assert_eq!(shown(), ["\"scrub\"} 0"]);
+    rig.chains.publish(vec![]);
+    assert_eq!(shown(), Vec::<String>::new());
 }
 
 #[tokio::test]

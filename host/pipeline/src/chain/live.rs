@@ -58,6 +58,8 @@ impl Chains {
     /// began with; stages that stay keep their instances.
     pub fn publish(&self, stages: Vec<Arc<Stage>>) -> u64 {
         let generation = self.inner.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        let breakers = stages.iter().map(|stage| (stage.spec().name.clone(), stage.breaker().clone()));
+        self.inner.metrics.breakers.show(breakers.collect());
         self.inner.current.store(Arc::new(Chain { generation, stages }));
         self.inner.metrics.generation.set(generation as i64);
         generation

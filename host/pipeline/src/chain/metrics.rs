@@ -10,6 +10,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+mod breakers;
+
+pub use breakers::Breakers;
+
 /// How many reasons of one plugin get a series of their own; the others are counted together.
 const REASONS: usize = 64;
 /// The reason under which the others are counted.
@@ -85,8 +89,8 @@ pub struct Metrics {
     pub seconds: Family<PluginLabel, Counter<f64, AtomicU64>>,
     /// Calls that failed.
     pub faults: Family<FaultLabels, Counter>,
-    /// Whether a stage's breaker is open.
-    pub breaker_open: Family<PluginLabel, Gauge>,
+    /// The breakers of the live chain.
+    pub breakers: Breakers,
 }
 
 impl Metrics {
@@ -107,7 +111,7 @@ impl Metrics {
         registry.register("tracemill_plugin_rows", "Rows shown to plugins", self.rows.clone());
         registry.register("tracemill_plugin_seconds", "Time in plugins, with columns and edits", self.seconds.clone());
         registry.register("tracemill_plugin_faults", "Calls into plugins that failed", self.faults.clone());
-        registry.register("tracemill_plugin_breaker_open", "Whether the breaker is open", self.breaker_open.clone());
+        registry.register_collector(Box::new(self.breakers.clone()));
     }
 }
 

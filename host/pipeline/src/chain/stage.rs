@@ -68,7 +68,7 @@ pub struct Stage {
     spec: StageSpec,
     filters: Vec<Filter>,
     permissions: Permissions,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
     reasons: Reasons,
     series: Series,
     metrics: Metrics,
@@ -118,7 +118,7 @@ impl Stage {
                 &plan.writes,
                 plan.may_drop,
             ),
-            breaker: Breaker::new(spec.breaker),
+            breaker: Arc::new(Breaker::new(spec.breaker)),
             reasons: Reasons::default(),
             series: Series {
                 calls: metrics.calls.get_or_create_owned(&label),
@@ -141,6 +141,10 @@ impl Stage {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.breaker.is_open()
+    }
+
+    pub(super) fn breaker(&self) -> &Arc<Breaker> {
+        &self.breaker
     }
 
     pub(super) fn permissions(&self) -> &Permissions {
@@ -170,10 +174,6 @@ impl Stage {
         if opened {
             let (plugin, pause) = (&self.spec.name, self.spec.breaker.pause);
             tracing::error!(%plugin, ?pause, on_error = ?self.spec.on_error, "breaker opened after repeated faults");
-        }
-        if opened || pass == Pass::Trial {
-            let label = PluginLabel { plugin: self.spec.name.clone() };
-            self.metrics.breaker_open.get_or_create(&label).set(self.breaker.is_open().into());
         }
     }
 
