@@ -124,6 +124,31 @@ async fn a_breaker_is_shown_as_long_as_its_stage_is_live() {
 }
 
 #[tokio::test]
+async fn a_trial_that_ends_in_a_panic_is_followed_by_another() {
+    let rig = Rig::new(1);
+    rig.chains.publish(vec![fragile(&rig, "scrub", Affinity::Any, Duration::ZERO)]);
+    for _ in 0..2 {
+        rig.send(request_of(&["poison"])).await.unwrap();
+    }
+    assert!(rig.send(request_of(&["bug"])).await.unwrap_err().is_retryable());
+    rig.send(request_of(&["fine"])).await.unwrap();
+    assert_eq!(rig.outlet.names(), ["fine"]);
+}
+
+#[tokio::test]
+async fn a_shared_instance_that_was_left_by_a_panic_is_never_used_again() {
+    for affinity in [Affinity::One, Affinity::Trace] {
+        let rig = Rig::new(1);
+        let program = ByName::new(Failure::Pass, affinity);
+        let seen = program.seen.clone();
+        rig.chains.publish(vec![rig.stage("by-name", program)]);
+        assert!(rig.send(request_of(&["bug"])).await.unwrap_err().is_retryable());
+        rig.send(request_of(&["fine"])).await.unwrap();
+        assert_eq!(seen.lock().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1], "{affinity:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_and_what_was_refused_counts_once() {
     let rig = Rig::new(1);
     rig.chains.publish(vec![rig.stage("by-name", ByName::new(Failure::Pass, Affinity::Any))]);

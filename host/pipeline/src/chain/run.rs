@@ -55,27 +55,26 @@ impl Run {
             return Ok(());
         }
         let Some(pass) = stage.pass() else { return self.blocked(stage, rows) };
+        let mut leave = Leave { stage, pass, failed: true };
         let started = Instant::now();
         let mut calls = Calls { failed: false, made: 0 };
         match stage.spec().program.plan().affinity {
             Affinity::Any => self.rows(stage, own, rows, &mut calls),
             // Invariant: one instance lock at a time.
-            Affinity::One => self.rows(stage, &mut stage.shared()[0].lock(), rows, &mut calls),
+            Affinity::One => self.rows(stage, &mut stage.lock(0), rows, &mut calls),
             Affinity::Trace => {
-                let shards = stage.shared().len();
-                for (number, shard) in stage.shared().iter().enumerate() {
+                let shards = stage.shards();
+                for number in 0..shards {
                     let mine: Vec<u32> =
                         rows.iter().copied().filter(|&row| shard_of(&self.batch, row, shards) == number).collect();
                     if !mine.is_empty() {
-                        self.rows(stage, &mut shard.lock(), &mine, &mut calls);
+                        self.rows(stage, &mut stage.lock(number), &mine, &mut calls);
                     }
                 }
             }
         }
         stage.count_calls(calls.made, rows.len() as u64, started.elapsed());
-        if calls.failed || pass == Pass::Trial {
-            stage.report(pass, calls.failed);
-        }
+        leave.failed = calls.failed;
         Ok(())
     }
 
@@ -200,6 +199,22 @@ impl Run {
 struct Calls {
     failed: bool,
     made: u64,
+}
+
+/// Leave to call a stage, which tells the breaker how it went however it ends. Invariant: a trial is always reported, because
+/// no other is let through before. What ends in a panic of ours counts as failed.
+struct Leave<'a> {
+    stage: &'a Stage,
+    pass: Pass,
+    failed: bool,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if self.failed || self.pass == Pass::Trial {
+            self.stage.report(self.pass, self.failed);
+        }
+    }
 }
 
 /// Which shard sees a row: always the same for a trace.

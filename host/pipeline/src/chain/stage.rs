@@ -1,12 +1,13 @@
 //! A stage: one place in the chain, that is a plugin of one version with its settings and how the host treats it.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use otlp::batch::Batch;
 use otlp::condition::{Condition, Filter};
 use otlp::edit::permissions::Permissions;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::counter::Counter;
 use std::sync::atomic::AtomicU64;
 
@@ -62,6 +63,31 @@ pub struct StageError {
 
 /// An instance that is shared between mills; `None` until it is needed, and after a fault.
 pub(super) type Slot = Option<Box<dyn Instance>>;
+
+/// A shared instance, held by one mill. A mill that panics with it throws it away: nobody knows how it was left.
+pub(super) struct Locked<'a>(MutexGuard<'a, Slot>);
+
+impl Deref for Locked<'_> {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Slot {
+        &mut self.0
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0 = None;
+        }
+    }
+}
 
 /// One place in the chain, ready to run. Kept over reloads that do not change it, with its instances and breaker.
 pub struct Stage {
@@ -151,8 +177,14 @@ impl Stage {
         &self.permissions
     }
 
-    pub(super) fn shared(&self) -> &[Mutex<Slot>] {
-        &self.shared
+    /// How many shared instances there are.
+    pub(super) fn shards(&self) -> usize {
+        self.shared.len()
+    }
+
+    /// One of them.
+    pub(super) fn lock(&self, shard: usize) -> Locked<'_> {
+        Locked(self.shared[shard].lock())
     }
 
     /// The rows among `rows` that the plugin is about. `spare` is overwritten.

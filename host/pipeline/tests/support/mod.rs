@@ -28,7 +28,8 @@ use tracemill_pipeline::request::{Answer, Handler, Refusal, Request};
 /// Which instance saw which names, in the order of calls.
 pub type Seen = Arc<Mutex<Vec<(usize, Vec<String>)>>>;
 
-/// Drops spans named `drop-me`, fails on spans named `poison`, in one column of names.
+/// Drops spans named `drop-me`, fails on spans named `poison`, panics on those named `bug` as if a part of the host did, in one
+/// column of names.
 #[derive(Debug)]
 pub struct ByName {
     plan: Plan,
@@ -77,6 +78,7 @@ impl Instance for ByNameInstance {
             |row: u32| String::from_utf8_lossy(names.get(row as usize).expect("a name for each row")).into_owned();
         self.seen.lock().push((self.number, (0..call.rows).map(name).collect()));
         let rows_named = |wanted: &str| (0..call.rows).filter(|&row| name(row) == wanted).collect::<Vec<u32>>();
+        assert!(rows_named("bug").is_empty(), "a bug of the host's");
         if !rows_named("poison").is_empty() {
             return Err(Fault { kind: FaultKind::Trap, message: "poison".into() });
         }
@@ -91,8 +93,8 @@ impl Instance for ByNameInstance {
     fn settle(&mut self, _kept: bool) {}
 }
 
-/// Keeps what it is given; refuses while it is told to.
-#[derive(Debug, Default)]
+/// Keeps what it is given; refuses while it is told to, and what is larger than its room.
+#[derive(Debug)]
 pub struct Kept {
     pub parcels: Mutex<Vec<Parcel>>,
     pub full: std::sync::atomic::AtomicBool,
