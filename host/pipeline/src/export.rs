@@ -137,6 +137,12 @@ impl Exports {
         self.0.current.load().iter().find_map(|destination| destination.queue().is_full())
     }
 
+    /// How many bytes the largest parcel may have that all queues would take now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.0.current.load().iter().map(|destination| destination.queue().room()).min().unwrap_or(usize::MAX)
+    }
+
     /// How it stands with each destination.
     #[must_use]
     pub fn status(&self) -> Vec<DestinationStatus> {

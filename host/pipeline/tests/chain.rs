@@ -245,3 +245,28 @@ async fn a_closed_gate_refuses_retryably_with_its_reason() {
     rig.gate.open();
     rig.send(request_of(&["a"])).await.unwrap();
 }
+
+#[tokio::test]
+async fn requests_are_joined_only_as_far_as_the_queues_have_room_for_them_together() {
+    let rig = Arc::new(Rig::new(1));
+    let program = ByName::new(Failure::Pass, Affinity::Any);
+    let (seen, turn) = (program.seen.clone(), program.turn.clone());
+    rig.chains.publish(vec![rig.stage("by-name", program)]);
+    let one = request_of(&["a request of this size has room, and two of them have not"]);
+    rig.outlet.room.store(one.len() * 3 / 2, Ordering::SeqCst);
+    let held = turn.lock();
+    // The first keeps the only mill busy, so that the others wait for it.
+    let first = {
+        let (rig, one) = (rig.clone(), one.clone());
+        std::thread::spawn(move || FutureExt::now_or_never(rig.send(one)))
+    };
+    while seen.lock().is_empty() {
+        std::thread::yield_now();
+    }
+    let mut waiting = futures_util::future::join_all((0..4).map(|_| rig.send(one.clone())));
+    assert!(FutureExt::now_or_never(&mut waiting).is_none());
+    drop(held);
+    assert!(waiting.await.iter().all(Result::is_ok));
+    assert!(first.join().unwrap().expect("it runs where it arrives").is_ok());
+    assert_eq!(rig.outlet.names().len(), 5);
+}

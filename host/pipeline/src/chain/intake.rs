@@ -33,6 +33,9 @@ const INLINE_BYTES: usize = 1024 * 1024;
 const WAITING: usize = 4096;
 /// How many bytes and requests are joined at most.
 const JOIN_BYTES: usize = 512 * 1024;
+/// Of the room in the queues, joined requests take up to a part only: plugins may add to them, and other mills join too. What
+/// each of them has room for by itself must not be too large together.
+const JOIN_SHARE: usize = 4;
 const JOIN_REQUESTS: usize = 64;
 /// What a sender is told to wait when the mills are that far behind.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -156,11 +159,12 @@ fn work(shared: &Shared, number: usize, jobs: &Receiver<Job>) {
     while let Some(first) = left.take().or_else(|| jobs.recv().ok()) {
         let mut bytes = first.request.body.len();
         let mut batch = vec![first];
+        let most = JOIN_BYTES.min(shared.outlet.room() / JOIN_SHARE);
         // Only what is here already: an idle mill never waits for more.
-        while batch.len() < JOIN_REQUESTS && bytes < JOIN_BYTES {
+        while batch.len() < JOIN_REQUESTS && bytes < most {
             let Ok(next) = jobs.try_recv() else { break };
             bytes += next.request.body.len();
-            if bytes > JOIN_BYTES || !joinable(&batch[0].request.context, &next.request.context) {
+            if bytes > most || !joinable(&batch[0].request.context, &next.request.context) {
                 left = Some(next);
                 break;
             }

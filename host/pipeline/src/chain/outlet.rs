@@ -9,6 +9,9 @@ pub trait Outlet: Send + Sync + 'static {
     /// time.
     fn is_full(&self) -> Option<Refusal>;
 
+    /// How many bytes the largest parcel may have that all queues would take now.
+    fn room(&self) -> usize;
+
     /// Takes a parcel into the queues of all destinations, or of none.
     fn accept(&self, parcel: Parcel) -> Result<(), Refusal>;
 }

@@ -241,6 +241,16 @@ impl Queue {
         full.then(|| self.refusal())
     }
 
+    /// How many bytes the largest parcel may have that would be taken now.
+    pub fn room(&self) -> usize {
+        let held = match self.config.on_full {
+            OnFull::Refuse | OnFull::DropNewest => self.held.load(Ordering::Relaxed),
+            // What waits gives way.
+            OnFull::DropOldest => 0,
+        };
+        self.config.max_bytes.saturating_sub(held).saturating_sub(OVERHEAD)
+    }
+
     fn refusal(&self) -> Refusal {
         let delay = Duration::from_millis(self.hint.load(Ordering::Relaxed));
         Refusal::unavailable(

@@ -1,7 +1,7 @@
 //! Plugins written in Rust against the chain's own traits, spans, and an outlet that keeps what it is given.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct ByName {
     pub seen: Seen,
     /// The columns of all calls, as long as somebody else has them.
     pub columns: Columns,
+    /// Held by who wants calls to wait.
+    pub turn: Arc<Mutex<()>>,
 }
 
 /// Columns that were shown.
@@ -49,7 +51,7 @@ impl ByName {
         let columns = vec![Want { path: Path::Name, layout: Layout::Text }];
         let (reads, writes, when, options) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let plan = Plan { columns, reads, writes, may_drop: true, when, affinity, on_error, options };
-        Self { plan, instances: Arc::default(), seen: Arc::default(), columns: Arc::default() }
+        Self { plan, instances: Arc::default(), seen: Arc::default(), columns: Arc::default(), turn: Arc::default() }
     }
 }
 
@@ -60,7 +62,8 @@ impl Program for ByName {
 
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
         let number = self.instances.fetch_add(1, Ordering::SeqCst);
-        Ok(Box::new(ByNameInstance { number, seen: self.seen.clone(), columns: self.columns.clone() }))
+        let (seen, columns, turn) = (self.seen.clone(), self.columns.clone(), self.turn.clone());
+        Ok(Box::new(ByNameInstance { number, seen, columns, turn }))
     }
 }
 
@@ -68,6 +71,7 @@ struct ByNameInstance {
     number: usize,
     seen: Seen,
     columns: Columns,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Instance for ByNameInstance {
@@ -77,6 +81,7 @@ impl Instance for ByNameInstance {
         let name =
             |row: u32| String::from_utf8_lossy(names.get(row as usize).expect("a name for each row")).into_owned();
         self.seen.lock().push((self.number, (0..call.rows).map(name).collect()));
+        drop(self.turn.lock());
         let rows_named = |wanted: &str| (0..call.rows).filter(|&row| name(row) == wanted).collect::<Vec<u32>>();
         assert!(rows_named("bug").is_empty(), "a bug of the host's");
         if !rows_named("poison").is_empty() {
@@ -97,7 +102,14 @@ impl Instance for ByNameInstance {
 #[derive(Debug)]
 pub struct Kept {
     pub parcels: Mutex<Vec<Parcel>>,
-    pub full: std::sync::atomic::AtomicBool,
+    pub full: AtomicBool,
+    pub room: AtomicUsize,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { parcels: Mutex::default(), full: AtomicBool::new(false), room: AtomicUsize::new(usize::MAX) }
+    }
 }
 
 impl Outlet for Kept {
@@ -105,8 +117,15 @@ impl Outlet for Kept {
         self.full.load(Ordering::SeqCst).then(|| Refusal::unavailable(Duration::from_secs(1), "queue is full"))
     }
 
+    fn room(&self) -> usize {
+        self.room.load(Ordering::SeqCst)
+    }
+
     fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
         self.is_full().map_or(Ok(()), Err)?;
+        if parcel.body.len() > self.room() {
+            return Err(Refusal::too_large("larger than the queue"));
+        }
         self.parcels.lock().push(parcel);
         Ok(())
     }

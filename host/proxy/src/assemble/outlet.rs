@@ -14,6 +14,10 @@ impl Outlet for Queues {
         self.0.is_full()
     }
 
+    fn room(&self) -> usize {
+        self.0.room()
+    }
+
     fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
         self.0.reserve(parcel.body.len(), parcel.spans)?.commit(parcel);
         Ok(())
