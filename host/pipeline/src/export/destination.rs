@@ -70,6 +70,8 @@ impl Destination {
             failures: Gate::default(),
             rejections: Gate::default(),
             warnings: Gate::default(),
+            oversize: Gate::default(),
+            exhausted: Gate::default(),
         });
         let links = link::links(&shared.config, &Arc::new(dialer));
         let (senders, stop) = (TaskTracker::new(), CancellationToken::new());

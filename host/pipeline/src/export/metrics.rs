@@ -32,8 +32,10 @@ struct RequestsOf {
 pub enum DropReason {
     /// `drop_oldest` or `drop_newest` on a full queue.
     QueueFull,
-    /// One resource's spans alone are larger than a request or the queue may be.
+    /// The parcel alone is larger than the whole queue, which drops by policy.
     TooLarge,
+    /// A span alone is larger than a request may be.
+    SpanTooLarge,
     /// The back end did not take them within `retry.max_elapsed`.
     RetriesExhausted,
     /// The process ended before they could be sent.
@@ -45,6 +47,7 @@ pub enum DropReason {
 const REASONS: [DropReason; 5] = [
     DropReason::QueueFull,
     DropReason::TooLarge,
+    DropReason::SpanTooLarge,
     DropReason::RetriesExhausted,
     DropReason::Shutdown,
     DropReason::Removed,
@@ -64,6 +67,7 @@ impl EncodeLabelValue for DropReason {
         let name = match self {
             Self::QueueFull => "queue_full",
             Self::TooLarge => "too_large",
+            Self::SpanTooLarge => "span_too_large",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Shutdown => "shutdown",
             Self::Removed => "removed",

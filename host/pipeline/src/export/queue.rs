@@ -4,7 +4,7 @@
 //! be sent again, counts like what waits. Room is an atomic number; only the list of what waits is behind a lock.
 //!
 //! Invariant: what is held never exceeds the bound, but for parcels that a reload moves here from a destination's earlier
-//! queue, and for what a commit brings beyond its own reservation.
+//! queue, for what a commit brings beyond its own reservation, and for the one piece that is sent of a parcel that is cut.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,8 +24,10 @@ use super::status::Trouble;
 use crate::request::Refusal;
 
 mod batch;
+mod parts;
 
 pub(super) use batch::Batch;
+pub(super) use parts::Parts;
 
 /// What a waiting parcel costs beside its bytes (list entry, reference counts, allocator), so that many tiny parcels are
 /// not taken for nothing.

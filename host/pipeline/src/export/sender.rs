@@ -12,7 +12,7 @@ use super::config::{DestinationConfig, Protocol};
 use super::gate::Gate;
 use super::link::{Link, LinkError};
 use super::metrics::{DropReason, Outcome};
-use super::queue::{Batch, Queue};
+use super::queue::{Batch, Parts, Queue};
 use super::wire::Template;
 
 /// While the process drains, a back end that does not answer is tried this often: there is little time left.
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub failures: Gate,
     pub rejections: Gate,
     pub warnings: Gate,
+    pub oversize: Gate,
+    pub exhausted: Gate,
 }
 
 /// One sender.
@@ -40,9 +42,29 @@ impl Sender {
     /// Sends what comes until the queue is closed and empty.
     pub async fn run(mut self) {
         while let Some(batch) = self.shared.queue.clone().next().await {
-            for batch in batch.within(self.shared.config.batch.max_request_bytes) {
+            let limit = self.shared.config.batch.max_request_bytes;
+            if batch.bytes() <= limit {
                 self.deliver(batch).await;
+            } else {
+                self.deliver_parts(batch.in_parts(limit)).await;
             }
+        }
+    }
+
+    async fn deliver_parts(&mut self, mut parts: Parts) {
+        while let Some(part) = parts.next() {
+            self.deliver(part).await;
+        }
+        if parts.too_large() > 0
+            && let Some(unsaid) = self.shared.oversize.open()
+        {
+            tracing::warn!(
+                destination = self.shared.config.name,
+                spans = parts.too_large(),
+                limit = self.shared.config.batch.max_request_bytes,
+                unsaid,
+                "spans dropped: each is larger than batch.max_request"
+            );
         }
     }
 
@@ -83,8 +105,10 @@ impl Sender {
             counters.requests(Outcome::Retry).inc();
             let delay = backoff.delay(after, rand::random());
             if shared.config.retry.max_elapsed.is_some_and(|most| started.elapsed() + delay > most) {
-                tracing::warn!(destination = shared.config.name, spans = batch.spans(), %reason,
-                    "spans dropped: the back end did not take them within retry.max_elapsed");
+                if let Some(unsaid) = shared.exhausted.open() {
+                    tracing::warn!(destination = shared.config.name, spans = batch.spans(), %reason, unsaid,
+                        "spans dropped: the back end did not take them within retry.max_elapsed");
+                }
                 return batch.dropped(DropReason::RetriesExhausted);
             }
             shared.queue.set_retry_hint(Some(delay));

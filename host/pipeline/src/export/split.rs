@@ -1,120 +1,218 @@
-//! Cuts a request that is larger than a back end may be sent, between its `ResourceSpans`. Nothing is copied.
+//! Cuts a request that is larger than a back end may be sent, piece by piece: between its `ResourceSpans` where that is enough,
+//! else between the `ScopeSpans` of one, else between the spans of one. Knows nothing of queues.
+//!
+//! Whatever a `ResourceSpans` or `ScopeSpans` holds beside what it is cut into (the resource, the schema's URL, unknown
+//! fields) is repeated in each piece, byte for byte. Pieces are made one at a time: a large resource that is repeated for each
+//! few spans costs the memory of one piece and not of all.
 
 use bytes::Bytes;
-use otlp::wire::{Payload, Reader, Slice, WireError};
+use otlp::wire::{Field, Payload, Reader, Slice, WireError, field_len, put_bytes, put_header};
 
-/// What a request was cut into.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Pieces {
-    /// Each within the limit.
-    pub fitting: Vec<Piece>,
-    /// Spans of resources that are over the limit alone.
-    pub oversize_spans: u32,
+/// The fields that a request, a `ResourceSpans` and a `ScopeSpans` are cut into.
+const ELEMENTS: [u32; 3] = [1, 2, 2];
+
+/// What is cut off the front.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A request of its own within the limit, its spans, and whether its bytes are a copy.
+    Fits { body: Bytes, spans: u32, is_copy: bool },
+    /// So many spans that are over the limit alone, with what they need of their resource and scope; or all that are left,
+    /// where nobody can say where to cut.
+    Oversize(u32),
 }
 
-/// A request of its own.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub body: Bytes,
-    pub spans: u32,
+/// A request that is being cut.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    body: Bytes,
+    limit: usize,
+    /// What is left of the request, of the `ResourceSpans` that is being cut, and of the `ScopeSpans` in it.
+    levels: Vec<Level>,
+    /// How many spans are left.
+    spans: u32,
 }
 
-/// Cuts a request of `spans` spans into pieces of at most `limit` bytes. All spans of a request that cannot be read count as
-/// oversize: it is too large as it is, and nobody can say where to cut it.
-pub(super) fn split(body: &Bytes, spans: u32, limit: usize) -> Pieces {
-    cut(body, limit).unwrap_or(Pieces { fitting: Vec::new(), oversize_spans: spans })
+/// A message that is being cut.
+#[derive(Debug)]
+struct Level {
+    /// What is repeated.
+    head: Vec<u8>,
+    rest: Slice,
 }
 
-fn cut(body: &Bytes, limit: usize) -> Result<Pieces, WireError> {
-    let mut pieces = Pieces::default();
-    let (mut start, mut end, mut spans) = (0usize, 0usize, 0u32);
-    let mut reader = Reader::new(body);
-    while let Some(field) = reader.next()? {
-        let field_spans = match field.payload {
-            Payload::Bytes(resource) if field.number == 1 => spans_of_resource(body, resource)?,
-            _ => 0,
-        };
-        let (at, to) = (field.start as usize, field.end as usize);
-        if to - start > limit {
-            flush(&mut pieces, body, start, end, spans);
-            (start, spans) = (at, 0);
+/// Elements of the innermost level that go into one piece.
+#[derive(Debug)]
+struct Run {
+    parts: Vec<Slice>,
+    bytes: usize,
+    spans: u32,
+    /// Up to where the level was read.
+    end: u32,
+}
+
+impl Cutter {
+    /// Cuts a request of `spans` spans into pieces of at most `limit` bytes.
+    pub fn new(body: Bytes, spans: u32, limit: usize) -> Self {
+        let rest = Slice { at: 0, len: u32::try_from(body.len()).unwrap_or(u32::MAX) };
+        Self { body, limit, levels: vec![Level { head: Vec::new(), rest }], spans }
+    }
+
+    /// The next piece; `None` when nothing is left.
+    pub fn next(&mut self) -> Option<Piece> {
+        let piece = self.cut().ok().flatten().or_else(|| {
+            self.levels.clear();
+            (self.spans > 0).then_some(Piece::Oversize(self.spans))
+        });
+        if let Some(Piece::Fits { spans, .. } | Piece::Oversize(spans)) = piece {
+            self.spans = self.spans.saturating_sub(spans);
         }
-        end = to;
-        if to - at > limit {
-            pieces.oversize_spans += field_spans;
-            start = to;
-        } else {
-            spans += field_spans;
+        piece
+    }
+
+    /// What is left, as one request of any size, and its spans.
+    pub fn rest(&self) -> (Bytes, u32) {
+        let Some((request, inner)) = self.levels.split_first() else { return (Bytes::new(), self.spans) };
+        let following = self.body.slice(request.rest.at as usize..request.rest.end() as usize);
+        let mut opened = Vec::new();
+        for (depth, level) in inner.iter().enumerate().rev() {
+            let mut message = level.head.clone();
+            message.append(&mut opened);
+            let mut reader = Reader::within(&self.body, level.rest);
+            // All of it was read when it was opened.
+            while let Ok(Some(field)) = reader.next() {
+                if field.number == ELEMENTS[depth + 1] {
+                    message.extend_from_slice(self.raw(&field));
+                }
+            }
+            put_bytes(&mut opened, ELEMENTS[depth], &message);
+        }
+        let rest = if opened.is_empty() { following } else { [&opened[..], &following].concat().into() };
+        (rest, self.spans)
+    }
+
+    fn cut(&mut self) -> Result<Option<Piece>, WireError> {
+        while let Some(element) = self.levels.len().checked_sub(1).map(|depth| ELEMENTS[depth]) {
+            let (run, beyond) = self.run()?;
+            if run.spans > 0 {
+                self.advance(run.end);
+                return Ok(Some(self.piece(&run)));
+            }
+            let Some(field) = beyond else {
+                self.levels.pop();
+                continue;
+            };
+            self.advance(field.end);
+            match field.payload {
+                Payload::Bytes(message) if field.number == element => {
+                    if self.levels.len() == ELEMENTS.len() {
+                        return Ok(Some(Piece::Oversize(1)));
+                    }
+                    self.open(message)?;
+                }
+                // No field of OTLP: it holds no span.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn advance(&mut self, to: u32) {
+        if let Some(level) = self.levels.last_mut() {
+            level.rest = Slice::between(to, level.rest.end());
         }
     }
-    flush(&mut pieces, body, start, end, spans);
-    Ok(pieces)
-}
 
-fn flush(pieces: &mut Pieces, body: &Bytes, start: usize, end: usize, spans: u32) {
-    if end > start {
-        pieces.fitting.push(Piece { body: body.slice(start..end), spans });
+    /// Goes on inside a message that is too large itself.
+    fn open(&mut self, message: Slice) -> Result<(), WireError> {
+        let element = ELEMENTS[self.levels.len()];
+        let mut head = Vec::new();
+        let mut reader = Reader::within(&self.body, message);
+        while let Some(field) = reader.next()? {
+            if field.number != element {
+                head.extend_from_slice(self.raw(&field));
+            }
+        }
+        self.levels.push(Level { head, rest: message });
+        Ok(())
+    }
+
+    /// As many fields of the innermost level as fit into one piece, and the first that does not.
+    fn run(&self) -> Result<(Run, Option<Field>), WireError> {
+        let depth = self.levels.len() - 1;
+        let rest = self.levels[depth].rest;
+        let mut run = Run { parts: Vec::new(), bytes: 0, spans: 0, end: rest.at };
+        let mut reader = Reader::within(&self.body, rest);
+        while let Some(field) = reader.next()? {
+            let is_element = field.number == ELEMENTS[depth];
+            // What else stands inside a message is in its head already.
+            if is_element || depth == 0 {
+                let bytes = run.bytes + (field.end - field.start) as usize;
+                if self.wrapped_len(bytes) > self.limit {
+                    return Ok((run, Some(field)));
+                }
+                run.bytes = bytes;
+                run.push(Slice::between(field.start, field.end));
+            }
+            if is_element {
+                run.spans += spans_of(&self.body, field.bytes()?, depth)?;
+            }
+            run.end = field.end;
+        }
+        Ok((run, None))
+    }
+
+    /// How large a request is with so many bytes on the innermost level.
+    fn wrapped_len(&self, bytes: usize) -> usize {
+        let inner = self.levels[1..].iter().zip(ELEMENTS);
+        inner.rev().fold(bytes, |bytes, (level, number)| field_len(number, level.head.len() + bytes))
+    }
+
+    fn piece(&self, run: &Run) -> Piece {
+        let spans = run.spans;
+        let bytes = |part: &Slice| part.at as usize..part.end() as usize;
+        if let ([_], [only]) = (&self.levels[..], &run.parts[..]) {
+            return Piece::Fits { body: self.body.slice(bytes(only)), spans, is_copy: false };
+        }
+        let mut body = Vec::with_capacity(run.bytes);
+        for part in &run.parts {
+            body.extend_from_slice(&self.body[bytes(part)]);
+        }
+        for (level, number) in self.levels[1..].iter().zip(ELEMENTS).rev() {
+            let mut wrapped = Vec::with_capacity(field_len(number, level.head.len() + body.len()));
+            put_header(&mut wrapped, number, level.head.len() + body.len());
+            wrapped.extend_from_slice(&level.head);
+            wrapped.append(&mut body);
+            body = wrapped;
+        }
+        Piece::Fits { body: body.into(), spans, is_copy: true }
+    }
+
+    fn raw(&self, field: &Field) -> &[u8] {
+        &self.body[field.start as usize..field.end as usize]
     }
 }
 
-fn spans_of_resource(body: &[u8], resource: Slice) -> Result<u32, WireError> {
-    count_in(body, resource, &|scope| count_in(body, scope, &|_| Ok(1)))
+impl Run {
+    fn push(&mut self, part: Slice) {
+        match self.parts.last_mut().filter(|last| last.end() == part.at) {
+            Some(last) => last.len += part.len,
+            None => self.parts.push(part),
+        }
+    }
 }
 
-/// Adds up the messages in field 2 of a message: scopes of a resource, spans of a scope.
-fn count_in(body: &[u8], message: Slice, each: &dyn Fn(Slice) -> Result<u32, WireError>) -> Result<u32, WireError> {
-    let mut reader = Reader::within(body, message);
+/// How many spans an element of a level holds: a `ResourceSpans` at depth 0, a span at depth 2.
+fn spans_of(body: &[u8], element: Slice, depth: usize) -> Result<u32, WireError> {
+    let Some(&inner) = ELEMENTS.get(depth + 1) else { return Ok(1) };
+    let mut reader = Reader::within(body, element);
     let mut sum = 0;
     while let Some(field) = reader.next()? {
-        if field.number == 2 {
-            sum += each(field.bytes()?)?;
+        if field.number == inner {
+            sum += spans_of(body, field.bytes()?, depth + 1)?;
         }
     }
     Ok(sum)
 }
 
 #[cfg(test)]
-mod tests {
-    use otlp::wire::put_bytes;
-
-    use super::*;
-
-    /// One resource with so many spans of so many bytes each.
-    fn resource(spans: usize, bytes: usize) -> Vec<u8> {
-        let mut scope = Vec::new();
-        for _ in 0..spans {
-            put_bytes(&mut scope, 2, &vec![0x2a; bytes]);
-        }
-        let mut resource = Vec::new();
-        put_bytes(&mut resource, 2, &scope);
-        let mut request = Vec::new();
-        put_bytes(&mut request, 1, &resource);
-        request
-    }
-
-    #[test]
-    fn pieces_are_within_the_limit_and_join_to_what_was_cut() {
-        let body = Bytes::from([resource(3, 50), resource(1, 20), resource(2, 90), resource(4, 10)].concat());
-        for limit in 190..=body.len() {
-            let pieces = split(&body, 10, limit);
-            assert_eq!(pieces.oversize_spans, 0, "limit {limit}");
-            assert!(pieces.fitting.iter().all(|piece| piece.body.len() <= limit));
-            assert_eq!(pieces.fitting.iter().map(|piece| piece.spans).sum::<u32>(), 10);
-            let joined: Vec<u8> = pieces.fitting.iter().flat_map(|piece| piece.body.to_vec()).collect();
-            assert_eq!(joined, body);
-        }
-    }
-
-    #[test]
-    fn only_a_resource_that_is_too_large_alone_is_left_out() {
-        let body = Bytes::from([resource(1, 10), resource(7, 100), resource(2, 10)].concat());
-        let pieces = split(&body, 10, 100);
-        assert_eq!(pieces.oversize_spans, 7);
-        assert_eq!(pieces.fitting.iter().map(|piece| piece.spans).collect::<Vec<_>>(), [1, 2]);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_left_out_whole() {
-        assert_eq!(split(&Bytes::from_static(&[0x0a, 0xff]), 5, 1), Pieces { fitting: Vec::new(), oversize_spans: 5 });
-    }
-}
+mod tests;

@@ -85,7 +85,7 @@ impl Bench {
     }
 
     fn all_dropped(&self, destination: &str) -> i64 {
-        let reasons = ["queue_full", "too_large", "retries_exhausted", "shutdown", "removed"];
+        let reasons = ["queue_full", "too_large", "span_too_large", "retries_exhausted", "shutdown", "removed"];
         reasons.into_iter().map(|reason| self.dropped(destination, reason)).sum()
     }
 

@@ -6,18 +6,17 @@ use bytes::Bytes;
 
 use super::super::Parcel;
 use super::super::metrics::DropReason;
-use super::super::split;
-use super::{End, Queue, Waiting};
+use super::{End, Parts, Queue, Waiting};
 
 /// Parcels that travel in one request. Invariant: each of its spans is counted as sent, rejected or dropped exactly once;
 /// those that are not by the time it is dropped (its sender was stopped) count as dropped.
 #[derive(Debug)]
 pub(in super::super) struct Batch {
-    queue: Arc<Queue>,
-    parcels: Vec<Waiting>,
-    charge: usize,
+    pub(super) queue: Arc<Queue>,
+    pub(super) parcels: Vec<Waiting>,
+    pub(super) charge: usize,
     /// Not yet counted.
-    spans: u64,
+    pub(super) spans: u64,
 }
 
 impl Batch {
@@ -51,29 +50,9 @@ impl Batch {
         self.parcels.iter().map(|waiting| &waiting.parcel.body)
     }
 
-    /// Cuts a batch that is over the limit for requests into several that are not. What cannot be cut is dropped, counted.
-    pub fn within(mut self, limit: usize) -> Vec<Self> {
-        if self.bytes() <= limit {
-            return vec![self];
-        }
-        let mut parts = Vec::new();
-        for waiting in std::mem::take(&mut self.parcels) {
-            let pieces = split::split(&waiting.parcel.body, waiting.parcel.spans, limit);
-            for piece in pieces.fitting {
-                let parcel =
-                    Parcel { body: piece.body, spans: piece.spans, context: Arc::clone(&waiting.parcel.context) };
-                let mut part = Self::new(Arc::clone(&self.queue));
-                part.add(Waiting { parcel, since: waiting.since });
-                // The parts' charges are taken from this one's share, beyond which each overhead is their own.
-                let share = part.charge.min(self.charge);
-                self.queue.force(part.charge - share);
-                self.charge -= share;
-                self.spans -= part.spans;
-                parts.push(part);
-            }
-            self.drop_spans(u64::from(pieces.oversize_spans), DropReason::TooLarge);
-        }
-        parts
+    /// In parts that are within the limit for requests.
+    pub fn in_parts(self, limit: usize) -> Parts {
+        Parts::new(self, limit)
     }
 
     /// The back end has taken the batch, but for so many spans.
@@ -97,7 +76,7 @@ impl Batch {
         self.drop_spans(self.spans, reason);
     }
 
-    fn drop_spans(&mut self, spans: u64, reason: DropReason) {
+    pub(super) fn drop_spans(&mut self, spans: u64, reason: DropReason) {
         self.spans -= spans;
         self.queue.count_dropped(spans, reason);
     }

@@ -66,18 +66,42 @@ async fn parcels_with_different_passed_on_headers_are_never_joined() {
 }
 
 #[tokio::test]
-async fn a_parcel_over_the_request_limit_is_sent_in_pieces_and_what_has_no_seam_is_counted() {
+async fn a_parcel_over_the_request_limit_is_sent_in_pieces_and_only_a_span_over_it_alone_is_dropped() {
     let sink = Sink::new([], Reply::Ok);
     let mut config = quick("back", endpoint(Protocol::Grpc, sink.listen().await));
     config.batch.max_request_bytes = 5000;
     let bench = Bench::new(vec![config]);
-    // Resources of 10 spans of 100 bytes, one of 50 spans.
-    let body = [parcel(0..10), parcel(10..20), parcel(20..70), parcel(70..80), parcel(80..90)].map(|p| p.body).concat();
-    bench.send(Parcel { body: body.into(), spans: 90, context: Arc::default() }).unwrap();
-    let seen = sink.until(|seen| seen.taken.len() == 40).await;
+    // Resources of 10 spans of 100 bytes, one of 50 spans, one with a span of 6,000 bytes.
+    let parts =
+        [parcel(0..10), parcel(10..20), parcel(20..70), parcel_of(70..71, 6000), parcel(71..81), parcel(81..91)];
+    let body = parts.map(|p| p.body).concat();
+    bench.send(Parcel { body: body.into(), spans: 91, context: Arc::default() }).unwrap();
+    let seen = sink.until(|seen| seen.taken.len() == 90).await;
     bench.until_quiet("back").await;
-    assert_eq!(seen.sizes, [20, 20]);
-    assert_eq!(bench.dropped("back", "too_large"), 50);
+    assert!(seen.taken.values().all(|&times| times == 1));
+    assert_eq!(bench.dropped("back", "span_too_large"), 1);
+}
+
+#[tokio::test]
+async fn a_parcel_that_is_sent_in_pieces_goes_on_at_the_destinations_successor() {
+    let (stuck, alive) = (Sink::new([Reply::Ok], Reply::Hang), Sink::new([], Reply::Ok));
+    let mut config = quick("back", endpoint(Protocol::Http, stuck.listen().await));
+    (config.batch.max_request_bytes, config.timeout) = (2000, Duration::from_mins(10));
+    let bench = Bench::new(vec![config]);
+    bench.send(parcel(0..100)).unwrap();
+    let first = stuck.until(|seen| seen.requests.len() == 2).await;
+    // Meanwhile no more than one piece is held beside the parcel.
+    assert!(bench.of("queue_bytes", "back") < parcel(0..100).body.len() as i64 + 2000 + 2 * 160 + 1);
+    let mut next = quick("back", endpoint(Protocol::Http, alive.listen().await));
+    next.batch.max_request_bytes = 2000;
+    let old = bench.exports.0.current.load_full();
+    bench.exports.reconfigure(vec![next]).unwrap();
+    // Long before the attempt at the old back end times out.
+    old[0].finish(DropReason::Removed, Instant::now()).await;
+    let seen = alive.until(|seen| seen.taken.len() + first.taken.len() == 100).await;
+    assert!(seen.taken.keys().all(|number| !first.taken.contains_key(number)));
+    bench.until_quiet("back").await;
+    assert_eq!((bench.of("sent_spans_total", "back"), bench.all_dropped("back")), (100, 0));
 }
 
 #[tokio::test]

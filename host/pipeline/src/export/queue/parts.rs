@@ -1,0 +1,81 @@
+//! A batch that is over the limit for requests, on its way in parts, which are made one at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::super::Parcel;
+use super::super::metrics::DropReason;
+use super::super::split::{Cutter, Piece};
+use super::{Batch, Waiting};
+
+/// What is left of a batch. Each of its spans leaves it in a part, counted as too large, or, where it is dropped early, as
+/// the batch would have.
+#[derive(Debug)]
+pub(in super::super) struct Parts {
+    /// What is in no part yet. It keeps its whole charge while there is any: so long it keeps the bytes.
+    left: Batch,
+    /// Its parcels, behind the one that is being cut.
+    waiting: VecDeque<Waiting>,
+    cutting: Option<(Cutter, Waiting)>,
+    limit: usize,
+    too_large: u64,
+}
+
+impl Parts {
+    pub(super) fn new(mut batch: Batch, limit: usize) -> Self {
+        let waiting = std::mem::take(&mut batch.parcels).into();
+        Self { left: batch, waiting, cutting: None, limit, too_large: 0 }
+    }
+
+    /// The next part, unless there is none or another queue has taken the place of this: then what is left goes there whole.
+    pub fn next(&mut self) -> Option<Batch> {
+        if self.left.queue.is_replaced() {
+            return None;
+        }
+        loop {
+            let Some((cutter, waiting)) = &mut self.cutting else {
+                let waiting = self.waiting.pop_front()?;
+                let parcel = &waiting.parcel;
+                self.cutting = Some((Cutter::new(parcel.body.clone(), parcel.spans, self.limit), waiting));
+                continue;
+            };
+            match cutter.next() {
+                None => self.cutting = None,
+                Some(Piece::Oversize(spans)) => {
+                    let spans = u64::from(spans).min(self.left.spans);
+                    self.too_large += spans;
+                    self.left.drop_spans(spans, DropReason::SpanTooLarge);
+                }
+                Some(Piece::Fits { body, spans, is_copy }) => {
+                    let parcel = Parcel { body, spans, context: Arc::clone(&waiting.parcel.context) };
+                    let mut part = Batch::new(Arc::clone(&self.left.queue));
+                    part.add(Waiting { parcel, since: waiting.since });
+                    // Other parts share the bytes that are counted already.
+                    if !is_copy {
+                        part.charge = 0;
+                    }
+                    part.queue.force(part.charge);
+                    part.spans = part.spans.min(self.left.spans);
+                    self.left.spans -= part.spans;
+                    return Some(part);
+                }
+            }
+        }
+    }
+
+    /// How many spans were too large alone so far, and were dropped.
+    pub fn too_large(&self) -> u64 {
+        self.too_large
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if let Some((cutter, waiting)) = self.cutting.take() {
+            let (body, spans) = cutter.rest();
+            let parcel = Parcel { body, spans, context: waiting.parcel.context };
+            self.waiting.push_front(Waiting { parcel, since: waiting.since });
+        }
+        self.left.parcels = std::mem::take(&mut self.waiting).into();
+    }
+}
