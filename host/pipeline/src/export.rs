@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::compact;
 use crate::request::Refusal;
 
 mod answer;
@@ -245,7 +246,7 @@ impl Reservation {
     /// Hands the parcel to all destinations. Never fails: from here on the spans are the exports' to account for. A parcel
     /// larger than what was reserved is taken too, beyond the queues' bounds by the difference.
     pub fn commit(mut self, parcel: Parcel) {
-        let parcel = Parcel { body: compact(parcel.body), ..parcel };
+        let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };
         let taken = std::mem::take(&mut self.taken);
         for destination in &self.destinations[..taken] {
             destination.queue().commit(self.bytes, parcel.clone());
@@ -258,17 +259,6 @@ impl Drop for Reservation {
         for destination in &self.destinations[..self.taken] {
             destination.queue().cancel(self.bytes);
         }
-    }
-}
-
-/// Gives back what a buffer has beyond its bytes, where that is much: it would be held as long as they are, uncounted. What
-/// is a part of a buffer that others use too is left as it is.
-fn compact(body: Bytes) -> Bytes {
-    const TOLERATED: usize = 4096;
-    match body.try_into_mut() {
-        Ok(owned) if owned.capacity() > owned.len() + owned.len() / 4 + TOLERATED => Bytes::copy_from_slice(&owned),
-        Ok(owned) => owned.freeze(),
-        Err(shared) => shared,
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod admit;
 pub mod chain;
+mod compact;
 pub mod export;
 pub mod receive;
 pub mod request;

@@ -12,6 +12,7 @@ use super::outlet::Outlet;
 use super::run::Run;
 use super::stage::{Slot, Stage};
 use super::tally::{Rejection, Tally};
+use crate::compact;
 use crate::export::Parcel;
 use crate::request::{Accepted, Answer, Refusal};
 
@@ -40,7 +41,8 @@ impl Mill {
             }
             self.answers.push(outcome.map(|()| Accepted::default()).map_err(|e| Refusal::malformed(e.to_string())));
         }
-        let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, outlet, note) };
+        let whole = requests.iter().map(|request| request.body.len()).sum();
+        let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, outlet, note, whole) };
         self.answer(&outcome);
         // Lets go of the requests' bytes and of what was shown of them: an idle mill pins nothing.
         self.run.batch.clear();
@@ -59,7 +61,15 @@ impl Mill {
         self.answers.resize(requests, Err(refusal));
     }
 
-    fn pass(&mut self, chain: &Chain, chains: &Chains, outlet: &dyn Outlet, note: bool) -> Result<(), Refusal> {
+    /// Takes the batch, loaded from `whole` bytes, through the stages and to the outlet.
+    fn pass(
+        &mut self,
+        chain: &Chain,
+        chains: &Chains,
+        outlet: &dyn Outlet,
+        note: bool,
+        whole: usize,
+    ) -> Result<(), Refusal> {
         let refused = |run: &Run, reason, refusal| {
             Tally::count_refused(&run.batch, reason, chains.metrics());
             Err(refusal)
@@ -80,7 +90,8 @@ impl Mill {
             if note {
                 note::generation(&mut self.run.batch, chain.generation);
             }
-            let body = encode::encode(&self.run.batch);
+            // Of joined requests, what is left may be a small part: of those that were malformed nothing is.
+            let body = compact::part(encode::encode(&self.run.batch), whole);
             let context = self.run.batch.requests().first().map(|request| request.context.clone());
             let parcel = Parcel { body, spans: self.run.batch.live(), context: context.unwrap_or_default() };
             if let Err(refusal) = outlet.accept(parcel) {

@@ -1,7 +1,8 @@
 //! Reading bodies: room is taken before bytes are, and bytes are copied as little as can be.
 //!
-//! Invariant: a body's buffer is never larger than its permit. A body that comes in one frame is taken as it is; one of
-//! several is gathered in a buffer of exactly its size where that is told, else of at most twice its size.
+//! Invariant: a body keeps hardly more memory than its permit says, twice that at most where it is a large frame. A body that comes in
+//! one frame is taken as it is, if it is large; one of several is gathered in a buffer of exactly its size where that is told, else
+//! of at most twice its size, of which it keeps what it fills.
 
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt as _;
@@ -9,14 +10,36 @@ use hyper::body::{Body as _, Incoming};
 
 use super::Limits;
 use super::inflate::{self, Encoding, InflateError, Room};
+use super::listen::READ_BUFFER;
 use super::status::Failure;
 use crate::admit::{Budget, Permit};
+use crate::compact;
 
 /// A body, and the permit that covers it.
 #[derive(Debug)]
 pub(super) struct Held {
     pub bytes: Bytes,
     pub permit: Permit,
+}
+
+/// A frame is a slice of the connection's buffer and keeps all of it, however small it is: smaller ones than this are copied out,
+/// larger ones keep at most twice their size.
+const COPIED_BELOW: usize = READ_BUFFER / 2;
+
+impl Held {
+    /// A body in one frame.
+    fn of_frame(frame: Bytes, permit: Permit) -> Self {
+        let whole = if frame.len() < COPIED_BELOW { usize::MAX } else { frame.len() };
+        Self { bytes: compact::part(frame, whole), permit }
+    }
+
+    /// A body in a buffer of its own, without the room that the buffer has left.
+    pub fn of_buffer(buffer: Vec<u8>, mut permit: Permit) -> Self {
+        let bytes = compact::buffer(buffer);
+        // It gets no larger, so that there is always room for it.
+        permit.resize(bytes.len().min(permit.bytes()));
+        Self { bytes, permit }
+    }
 }
 
 /// The length and the flag byte before each gRPC message.
@@ -31,7 +54,7 @@ pub(super) async fn whole(body: &mut Incoming, budget: &Budget, limits: &Limits)
     let Some(first) = next(body).await? else { return Ok(gather.finish()) };
     if body.is_end_stream() || gather.exact == Some(first.len()) {
         limits.cover(&mut gather.permit, first.len())?;
-        return Ok(Held { bytes: first, permit: gather.permit });
+        return Ok(Held::of_frame(first, gather.permit));
     }
     gather.add(&first)?;
     while let Some(frame) = next(body).await? {
@@ -62,7 +85,7 @@ pub(super) async fn message(body: &mut Incoming, budget: &Budget, limits: &Limit
         if frame.len() > length {
             return Err(second_message());
         }
-        Held { bytes: frame, permit }
+        Held::of_frame(frame, permit)
     } else {
         let mut gather = Gather { buffer: Vec::new(), permit, limits, exact: Some(length) };
         gather.add(&frame)?;
@@ -133,7 +156,7 @@ impl Gather<'_> {
     }
 
     fn finish(self) -> Held {
-        Held { bytes: self.buffer.into(), permit: self.permit }
+        Held::of_buffer(self.buffer, self.permit)
     }
 }
 
@@ -153,5 +176,5 @@ pub(super) fn inflated(encoding: Encoding, held: Held, limits: &Limits) -> Resul
     })?;
     drop(bytes);
     limits.cover(&mut permit, plain.capacity().min(limits.request_bytes))?;
-    Ok(Held { bytes: plain.into(), permit })
+    Ok(Held::of_buffer(plain, permit))
 }

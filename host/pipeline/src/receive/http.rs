@@ -120,7 +120,7 @@ fn from_json(shared: &Shared, held: Held) -> Result<Held, Failure> {
     shared.metrics.lenient(converted.lenient.enum_names + converted.lenient.snake_case_keys);
     drop(bytes);
     shared.limits.cover(&mut permit, converted.body.len())?;
-    Ok(Held { bytes: converted.body.into(), permit })
+    Ok(Held::of_buffer(converted.body, permit))
 }
 
 fn success(format: Format, accepted: &Accepted) -> Response<Reply> {

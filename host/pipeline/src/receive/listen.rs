@@ -29,12 +29,12 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Headers of all kinds in one request.
 const HEADER_BYTES: usize = 32 << 10;
 /// HTTP/1.1: bodies come in pieces of at most this.
-const READ_BUFFER: usize = 256 << 10;
+pub(super) const READ_BUFFER: usize = 256 << 10;
 /// A unary call whose message is larger than its stream's window waits a round trip for each further window. Both windows are
 /// smaller where there are many connections: `ahead.rs`.
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// Large frames where the peer makes use of them: a message in one frame is not copied.
+/// Large frames where the peer makes use of them: a large message in one frame is not copied.
 const FRAME: u32 = 1 << 20;
 /// How long accepting pauses when the system has no file handle left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

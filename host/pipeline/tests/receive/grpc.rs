@@ -10,7 +10,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tracemill_pipeline::request::{Accepted, Refusal};
 
-use super::support::{Server, gzip, request, start, zstd};
+use super::support::{Server, assert_nothing_else_is_held, gzip, request, start, zstd};
 
 pub const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -99,6 +99,18 @@ async fn g02_every_encoding_and_plain_messages_under_a_declared_one_are_taken() 
     assert_eq!(server.handler.bodies(), vec![plain; 5]);
     server.handler.requests.lock().clear();
     assert_eq!(server.budget.used(), 0);
+}
+
+#[tokio::test]
+async fn a_message_keeps_nothing_of_the_buffer_that_it_came_in() {
+    let server = start(|_| {}).await;
+    let mut client = connect(&server).await;
+    for len in [100_000, 300, 9000, 20] {
+        assert_eq!(status(&send(&mut client, &[], frame(0, &request(len))).await), "0");
+    }
+    let requests = std::mem::take(&mut *server.handler.requests.lock());
+    assert_eq!(requests.len(), 4);
+    requests.into_iter().for_each(assert_nothing_else_is_held);
 }
 
 #[tokio::test]

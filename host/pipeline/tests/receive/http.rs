@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tracemill_pipeline::request::{Accepted, Refusal};
 
-use super::support::{Server, gzip, request, start, zstd};
+use super::support::{Server, assert_nothing_else_is_held, gzip, request, start, zstd};
 
 pub const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
@@ -74,6 +74,32 @@ async fn h01_h06_h12_h18_requests_of_all_encodings_share_a_connection() {
     assert_eq!(server.handler.bodies(), vec![plain; 4]);
     server.handler.requests.lock().clear();
     assert_eq!(server.budget.used(), 0);
+}
+
+#[tokio::test]
+async fn a_body_keeps_nothing_of_the_buffer_that_it_came_in() {
+    let server = start(|_| {}).await;
+    let mut stream = connect(&server).await;
+    // The large one makes the connection's buffer grow.
+    for len in [200_000, 300, 70_000, 20] {
+        assert_eq!(post(&mut stream, PROTOBUF, &[], &request(len)).await.code, 200);
+    }
+    // Their sizes are not told: the buffers grow by doubling.
+    let unsized_zstd = zstd::stream::encode_all(&request(140_000)[..], 1).unwrap();
+    assert_eq!(post(&mut stream, PROTOBUF, &["content-encoding: zstd"], &unsized_zstd).await.code, 200);
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: {PROTOBUF}\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for chunk in request(40_000).chunks(5000) {
+        stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await.unwrap();
+        stream.write_all(&[chunk, b"\r\n"].concat()).await.unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    assert_eq!(read(&mut stream).await.code, 200);
+    let requests = std::mem::take(&mut *server.handler.requests.lock());
+    assert_eq!(requests.len(), 6);
+    requests.into_iter().for_each(assert_nothing_else_is_held);
 }
 
 #[tokio::test]

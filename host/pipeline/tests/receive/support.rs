@@ -44,6 +44,14 @@ impl Recorder {
     }
 }
 
+/// Checks that what has come keeps no more memory than its bytes take, give or take a little.
+pub fn assert_nothing_else_is_held(request: Request) {
+    let len = request.body.len();
+    let held = request.body.try_into_mut().expect("nobody else has a part of the buffer").capacity();
+    assert!(held <= len + len / 4 + 4096, "{held} bytes are held for {len}");
+    assert!(request.permit.bytes() <= len + len / 4 + 4096, "{} bytes are permitted", request.permit.bytes());
+}
+
 pub struct Server {
     pub handler: Arc<Recorder>,
     pub grpc: std::net::SocketAddr,

@@ -160,15 +160,3 @@ async fn what_a_drain_cannot_deliver_is_reported_and_counted() {
     bench.until_quiet("free").await;
     assert_eq!(bench.dropped("stuck", "shutdown"), 40);
 }
-
-#[test]
-fn a_buffer_much_larger_than_its_bytes_is_not_held() {
-    let mut large = bytes::BytesMut::with_capacity(1 << 20);
-    large.extend_from_slice(b"few");
-    let compacted = compact(large.freeze());
-    assert_eq!(compacted, "few");
-    assert!(compacted.try_into_mut().unwrap().capacity() < 100);
-    let exact = Bytes::from(vec![1; 100_000]);
-    let at = exact.as_ptr();
-    assert_eq!(compact(exact).as_ptr(), at);
-}
