@@ -16,9 +16,6 @@ use crate::limiter::Limiter;
 use crate::state::StateError;
 use crate::wasi::Shell;
 
-/// How many counters and buckets a call may change: what the host must remember to undo it.
-const MAX_UNDO: usize = 65_536;
-
 /// What belongs to one instance, beside its memory.
 pub(crate) struct HostState {
     pub(crate) limiter: Limiter,
@@ -40,15 +37,6 @@ impl HostState {
         if let Some(shell) = &mut self.shell {
             shell.collect(&mut self.journal);
         }
-    }
-
-    fn check_undo(&self) -> wasmtime::Result<()> {
-        if self.journal.to_undo() >= MAX_UNDO {
-            return Err(wasmtime::format_err!(
-                "a call may change {MAX_UNDO} counters and buckets of its state, no more"
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -99,7 +87,9 @@ impl state::Host for HostState {
     }
 
     fn add(&mut self, key: String, by: i64) -> wasmtime::Result<Result<i64, String>> {
-        self.check_undo()?;
+        if let Err(full) = self.journal.can_undo(&key) {
+            return Ok(Err(full.to_string()));
+        }
         let answer = self.journal.state().add(&key, by);
         if answer.is_ok() && by != 0 {
             self.journal.added(key, by);
@@ -108,7 +98,7 @@ impl state::Host for HostState {
     }
 
     fn take(&mut self, key: String, least: u64, most: u64, per_second: f64, burst: u64) -> wasmtime::Result<u64> {
-        self.check_undo()?;
+        self.journal.can_undo(&key).map_err(wasmtime::Error::new)?;
         match self.journal.state().take(&key, least, most, per_second, burst, Instant::now()) {
             Ok(tokens) => {
                 if tokens > 0 {
@@ -123,5 +113,48 @@ impl state::Host for HostState {
                 Ok(0)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::state::StateStore;
+
+    fn host(state: &Arc<StateStore>) -> HostState {
+        HostState {
+            limiter: Limiter::new(0, 0),
+            deadline: Deadline::default(),
+            journal: Journal::new(Metrics::default().sink("p"), Arc::clone(state), 32, 16 << 10),
+            now: 0,
+            shell: None,
+        }
+    }
+
+    #[test]
+    fn a_call_may_change_only_as_much_of_its_state_as_can_be_undone_and_is_told() {
+        let state = Arc::new(StateStore::default());
+        let mut host = host(&state);
+        // So many that each is remembered again whenever its turn comes.
+        let keys: Vec<String> = (0..32).map(|number| format!("{number:0>1024}")).collect();
+        let mut bytes = 0;
+        let refusal = loop {
+            let key = keys[bytes / 1024 % keys.len()].clone();
+            match state::Host::add(&mut host, key, 1).expect("the contract has a word for it") {
+                Ok(_) => bytes += 1024,
+                Err(refusal) => break refusal,
+            }
+            assert!(bytes <= 8 << 20, "the host remembers {bytes} bytes");
+        };
+        assert!(refusal.contains("under 8 MiB of keys"), "{refusal}");
+        assert!(bytes > 7 << 20);
+        let trap = state::Host::take(&mut host, keys[0].clone(), 1, 1, 1.0, 10).expect_err("it has no word for it");
+        assert_eq!(trap.to_string(), refusal);
+        host.journal.settle(false);
+        assert!(keys.iter().all(|key| state.add(key, 0) == Ok(0)), "all of it was undone");
+        assert!(state::Host::add(&mut host, keys[0].clone(), 1).expect("a word").is_ok(), "the next call may again");
     }
 }

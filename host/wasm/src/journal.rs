@@ -26,7 +26,23 @@ pub(crate) struct Journal {
     uncounted: u64,
     added: Vec<(String, i64)>,
     taken: Vec<(String, u64)>,
+    /// Bytes of `added` and `taken`, as their bound counts them.
+    undo_bytes: usize,
 }
+
+/// What a call may change of its state's counters and buckets, in bytes of their keys with [`UPKEEP`] for each: what the host
+/// must remember to undo it.
+const UNDO_BYTES: usize = 8 << 20;
+/// What it costs to remember a key, beside its bytes.
+const UPKEEP: usize = 64;
+
+/// A call has changed more counters and buckets than the host remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a call may change counters and buckets of its state under {} MiB of keys (with {UPKEEP} bytes for each), no more",
+    UNDO_BYTES >> 20
+)]
+pub(crate) struct TooMuchToUndo;
 
 /// How much of a guest's last words goes into a fault's message.
 const LAST_WORDS: usize = 512;
@@ -46,6 +62,7 @@ impl Journal {
             uncounted: 0,
             added: Vec::new(),
             taken: Vec::new(),
+            undo_bytes: 0,
         }
     }
 
@@ -68,6 +85,7 @@ impl Journal {
         }
         if message.len() > room {
             message.truncate(cut(&message, room).len());
+            message.shrink_to_fit();
             self.lost += 1;
         }
         self.bytes += message.len();
@@ -106,23 +124,28 @@ impl Journal {
 
     /// It added to a counter of its state; remembered in one sum for each key.
     pub(crate) fn added(&mut self, key: String, by: i64) {
-        match self.added.iter_mut().rev().take(NEAR).find(|(known, _)| *known == key) {
-            Some((_, sum)) => *sum = sum.wrapping_add(by),
-            None => self.added.push((key, by)),
+        if let Some((_, sum)) = self.added.iter_mut().rev().take(NEAR).find(|(known, _)| *known == key) {
+            *sum = sum.wrapping_add(by);
+        } else {
+            self.undo_bytes += key.len() + UPKEEP;
+            self.added.push((key, by));
         }
     }
 
     /// It took tokens.
     pub(crate) fn taken(&mut self, key: String, tokens: u64) {
-        match self.taken.iter_mut().rev().take(NEAR).find(|(known, _)| *known == key) {
-            Some((_, sum)) => *sum = sum.saturating_add(tokens),
-            None => self.taken.push((key, tokens)),
+        if let Some((_, sum)) = self.taken.iter_mut().rev().take(NEAR).find(|(known, _)| *known == key) {
+            *sum = sum.saturating_add(tokens);
+        } else {
+            self.undo_bytes += key.len() + UPKEEP;
+            self.taken.push((key, tokens));
         }
     }
 
-    /// How many things would have to be undone.
-    pub(crate) fn to_undo(&self) -> usize {
-        self.added.len() + self.taken.len()
+    /// Whether another change under this key can be remembered: asked before it is made.
+    pub(crate) fn can_undo(&self, key: &str) -> Result<(), TooMuchToUndo> {
+        let bytes = self.undo_bytes.saturating_add(key.len()).saturating_add(UPKEEP);
+        if bytes > UNDO_BYTES { Err(TooMuchToUndo) } else { Ok(()) }
     }
 
     /// What the guest said last before it failed.
@@ -142,7 +165,7 @@ impl Journal {
         self.added.clear();
         self.taken.clear();
         self.last_words.clear();
-        (self.bytes, self.lost, self.uncounted) = (0, 0, 0);
+        (self.bytes, self.lost, self.uncounted, self.undo_bytes) = (0, 0, 0, 0);
     }
 
     fn publish(&mut self) {
