@@ -300,11 +300,13 @@ impl Queue {
             }
             OnFull::DropNewest => self.take(needed),
             OnFull::DropOldest => {
-                if needed > self.config.max_bytes {
+                // What is being sent is not called back: where there would be no room even behind it, nothing gives way in vain.
+                let waiting = state.bytes + OVERHEAD * state.waiting.len();
+                let sending = self.held.load(Ordering::Relaxed).saturating_sub(waiting);
+                if sending.saturating_add(needed) > self.config.max_bytes {
                     return false;
                 }
                 while !self.take(needed) {
-                    // What is being sent is not called back.
                     let Some(oldest) = state.pop() else { return false };
                     self.release(oldest.charge());
                     self.count_dropped(u64::from(oldest.parcel.spans), DropReason::QueueFull);

@@ -81,6 +81,20 @@ async fn queues_that_drop_never_refuse_and_count_what_they_drop() {
 }
 
 #[tokio::test]
+async fn nothing_gives_way_to_a_parcel_that_has_no_room_all_the_same() {
+    let sink = Sink::new([], HANG);
+    let bench = Bench::new(vec![small("back", &sink, 3, OnFull::DropOldest).await]);
+    bench.send(parcel(0..10)).unwrap();
+    sink.until(|seen| seen.requests.len() == 1).await;
+    bench.send(parcel(10..20)).unwrap();
+    // As large as the whole queue but for one span, while a third of it is being sent.
+    bench.send(parcel(20..49)).unwrap();
+    assert_eq!(bench.dropped("back", "queue_full"), 29);
+    assert_eq!(bench.of("held_spans", "back"), 20);
+    bench.assert_sum("back");
+}
+
+#[tokio::test]
 async fn an_unchanged_destination_survives_a_reload_with_its_queue() {
     let sink = Sink::new([], HANG);
     let config = small("back", &sink, 4, OnFull::Refuse).await;
