@@ -188,6 +188,7 @@ impl Exports {
         }
         let stays = |gone: &Arc<Destination>| new.iter().any(|kept| Arc::ptr_eq(kept, gone));
         let gone: Vec<_> = old.iter().filter(|known| !stays(known)).cloned().collect();
+        self.0.metrics.show_limits(new.iter().map(|kept| (kept.name(), kept.config().queue.max_bytes)));
         self.0.current.store(Arc::new(new));
         for (known, successor) in replaced {
             known.queue().replace(successor.queue());

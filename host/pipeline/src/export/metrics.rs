@@ -44,7 +44,7 @@ pub enum DropReason {
     Removed,
 }
 
-const REASONS: [DropReason; 5] = [
+const REASONS: [DropReason; 6] = [
     DropReason::QueueFull,
     DropReason::TooLarge,
     DropReason::SpanTooLarge,
@@ -98,6 +98,7 @@ pub struct Metrics {
     dropped: Family<DroppedOf, Counter>,
     held: Family<Of, Gauge>,
     queue_bytes: Family<Of, Gauge>,
+    queue_limit: Family<Of, Gauge>,
     requests: Family<RequestsOf, Counter>,
     retries: Family<Of, Counter>,
     bytes: Family<Of, Counter>,
@@ -120,6 +121,7 @@ impl Metrics {
             dropped: Family::default(),
             held: Family::default(),
             queue_bytes: Family::default(),
+            queue_limit: Family::default(),
             requests: Family::default(),
             retries: Family::default(),
             bytes: Family::default(),
@@ -146,6 +148,11 @@ impl Metrics {
             new.queue_bytes.clone(),
         );
         registry.register(
+            "tracemill_export_queue_limit_bytes",
+            "The bound of a destination's queue",
+            new.queue_limit.clone(),
+        );
+        registry.register(
             "tracemill_export_requests",
             "Requests sent to the back end, by outcome",
             new.requests.clone(),
@@ -156,6 +163,15 @@ impl Metrics {
             new.duration.clone(),
         );
         new
+    }
+
+    /// Shows the bounds of these queues, and no others.
+    pub(super) fn show_limits<'a>(&self, limits: impl Iterator<Item = (&'a str, usize)>) {
+        self.queue_limit.clear();
+        for (name, limit) in limits {
+            let of = Of { destination: name.to_owned() };
+            self.queue_limit.get_or_create(&of).set(i64::try_from(limit).unwrap_or(i64::MAX));
+        }
     }
 
     /// Those of one destination, looked up once.

@@ -68,10 +68,15 @@ impl Bench {
         Ok(())
     }
 
-    /// The value of a metric whose line begins so.
-    fn value(&self, line: &str) -> i64 {
+    fn scrape(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
+    }
+
+    /// The value of a metric whose line begins so.
+    fn value(&self, line: &str) -> i64 {
+        let text = self.scrape();
         let found = text.lines().find_map(|candidate| candidate.strip_prefix("tracemill_export_")?.strip_prefix(line));
         found.unwrap_or_else(|| panic!("no {line} in\n{text}")).trim().parse().unwrap()
     }

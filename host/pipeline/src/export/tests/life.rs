@@ -95,6 +95,22 @@ async fn nothing_gives_way_to_a_parcel_that_has_no_room_all_the_same() {
 }
 
 #[tokio::test]
+async fn the_bound_of_a_queue_is_shown_and_follows_a_reload() {
+    let sink = Sink::new([], Reply::Ok);
+    let mut config = small("back", &sink, 3, OnFull::Refuse).await;
+    config.queue.max_bytes = 1 << 20;
+    let bench = Bench::new(vec![config.clone()]);
+    assert_eq!(bench.of("queue_limit_bytes", "back"), 1 << 20);
+    config.queue.max_bytes = 2 << 20;
+    bench.exports.reconfigure(vec![config]).unwrap();
+    assert_eq!(bench.of("queue_limit_bytes", "back"), 2 << 20);
+    // A destination that is gone has no bound.
+    bench.exports.reconfigure(Vec::new()).unwrap();
+    bench.until_quiet("back").await;
+    assert!(!bench.scrape().contains("queue_limit_bytes{destination=\"back\"}"));
+}
+
+#[tokio::test]
 async fn an_unchanged_destination_survives_a_reload_with_its_queue() {
     let sink = Sink::new([], HANG);
     let config = small("back", &sink, 4, OnFull::Refuse).await;
