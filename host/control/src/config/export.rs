@@ -42,7 +42,7 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
     config.concurrency = table.count("concurrency", 1..=1000).map_or(config.concurrency, |count| count as usize);
     config.connections = table.count("connections", 1..=64).map_or(config.connections, |count| count as usize);
     config.queue = table.section("queue", queue);
-    config.batch = table.section("batch", batch);
+    config.batch = table.section("batch", |table| batch(table, &config.batch));
     config.retry = table.section("retry", retry);
     config.tls = table.section("tls", tls);
     if config.queue.max_bytes < config.batch.max_bytes {
@@ -108,15 +108,16 @@ fn queue(table: &mut Table<'_>) -> QueueConfig {
     }
 }
 
-fn batch(table: &mut Table<'_>) -> BatchConfig {
-    let usual = BatchConfig::default();
+fn batch(table: &mut Table<'_>, usual: &BatchConfig) -> BatchConfig {
+    let max_bytes = table.size("size", 1..=(64 << 20)).map_or(usual.max_bytes, |bytes| bytes as usize);
     BatchConfig {
-        max_bytes: table.size("size", 1..=(64 << 20)).map_or(usual.max_bytes, |bytes| bytes as usize),
+        max_bytes,
         max_spans: table.count("spans", 1..=10_000_000).map_or(usual.max_spans, |spans| spans as u32),
         timeout: table.duration("timeout", Duration::ZERO..=HOUR).unwrap_or(usual.timeout),
         max_request_bytes: table
             .size("max_request", (64 << 10)..=(1 << 30))
-            .map_or(usual.max_request_bytes, |bytes| bytes as usize),
+            // Who asks for larger batches means them to be sent.
+            .map_or(usual.max_request_bytes.max(max_bytes), |bytes| bytes as usize),
     }
 }
 

@@ -39,6 +39,10 @@ impl DestinationConfig {
     /// A destination with the defaults.
     #[must_use]
     pub fn new(name: impl Into<String>, endpoint: Endpoint) -> Self {
+        let max_request_bytes = match endpoint.protocol {
+            Protocol::Grpc => 4 << 20,
+            Protocol::Http => 20 << 20,
+        };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             name: name.into(),
@@ -51,7 +55,7 @@ impl DestinationConfig {
             // A connection is served by one core at a time at either end.
             connections: cores.min(4),
             queue: QueueConfig::default(),
-            batch: BatchConfig::default(),
+            batch: BatchConfig { max_request_bytes, ..BatchConfig::default() },
             retry: RetryConfig::default(),
             tls: TlsConfig::default(),
         }
@@ -87,6 +91,9 @@ pub enum EndpointError {
     /// Credentials stand in the URL.
     #[error("the URL holds a user name or password: put an `authorization` header under `headers` instead")]
     Credentials,
+    /// The base of an HTTP endpoint is the endpoint itself.
+    #[error("`{0}` ends in /v1/traces, which is appended to it: write what stands before that")]
+    TracesPath(String),
     /// A gRPC endpoint has a path.
     #[error("`{0}` has a path: a gRPC endpoint has none, write only scheme, host and port")]
     GrpcPath(String),
@@ -106,7 +113,11 @@ impl Endpoint {
     /// The base of an HTTP endpoint: `/v1/traces` is appended to it.
     pub fn http(url: &str) -> Result<Self, EndpointError> {
         let uri = parse(url)?;
-        let path = format!("{}/v1/traces", uri.path().trim_end_matches('/'));
+        let base = uri.path().trim_end_matches('/');
+        if base.ends_with("/v1/traces") {
+            return Err(EndpointError::TracesPath(url.into()));
+        }
+        let path = format!("{base}/v1/traces");
         let path = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
         Ok(Self { protocol: Protocol::Http, uri: with_path(uri, &path, url)? })
     }
@@ -209,7 +220,9 @@ pub struct BatchConfig {
     pub max_spans: u32,
     /// How long the first parcel waits for more. Zero: parcels are sent at once.
     pub timeout: Duration,
-    /// The largest request, uncompressed, that is ever sent (OTLP recommends 64 MiB): larger parcels are split.
+    /// The largest request, uncompressed, that is ever sent: larger parcels are split. OTLP recommends that 64 MiB are taken, but
+    /// gRPC servers refuse more than 4 MiB unless told otherwise, and the Collector's HTTP receiver, which is Jaeger's and Tempo's
+    /// too, more than 20 MiB: these are a destination's defaults.
     pub max_request_bytes: usize,
 }
 
@@ -315,6 +328,16 @@ mod tests {
         }
         assert!(matches!(Endpoint::http("http://"), Err(EndpointError::NotAUrl(_))));
         assert_eq!(Endpoint::http("http://me:secret@host"), Err(EndpointError::Credentials));
+        for url in ["http://tempo:4318/v1/traces", "http://tempo:4318/otlp/v1/traces/"] {
+            assert!(matches!(Endpoint::http(url), Err(EndpointError::TracesPath(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn requests_are_as_large_as_back_ends_take_them_unless_told_otherwise() {
+        let largest = |endpoint| DestinationConfig::new("x", endpoint).batch.max_request_bytes;
+        assert_eq!(largest(Endpoint::grpc("http://tempo:4317").unwrap()), 4 << 20);
+        assert_eq!(largest(Endpoint::http("http://tempo:4318").unwrap()), 20 << 20);
     }
 
     #[test]
