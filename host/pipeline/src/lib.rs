@@ -6,5 +6,6 @@ pub mod admit;
 pub mod chain;
 mod compact;
 pub mod export;
+mod gathered;
 pub mod receive;
 pub mod request;

@@ -13,12 +13,13 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 
 use super::config::{DestinationConfig, Protocol};
 use super::dial::{DialError, Dialer};
 use super::frames::Frames;
+use crate::gathered::{Attending, Gathered};
 
 /// The largest answer that is read (OTLP recommends 4 MiB).
 pub(super) const LARGEST_ANSWER: usize = 4 << 20;
@@ -166,11 +167,12 @@ impl Link {
                     drop(turn);
                     return Ok((old.send_request(request.clone()).await, false));
                 }
-                let io = TokioIo::new(slot.dialer.dial().await?);
-                let (mut new, driver) = match http2_settings().handshake(io).await {
-                    Ok(made) => made,
-                    Err(error) => return Ok((Err(error), true)),
-                };
+                let stream = Gathered::outgoing(slot.dialer.dial().await?);
+                let (mut new, driver) =
+                    match http2_settings(Attending(stream.clone())).handshake(TokioIo::new(stream)).await {
+                        Ok(made) => made,
+                        Err(error) => return Ok((Err(error), true)),
+                    };
                 tokio::spawn(driver);
                 *used = number + 1;
                 *slot.current.lock() = (*used, Some(new.clone()));
@@ -194,8 +196,8 @@ impl Link {
     }
 }
 
-fn http2_settings() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2_settings<E: Clone>(executor: E) -> http2::Builder<E> {
+    let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
         // Only answers come this way, and they are small. How fast requests go is the peer's windows' affair.

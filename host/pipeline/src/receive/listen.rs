@@ -3,9 +3,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
@@ -14,7 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +22,7 @@ use super::ahead::{Share, Shares};
 use super::context::Keep;
 use super::metrics::Protocol;
 use super::{Connections, Shared, grpc, http as otlp_http};
+use crate::gathered::Gathered;
 
 /// What every HTTP/2 client says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -103,7 +103,7 @@ async fn connection(
             })
         }
     });
-    let io = TokioIo::new(stream);
+    let io = TokioIo::new(stream.clone());
     let ended = if is_http2 {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
@@ -115,7 +115,7 @@ async fn connection(
             .max_header_list_size(HEADER_BYTES as u32)
             .keep_alive_interval(limits.keep_alive)
             .keep_alive_timeout(limits.header_timeout);
-        drive(http2.serve_connection(io, service), &shutdown).await
+        drive(http2.serve_connection(io, service), &stream, &shutdown).await
     } else {
         let mut http1 = http1::Builder::new();
         http1
@@ -123,7 +123,7 @@ async fn connection(
             .header_read_timeout(limits.header_timeout)
             .max_header_size(HEADER_BYTES)
             .max_buf_size(READ_BUFFER.min(ahead.bytes() as usize));
-        drive(http1.serve_connection(io, service), &shutdown).await
+        drive(http1.serve_connection(io, service), &stream, &shutdown).await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
@@ -131,17 +131,21 @@ async fn connection(
 }
 
 /// Serves a connection to its end. On shutdown it takes no new calls and ends when those in flight have.
-async fn drive<C: GracefulConnection>(connection: C, shutdown: &CancellationToken) -> Result<(), C::Error> {
+async fn drive<C: GracefulConnection>(
+    connection: C,
+    stream: &Gathered<TcpStream>,
+    shutdown: &CancellationToken,
+) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
-        ended = connection.as_mut() => return ended,
+        ended = stream.clone().attend(connection.as_mut()) => return ended,
         () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    connection.await
+    stream.clone().attend(connection).await
 }
 
 /// Reads as much as tells HTTP/2 from anything else.
-async fn sniff<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Rewound<S>, bool)> {
+async fn sniff<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Gathered<S>, bool)> {
     let mut start = [0; PREFACE.len()];
     let mut len = 0;
     while len < start.len() && PREFACE.starts_with(&start[..len]) {
@@ -151,52 +155,5 @@ async fn sniff<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Rewound<S>, b
         }
     }
     let is_http2 = start == *PREFACE;
-    Ok((Rewound { start, at: 0, len, stream }, is_http2))
-}
-
-/// A stream with its first bytes put back.
-struct Rewound<S> {
-    start: [u8; PREFACE.len()],
-    at: usize,
-    len: usize,
-    stream: S,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.at == this.len {
-            return Pin::new(&mut this.stream).poll_read(cx, buf);
-        }
-        let end = this.len.min(this.at + buf.remaining());
-        buf.put_slice(&this.start[this.at..end]);
-        this.at = end;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+    Ok((Gathered::incoming(stream, &start[..len], is_http2), is_http2))
 }
