@@ -54,7 +54,6 @@ pub fn build(batch: &Batch, rows: &[u32], path: &Path) -> (Column, Locators) {
     let mut seen_scopes = vec![false; if shows.shows_scopes() { batch.scopes.len() } else { 0 }];
     let mut seen_resources = vec![false; if shows.shows_resources() { batch.resources.len() } else { 0 }];
     for (row, &number) in rows.iter().enumerate() {
-        builder.row = row as u32;
         starts.push(builder.count());
         let span = &batch.spans[number as usize];
         walk::span(batch, span, &shows, &mut builder);
@@ -73,6 +72,7 @@ pub fn build(batch: &Batch, rows: &[u32], path: &Path) -> (Column, Locators) {
                 shared.push(SharedEntries { start, end: builder.count(), owner: Owner::Resource(resource) });
             }
         }
+        builder.end_row(row as u32);
     }
     starts.push(builder.count());
     shared.retain(|entries| entries.start < entries.end);
@@ -81,7 +81,6 @@ pub fn build(batch: &Batch, rows: &[u32], path: &Path) -> (Column, Locators) {
 }
 
 struct Builder<'b> {
-    row: u32,
     /// Whether there are values that are no texts.
     mixed: bool,
     places: Places<'b>,
@@ -99,13 +98,18 @@ impl Builder<'_> {
             kinds: Vec::with_capacity(if all_types { expected } else { 0 }),
             numbers: Vec::with_capacity(if all_types { expected } else { 0 }),
         };
-        let mut builder = Self { row: 0, mixed: false, places: Places::new(), entries };
+        let mut builder = Self { mixed: false, places: Places::new(), entries };
         builder.entries.values.offsets.push(0);
         builder
     }
 
     fn count(&self) -> u32 {
-        self.entries.rows.len() as u32
+        self.entries.places.codes.len() as u32
+    }
+
+    /// All entries since the last call are of this row.
+    fn end_row(&mut self, row: u32) {
+        self.entries.rows.resize(self.entries.places.codes.len(), row);
     }
 
     fn finish(self) -> Entries {
@@ -119,7 +123,7 @@ impl Builder<'_> {
 
     /// Notes a value that is no text; those before it get their kinds now.
     fn number(&mut self, kind: u8, number: u64) {
-        let before = self.entries.rows.len() - 1;
+        let before = self.entries.places.codes.len() - 1;
         self.mixed = true;
         self.entries.kinds.resize(before, 0);
         self.entries.numbers.resize(before, 0);
@@ -129,10 +133,10 @@ impl Builder<'_> {
 }
 
 impl<'b> Visit<'b> for Builder<'b> {
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "most of a column's time goes by here, and a place by memory costs more")]
     fn value(&mut self, place: &Place<'_, 'b>, value: Value<'_>, _at: Slice) {
         let code = self.places.code(place, &mut self.entries.places);
-        self.entries.rows.push(self.row);
         self.entries.places.codes.push(code);
         let mut text: &[u8] = &[];
         match value {
@@ -204,6 +208,7 @@ struct Finder<'f> {
 }
 
 impl<'b> Visit<'b> for Finder<'_> {
+    #[inline]
     fn value(&mut self, place: &Place<'_, 'b>, _value: Value<'_>, at: Slice) {
         let entry = self.entry;
         self.entry += 1;

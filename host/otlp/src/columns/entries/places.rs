@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 
 use super::walk::{Base, Place};
 use crate::columns::Words;
+use crate::find::same;
 use crate::path::put_key;
 
 /// How many keys are found by their ends, without hashing: the attributes of a few kinds of spans.
@@ -41,7 +42,7 @@ impl<'b> Places<'b> {
         let key = place.key;
         let slot = slot(place.base, key);
         let (base, known, code) = self.slots[slot];
-        if base == place.base && known == key && code != u32::MAX {
+        if base == place.base && same(known, key) && code != u32::MAX {
             return code;
         }
         let code = self.spell(place, words);

@@ -178,7 +178,11 @@ fn text<'b, V: Visit<'b>>(batch: &'b Batch, base: Base, text: Slice, visit: &mut
     }
 }
 
-#[inline]
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "each visitor has its own loop, and calls from it cost more than what they do"
+)]
 fn attributes<'b, V: Visit<'b>>(
     batch: &'b Batch,
     base: Base,
@@ -205,7 +209,8 @@ fn attributes<'b, V: Visit<'b>>(
 }
 
 /// Walks the `AnyValue` at `at` of a part.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `attributes`")]
 fn any<'b, V: Visit<'b>>(place: &Place<'_, 'b>, part: &'b [u8], at: Slice, all_types: bool, visit: &mut V) {
     let body = &part[at.at as usize..at.end() as usize];
     match value::read(body) {

@@ -4,6 +4,7 @@
 //! with some free slots for the next ones.
 
 use crate::batch::{Attribute, Batch, Changes, Origin, Run};
+use crate::find::same;
 use crate::wire::Slice;
 
 /// A key to look for: as text, and as it is written where it is new.
@@ -20,7 +21,7 @@ impl<'k> Key<'k> {
 
     #[inline]
     fn is(&self, batch: &Batch, attribute: &Attribute) -> bool {
-        attribute.key.len as usize == self.bytes.len() && batch.get(attribute.key) == self.bytes
+        attribute.key.len as usize == self.bytes.len() && same(batch.get(attribute.key), self.bytes)
     }
 }
 
