@@ -1,7 +1,7 @@
 //! The detectors: each finds one kind of personal data at a place of a text. They know nothing of spans or actions.
 //!
-//! All work on bytes, because senders do emit invalid UTF-8, and none allocates. [`scan`] walks a text once and asks a detector
-//! only where its first bytes could stand; what a text cannot hold costs it one table look-up a byte.
+//! All work on bytes, because senders do emit invalid UTF-8, and none allocates. A [`Sieve`] goes over all texts of a call at once, many
+//! bytes at a time, and leaves the few places where something could stand; [`scan_within`] asks the detectors there.
 
 pub mod email;
 pub mod iban;
@@ -11,9 +11,12 @@ pub mod secret;
 pub mod sql;
 pub mod url;
 
+mod lanes;
 mod scan;
+mod sieve;
 
-pub use scan::scan;
+pub use scan::{scan, scan_within};
+pub use sieve::{Leads, Sieve};
 
 /// The kinds of personal data, in the order of the settings and of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

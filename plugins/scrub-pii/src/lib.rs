@@ -1,7 +1,8 @@
 //! Finds personal data in every string of a span, and hides it.
 //!
-//! One column of entries shows every value of a span, wherever it stands; [`scrubber`] says what becomes of each text, over the
-//! detectors in [`detect`]; the answer is one rewrite of what changed and one removal of what goes.
+//! One column of entries shows every value of a span, wherever it stands. A sieve goes over all of them at once and leaves the few that
+//! need a closer look; [`scrubber`] says what becomes of each, over the detectors in [`detect`]; the answer is one rewrite of what
+//! changed and one removal of what goes.
 
 pub mod action;
 pub mod detect;
@@ -10,23 +11,38 @@ pub mod place;
 pub mod scrubber;
 pub mod settings;
 
-use tracemill_sdk::layout::{EntriesView, EntryValue};
+use std::collections::HashMap;
+
+use tracemill_sdk::layout::{EntriesView, EntryValue, Texts};
 use tracemill_sdk::prelude::*;
 
+use detect::Leads;
 use place::Place;
 use scrubber::{Outcome, Scrubber};
 use settings::Settings;
 
 /// The attribute that notes how much was hidden.
 const NOTE: &str = "tracemill.scrubbed";
+/// How many distinct places are remembered. Services have some hundreds; a sender that makes up keys gets no more.
+const REMEMBERED: usize = 2048;
 
 /// The plugin.
 pub struct ScrubPii {
     scrubber: Scrubber,
     values: Column<Entries>,
     note: Option<Target>,
-    places: Vec<Place>,
+    /// Places that were judged before.
+    known: HashMap<Box<[u8]>, Judged>,
+    /// The places of the call, by their numbers.
+    places: Vec<Judged>,
     text: Vec<u8>,
+}
+
+/// A place, and whether its values are looked at even where the sieve leaves nothing.
+#[derive(Clone, Copy)]
+struct Judged {
+    place: Place,
+    special: bool,
 }
 
 impl Plugin for ScrubPii {
@@ -46,31 +62,34 @@ impl Plugin for ScrubPii {
         }
         // Personal data must not pass because this plugin failed.
         plan.on_error(Failure::Reject);
-        Ok(Self { scrubber, values, note, places: Vec::new(), text: Vec::new() })
+        Ok(Self { scrubber, values, note, known: HashMap::new(), places: Vec::new(), text: Vec::new() })
     }
 
     fn process(&mut self, batch: &Batch<'_>, edits: &mut Edits<'_>) -> Result<(), Refusal> {
         let values = batch.read(self.values);
-        let places = values.places();
-        self.places.clear();
-        self.places.extend(places.iter().map(|place| self.scrubber.judge(&place.to_str_lossy())));
+        self.judge(values.places());
         let mut rewrites = Rewrites::default();
         let mut removed = Vec::new();
         let mut changes = if self.note.is_some() { vec![0i64; batch.rows() as usize] } else { Vec::new() };
-        let mut change = |row: u32| {
-            if let Some(count) = changes.get_mut(row as usize) {
-                *count += 1;
+        let mut left = self.scrubber.sieve().over(values.values().data());
+        let mut next = left.peek().unwrap_or(usize::MAX);
+        let ends = values.values().offsets().iter().skip(1);
+        for ((entry, &code), &end) in (0..).zip(values.place_codes()).zip(ends) {
+            let (judged, end) = (self.places[code as usize], end as usize);
+            if next >= end && !judged.special {
+                continue;
             }
-        };
-        for (entry, &row) in (0..).zip(values.rows()) {
-            let place = self.places[values.place_codes()[entry as usize] as usize];
             self.text.clear();
-            match self.scrub(&values, entry, place) {
+            let outcome = self.scrub(&values, entry, judged.place, &mut left);
+            next = left.from(end).unwrap_or(usize::MAX);
+            match outcome {
                 Outcome::Clean => continue,
                 Outcome::Rewritten => rewrites.push(entry, &self.text),
                 Outcome::Removed => removed.push(entry),
             }
-            change(row);
+            if let Some(count) = changes.get_mut(values.rows()[entry as usize] as usize) {
+                *count += 1;
+            }
         }
         if !rewrites.is_empty() {
             edits.rewrite(self.values, rewrites);
@@ -90,10 +109,33 @@ impl Plugin for ScrubPii {
 }
 
 impl ScrubPii {
+    /// Judges the places of a call, those that were seen before from memory.
+    fn judge(&mut self, places: Texts<'_>) {
+        if self.known.len() > REMEMBERED {
+            self.known.clear();
+        }
+        self.places.clear();
+        for text in places.iter() {
+            let judged = self.known.get(text.as_bytes()).copied().unwrap_or_else(|| {
+                let place = self.scrubber.judge(&text.to_str_lossy());
+                let judged = Judged { place, special: self.scrubber.is_special(place) };
+                if self.known.len() <= REMEMBERED {
+                    self.known.insert(text.as_bytes().into(), judged);
+                }
+                judged
+            });
+            self.places.push(judged);
+        }
+    }
+
     /// What becomes of one entry; its new text, if it has one, is in `self.text`.
-    fn scrub(&mut self, values: &EntriesView<'_>, entry: u32, place: Place) -> Outcome {
+    fn scrub(&mut self, values: &EntriesView<'_>, entry: u32, place: Place, left: &mut Leads<'_>) -> Outcome {
+        let texts = values.values();
         match values.get(entry).value() {
-            EntryValue::Text(text) => self.scrubber.scrub(place, text.as_bytes(), &mut self.text),
+            EntryValue::Text(_) => {
+                let (start, end) = (texts.offsets()[entry as usize], texts.offsets()[entry as usize + 1]);
+                self.scrubber.scrub(place, texts.data(), start as usize..end as usize, left, &mut self.text)
+            }
             _ => self.scrubber.scrub_other(place),
         }
     }

@@ -1,4 +1,4 @@
-//! Places: what is special about where a text stands. Judged once for each distinct place of a call.
+//! Places: what is special about where a text stands. Judged once for each distinct place.
 
 use crate::settings::Settings;
 

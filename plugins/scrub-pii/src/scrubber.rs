@@ -1,11 +1,12 @@
 //! One text in, one text out: asks the detectors that the place calls for, and puts the actions' texts where they hit.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use regex::bytes::Regex;
 
 use crate::action::{Action, Replacer};
-use crate::detect::{self, Hit, Kind, Kinds, sql, url};
+use crate::detect::{self, Hit, Kind, Kinds, Leads, Sieve, sql, url};
 use crate::evidence;
 use crate::place::{Place, Places};
 use crate::settings::{QueryValues, Settings, Switch};
@@ -152,8 +153,29 @@ impl Scrubber {
         Outcome::Removed
     }
 
-    /// Scrubs one text. What stands for it is appended to `out` if the answer is [`Outcome::Rewritten`].
-    pub fn scrub(&mut self, place: Place, text: &[u8], out: &mut Vec<u8>) -> Outcome {
+    /// Goes over all texts of a call, to find the few places at which [`scrub`](Self::scrub) looks.
+    #[must_use]
+    pub fn sieve(&self) -> Sieve {
+        Sieve::new(self.on)
+    }
+
+    /// Whether texts at this place need [`scrub`](Self::scrub) even where the sieve leaves nothing.
+    #[must_use]
+    pub fn is_special(&self, place: Place) -> bool {
+        !self.patterns.is_empty() || place.listed || place.sql || place.query.is_some()
+    }
+
+    /// Scrubs one text of those that the sieve goes over. What stands for it is appended to `out` if the answer is
+    /// [`Outcome::Rewritten`].
+    pub fn scrub(
+        &mut self,
+        place: Place,
+        data: &[u8],
+        range: Range<usize>,
+        left: &mut Leads<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let text = &data[range.clone()];
         if place.allowed || text.is_empty() {
             return Outcome::Clean;
         }
@@ -161,14 +183,16 @@ impl Scrubber {
         if place.listed && self.on.has(Kind::Key) {
             self.hits.push((Hit { start: 0, end: text.len(), kind: Kind::Key }, 0));
         } else {
-            self.find(place, text);
+            self.find(place, data, range, left);
         }
         if self.hits.is_empty() { Outcome::Clean } else { self.act(text, out) }
     }
 
-    fn find(&mut self, place: Place, text: &[u8]) {
+    fn find(&mut self, place: Place, data: &[u8], range: Range<usize>, left: &mut Leads<'_>) {
+        let text = &data[range.clone()];
         self.found.clear();
-        detect::scan(text, if place.version { self.on_versions } else { self.on }, &mut self.found);
+        let on = if place.version { self.on_versions } else { self.on };
+        detect::scan_within(data, range, left, on, &mut self.found);
         if place.sql && self.on.has(Kind::Sql) {
             sql::literals(text, |start, end| self.found.push(Hit { start, end, kind: Kind::Sql }));
         }

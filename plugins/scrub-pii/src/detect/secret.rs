@@ -14,18 +14,23 @@ fn run(text: &[u8], at: usize, of: impl Fn(u8) -> bool) -> usize {
 /// signature, which an unsigned token leaves empty.
 #[must_use]
 pub fn jwt(text: &[u8], at: usize) -> Option<usize> {
+    jwt_from(text, at).ok()
+}
+
+/// As [`jwt`]; where there is none, up to where none can begin, because it would have the same header's end.
+pub fn jwt_from(text: &[u8], at: usize) -> Result<usize, usize> {
     if !text[at..].starts_with(b"eyJ") {
-        return None;
+        return Err(at);
     }
     let header = at + run(text, at, base64url);
     if header - at < 10 || text.get(header) != Some(&b'.') {
-        return None;
+        return Err(header);
     }
     let payload = header + 1 + run(text, header + 1, base64url);
     if payload - header < 10 || text.get(payload) != Some(&b'.') {
-        return None;
+        return Err(header);
     }
-    Some(payload + 1 + run(text, payload + 1, base64url))
+    Ok(payload + 1 + run(text, payload + 1, base64url))
 }
 
 /// The credential of `Bearer …` or `Basic …` at `at`: the range of what follows the scheme.
@@ -92,11 +97,8 @@ const PREFIXES: [(&[u8], Tail); 36] = [
     (b"dapi", Tail::Url(32)),
 ];
 
-/// Whether a key of the list may begin with this byte.
-#[must_use]
-pub fn may_begin(byte: u8) -> bool {
-    b"srpwAaygGxnhdS".contains(&byte)
-}
+/// Among so many characters of a key there is a digit. That bounds what a text of nothing but prefixes costs.
+const DIGIT_WITHIN: usize = 128;
 
 /// An issued key that begins at `at`: where it ends.
 #[must_use]
@@ -109,6 +111,11 @@ pub fn issued(text: &[u8], at: usize) -> Option<usize> {
         let start = at + prefix.len();
         match *tail {
             Tail::Url(least) => {
+                // A long name in snake or kebab case is no key: keys mix digits in.
+                let near = text[start..].iter().take(DIGIT_WITHIN);
+                if !near.take_while(|&&byte| base64url(byte) || byte == b'.').any(u8::is_ascii_digit) {
+                    return None;
+                }
                 let mut len = run(text, start, base64url);
                 // A key in two parts, `SG.id.secret`.
                 if text.get(start + len) == Some(&b'.') {
@@ -116,7 +123,6 @@ pub fn issued(text: &[u8], at: usize) -> Option<usize> {
                     len += if second >= 16 { second + 1 } else { 0 };
                 }
                 let body = &text[start..start + len];
-                // A long name in snake or kebab case is no key: keys mix digits in.
                 (len >= least && body.iter().any(u8::is_ascii_digit)).then_some(start + len)
             }
             Tail::Capitals(exactly) => {
@@ -181,16 +187,18 @@ pub fn assigned(text: &[u8], at: usize) -> Option<(usize, usize)> {
         start += 1;
     }
     let quote = text.get(start).copied().filter(|byte| b"\"'".contains(byte));
+    start += usize::from(quote.is_some());
+    // What begins so stands for a value already.
+    if text.get(start) == Some(&b'[') {
+        return None;
+    }
     let end = match quote {
-        Some(quote) => {
-            start += 1;
-            start + run(text, start, |byte| byte != quote)
-        }
+        Some(quote) => start + run(text, start, |byte| byte != quote),
         None => start + run(text, start, |byte| !byte.is_ascii_whitespace() && !b"&;,)}]\"'<>".contains(&byte)),
     };
     let value = &text[start..end];
     // "token: expired", "password: invalid" and placeholders are prose.
     let prose = quote.is_none() && text[at] == b':' && value.iter().all(u8::is_ascii_lowercase);
-    let masked = value.iter().all(|byte| b"*?x%s{}[]$".contains(byte)) || value.starts_with(b"[");
+    let masked = value.iter().all(|byte| b"*?x%s{}[]$".contains(byte));
     (value.len() >= 3 && !prose && !masked).then_some((start, end))
 }

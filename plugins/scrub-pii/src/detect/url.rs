@@ -2,13 +2,16 @@
 
 use super::secret;
 
+/// How many bytes of an authority are looked at.
+pub(super) const LONGEST_AUTHORITY: usize = 512;
+
 /// The password of the URL whose `://` begins at `at`: its range.
 #[must_use]
 pub fn password(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = at + 3;
     let authority = text[start..]
         .iter()
-        .take(512)
+        .take(LONGEST_AUTHORITY)
         .take_while(|byte| !byte.is_ascii_whitespace() && !b"/?#\"'<>".contains(byte))
         .count();
     let authority = &text[start..start + authority];
