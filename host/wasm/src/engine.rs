@@ -14,9 +14,9 @@ use wasmtime::{Config, EngineWeak, OptLevel};
 use crate::host::{self, HostState};
 use crate::wasi;
 
-/// How far apart the clock's ticks are: what a deadline can be told to. Five hundred wake-ups a second cost about two
-/// thousandths of a core.
-pub(crate) const TICK: Duration = Duration::from_millis(2);
+/// How far apart the clock's ticks are: what a deadline can be told to. At five hundred wake-ups a second they were one to three
+/// hundredths of the whole process's work.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 /// How much lower than the rest of the process compilers run.
 const NICE: i32 = 10;
