@@ -11,6 +11,9 @@ use harness::sink::Sink;
 use harness::wire::Compression;
 use tempfile::TempDir;
 
+/// The routes of health checks, for both sides.
+const ROUTES: [&str; 7] = ["/health", "/healthz", "/health/live", "/health/ready", "/ready", "/livez", "/metrics"];
+
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -31,8 +34,10 @@ pub enum Steps {
     ScrubDefaults,
     /// 40 renames, of which some ten meet an attribute of each span.
     Renames,
-    /// A selective plugin: `drop-health` alone.
+    /// `drop-health` alone.
     DropHealth,
+    /// A selective plugin: `drop-health` with a list of routes, which looks at one attribute.
+    DropRoutes,
     /// 30 % dropped, then five plugins that read one path.
     FiveReaders,
 }

@@ -109,7 +109,11 @@ impl Metrics {
         registry.register("tracemill_chain_batches", "Batches, by where they ran", self.batches.clone());
         registry.register("tracemill_plugin_calls", "Calls into plugins", self.calls.clone());
         registry.register("tracemill_plugin_rows", "Rows shown to plugins", self.rows.clone());
-        registry.register("tracemill_plugin_seconds", "Time in plugins, with columns and edits", self.seconds.clone());
+        registry.register(
+            "tracemill_plugin_seconds",
+            "Time in plugins, with conditions, columns and edits",
+            self.seconds.clone(),
+        );
         registry.register("tracemill_plugin_faults", "Calls into plugins that failed", self.faults.clone());
         registry.register_collector(Box::new(self.breakers.clone()));
     }

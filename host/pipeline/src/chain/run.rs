@@ -50,13 +50,15 @@ impl Run {
         } else {
             rows.extend((0..).zip(spans).filter(|(_, span)| !span.dropped).map(|(row, _)| row));
         }
+        let started = Instant::now();
         stage.select(&self.batch, rows, &mut self.spare);
         if rows.is_empty() {
+            // To find that nothing matches is work for the plugin as well.
+            stage.count_calls(0, 0, started.elapsed());
             return Ok(());
         }
         let Some(pass) = stage.pass() else { return self.blocked(stage, rows) };
         let mut leave = Leave { stage, pass, failed: true };
-        let started = Instant::now();
         let mut calls = Calls { failed: false, made: 0 };
         match stage.spec().program.plan().affinity {
             Affinity::Any => self.rows(stage, own, rows, &mut calls),

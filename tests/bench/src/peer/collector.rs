@@ -48,7 +48,7 @@ fn configuration(work: Work, sink: &Sink, grpc: &str, http: &str) -> Result<Valu
     let processors = match work.steps {
         Steps::PassThrough => json!({}),
         Steps::Four => four(),
-        Steps::DropHealth => json!({ "filter": filter() }),
+        Steps::DropHealth | Steps::DropRoutes => json!({ "filter": filter() }),
         Steps::Renames => json!({ "attributes": { "actions": renames() } }),
         Steps::ScrubDefaults | Steps::FiveReaders => bail!("the Collector has nothing like {:?}", work.steps),
     };
@@ -87,9 +87,8 @@ fn four() -> Value {
 
 /// The same routes as `drop-health` knows.
 fn filter() -> Value {
-    let routes = ["/health", "/healthz", "/health/live", "/health/ready", "/ready", "/livez", "/metrics"];
     let conditions: Vec<String> =
-        routes.iter().map(|route| format!("attributes[\"http.route\"] == \"{route}\"")).collect();
+        super::ROUTES.iter().map(|route| format!("attributes[\"http.route\"] == \"{route}\"")).collect();
     json!({ "error_mode": "ignore", "traces": { "span": conditions } })
 }
 

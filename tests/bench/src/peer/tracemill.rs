@@ -24,6 +24,9 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
     Ok(match steps {
         Steps::PassThrough => setup,
         Steps::DropHealth => setup.plugin("10-drop-health", "drop-health")?,
+        Steps::DropRoutes => setup
+            .plugin("10-drop-health", "drop-health")?
+            .sidecar("10-drop-health", &setting(json!({ "defaults": false, "routes": super::ROUTES })))?,
         Steps::ScrubDefaults => setup.plugin("20-scrub-pii", "scrub-pii")?,
         Steps::Four => setup
             .plugin("10-drop-health", "drop-health")?
