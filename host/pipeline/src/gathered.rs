@@ -9,9 +9,9 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
@@ -44,6 +44,8 @@ struct Inner<S> {
     yields: bool,
     yielded: bool,
     failed: Option<io::Error>,
+    /// The tasks that wait until what is kept is written.
+    waiting: Vec<Waker>,
 }
 
 impl<S> Gathered<S> {
@@ -59,8 +61,8 @@ impl<S> Gathered<S> {
 
     fn new(stream: S, ahead: BytesMut, gathers: bool, serves: bool) -> Self {
         let kept = BytesMut::new();
-        let inner =
-            Inner { stream, ahead, reads_ahead: serves, kept, gathers, yields: serves, yielded: false, failed: None };
+        let (yields, reads_ahead, waiting) = (serves, serves, Vec::new());
+        let inner = Inner { stream, ahead, reads_ahead, kept, gathers, yields, yielded: false, failed: None, waiting };
         Self(Arc::new(Mutex::new(inner)))
     }
 }
@@ -69,10 +71,22 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
     /// Drives a connection that has this stream, and writes whenever it rests. Nothing is written unless this is polled.
     pub(crate) async fn attend<C: Future>(self, connection: C) -> C::Output {
         let mut connection = pin!(connection);
+        let mut ended = None;
         poll_fn(move |cx| {
-            let polled = connection.as_mut().poll(cx);
-            self.0.lock().rest(cx, polled.is_ready());
-            polled
+            if ended.is_none()
+                && let Poll::Ready(output) = connection.as_mut().poll(cx)
+            {
+                ended = Some(output);
+            }
+            // What it wrote last is still to be sent.
+            let rests = self.0.lock().rest(cx, ended.is_some());
+            if rests.is_ready()
+                && let Some(output) = ended.take()
+            {
+                Poll::Ready(output)
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }
@@ -99,34 +113,50 @@ where
 }
 
 impl<S: AsyncWrite + Unpin> Inner<S> {
-    fn rest(&mut self, cx: &mut Context<'_>, is_last: bool) {
+    /// Ready when nothing is left to be written by this task.
+    fn rest(&mut self, cx: &mut Context<'_>, is_last: bool) -> Poll<()> {
         if self.kept.is_empty() {
-            return;
+            return Poll::Ready(());
         }
         if self.yields && !self.yielded && !is_last {
             self.yielded = true;
             cx.waker().wake_by_ref();
-            return;
+            return Poll::Pending;
         }
-        if let Poll::Ready(Err(error)) = self.poll_write_kept(cx) {
+        if let Err(error) = ready!(self.poll_write_kept(cx)) {
             // The connection hears of it where it writes next.
             self.failed = Some(error);
+            self.kept.clear();
             cx.waker().wake_by_ref();
         }
+        Poll::Ready(())
     }
 
+    /// Writes all that is kept. The stream remembers only the last of the tasks that wait for room, so they are remembered here.
     fn poll_write_kept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Err(error));
         }
-        while self.kept.has_remaining() {
-            if ready!(poll_write_buf(Pin::new(&mut self.stream), cx, &mut self.kept))? == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        let written = loop {
+            if self.kept.is_empty() {
+                break Ok(());
             }
-        }
+            match poll_write_buf(Pin::new(&mut self.stream), cx, &mut self.kept) {
+                Poll::Ready(Ok(0)) => break Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => break Err(error),
+                Poll::Pending => {
+                    if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        self.waiting.push(cx.waker().clone());
+                    }
+                    return Poll::Pending;
+                }
+            }
+        };
         self.kept.clear();
         self.yielded = false;
-        Poll::Ready(Ok(()))
+        self.waiting.drain(..).for_each(Waker::wake);
+        Poll::Ready(written)
     }
 }
 

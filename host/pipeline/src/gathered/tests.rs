@@ -132,32 +132,74 @@ async fn a_failure_is_heard_where_the_connection_writes_next() {
     assert_eq!(stream.clone().attend(connection.as_mut()).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
 
+/// The stream tells one task that there is room again, and that may be another than the one that waits to write.
+#[tokio::test]
+async fn who_waits_for_room_hears_of_it_from_whoever_writes() {
+    let (ours, mut theirs) = tokio::io::duplex(700);
+    let stream = Gathered::outgoing(ours);
+    let mut io = stream.clone();
+    let writing = tokio::spawn(stream.clone().attend(Box::pin(async move {
+        io.write_all(&vec![7; 3 * KEPT]).await.unwrap();
+    })));
+    tokio::spawn(stream.attend(Box::pin(std::future::pending::<()>())));
+    tokio::task::yield_now().await;
+    let mut read = vec![0; 3 * KEPT];
+    let all = tokio::time::timeout(Duration::from_secs(20), theirs.read_exact(&mut read)).await;
+    all.expect("it does not hang").unwrap();
+    writing.await.unwrap();
+}
+
+/// Several tasks write, and all of them find the stream full: whoever is told that there is room again must tell the others.
+#[tokio::test]
+async fn through_a_narrow_stream_many_bodies_arrive() {
+    let (ours, theirs) = tokio::io::duplex(700);
+    let mut sender = over_http2(ours, theirs, 4 << 20).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..16usize {
+        let body = Bytes::from(vec![number as u8; 100_000 + number * 9_973]);
+        let request = Request::post("http://test/").body(Full::new(body.clone())).unwrap();
+        let answer = sender.send_request(request);
+        calls.spawn(async move { answer.await.unwrap().into_body().collect().await.unwrap().to_bytes() == body });
+    }
+    let all = tokio::time::timeout(Duration::from_secs(30), calls.join_all()).await.expect("none hangs");
+    assert_eq!(all, [true; 16]);
+}
+
+/// A client's sender, of a connection to a server that answers what it is sent.
+async fn over_http2(
+    ours: tokio::io::DuplexStream,
+    theirs: tokio::io::DuplexStream,
+    window: u32,
+) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
+    let echo = service_fn(|request: Request<Incoming>| async {
+        let body = request.into_body().collect().await?.to_bytes();
+        Ok::<_, hyper::Error>(Response::new(Full::new(body)))
+    });
+    let server = Gathered::incoming(theirs, b"", true);
+    let serving = Box::pin(
+        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(window)
+            .serve_connection(TokioIo::new(server.clone()), echo),
+    );
+    tokio::spawn(server.attend(serving));
+    let client = Gathered::outgoing(ours);
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(Attending(client.clone()))
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window)
+        .handshake(TokioIo::new(client))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 /// Whatever the sizes of bodies and windows.
 #[tokio::test]
 async fn over_http2_every_body_arrives() {
     for window in [65_535, 64 << 10, 1 << 20] {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let echo = service_fn(|request: Request<Incoming>| async {
-            let body = request.into_body().collect().await?.to_bytes();
-            Ok::<_, hyper::Error>(Response::new(Full::new(body)))
-        });
-        let server = Gathered::incoming(theirs, b"", true);
-        let serving = Box::pin(
-            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                .initial_stream_window_size(window)
-                .initial_connection_window_size(window)
-                .serve_connection(TokioIo::new(server.clone()), echo),
-        );
-        tokio::spawn(server.attend(serving));
-        let client = Gathered::outgoing(ours);
-        // The handshake writes, and waits for nothing.
-        let (mut sender, connection) = hyper::client::conn::http2::Builder::new(Attending(client.clone()))
-            .initial_stream_window_size(window)
-            .initial_connection_window_size(window)
-            .handshake(TokioIo::new(client))
-            .await
-            .unwrap();
-        tokio::spawn(connection);
+        let mut sender = over_http2(ours, theirs, window).await;
         for frames in [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 40] {
             for more in [0, 1, FRAME - 10] {
                 let body = Bytes::from(vec![b'x'; (frames << 14) + more]);
