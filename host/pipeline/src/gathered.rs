@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
 use parking_lot::Mutex;
@@ -18,6 +18,8 @@ use tokio_util::io::{poll_read_buf, poll_write_buf};
 
 /// How many bytes are kept at most before they are written.
 const KEPT: usize = 128 << 10;
+/// How much room for what is kept an idle connection of a server may hold.
+const SMALL: usize = 16 << 10;
 /// How much is asked of the system at once.
 const AHEAD: usize = 64 << 10;
 
@@ -44,8 +46,7 @@ struct Inner<S> {
     yields: bool,
     yielded: bool,
     failed: Option<io::Error>,
-    /// The tasks that wait until what is kept is written.
-    waiting: Vec<Waker>,
+    attended: bool,
 }
 
 impl<S> Gathered<S> {
@@ -61,8 +62,8 @@ impl<S> Gathered<S> {
 
     fn new(stream: S, ahead: BytesMut, gathers: bool, serves: bool) -> Self {
         let kept = BytesMut::new();
-        let (yields, reads_ahead, waiting) = (serves, serves, Vec::new());
-        let inner = Inner { stream, ahead, reads_ahead, kept, gathers, yields, yielded: false, failed: None, waiting };
+        let (yields, reads_ahead, attended) = (serves, serves, false);
+        let inner = Inner { stream, ahead, reads_ahead, kept, gathers, yields, yielded: false, failed: None, attended };
         Self(Arc::new(Mutex::new(inner)))
     }
 }
@@ -71,28 +72,17 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
     /// Drives a connection that has this stream, and writes whenever it rests. Nothing is written unless this is polled.
     pub(crate) async fn attend<C: Future>(self, connection: C) -> C::Output {
         let mut connection = pin!(connection);
-        let mut ended = None;
         poll_fn(move |cx| {
-            if ended.is_none()
-                && let Poll::Ready(output) = connection.as_mut().poll(cx)
-            {
-                ended = Some(output);
-            }
-            // What it wrote last is still to be sent.
-            let rests = self.0.lock().rest(cx, ended.is_some());
-            if rests.is_ready()
-                && let Some(output) = ended.take()
-            {
-                Poll::Ready(output)
-            } else {
-                Poll::Pending
-            }
+            let polled = connection.as_mut().poll(cx);
+            self.0.lock().rest(cx, polled.is_ready());
+            polled
         })
         .await
     }
 }
 
-/// hyper's client drives a connection in tasks of its own: this attends to them.
+/// hyper's client drives a connection in a task of its own, the first that it starts; those that it starts later write nothing.
+/// Only that one is attended to, because a stream remembers one task that waits for room.
 #[derive(Debug)]
 pub(crate) struct Attending<S>(pub(crate) Gathered<S>);
 
@@ -108,55 +98,48 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        tokio::spawn(self.0.clone().attend(task));
+        if std::mem::replace(&mut self.0.0.lock().attended, true) {
+            tokio::spawn(task);
+        } else {
+            tokio::spawn(self.0.clone().attend(task));
+        }
     }
 }
 
 impl<S: AsyncWrite + Unpin> Inner<S> {
-    /// Ready when nothing is left to be written by this task.
-    fn rest(&mut self, cx: &mut Context<'_>, is_last: bool) -> Poll<()> {
+    fn rest(&mut self, cx: &mut Context<'_>, is_last: bool) {
         if self.kept.is_empty() {
-            return Poll::Ready(());
+            return;
         }
         if self.yields && !self.yielded && !is_last {
             self.yielded = true;
             cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return;
         }
-        if let Err(error) = ready!(self.poll_write_kept(cx)) {
+        if let Poll::Ready(Err(error)) = self.poll_write_kept(cx) {
             // The connection hears of it where it writes next.
             self.failed = Some(error);
             self.kept.clear();
             cx.waker().wake_by_ref();
         }
-        Poll::Ready(())
     }
 
-    /// Writes all that is kept. The stream remembers only the last of the tasks that wait for room, so they are remembered here.
     fn poll_write_kept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Err(error));
         }
-        let written = loop {
-            if self.kept.is_empty() {
-                break Ok(());
+        while self.kept.has_remaining() {
+            if ready!(poll_write_buf(Pin::new(&mut self.stream), cx, &mut self.kept))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            match poll_write_buf(Pin::new(&mut self.stream), cx, &mut self.kept) {
-                Poll::Ready(Ok(0)) => break Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => break Err(error),
-                Poll::Pending => {
-                    if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                        self.waiting.push(cx.waker().clone());
-                    }
-                    return Poll::Pending;
-                }
-            }
-        };
+        }
+        // A server's many connections hold no room for answers that were large once.
+        if self.yields && self.kept.capacity() > SMALL {
+            self.kept = BytesMut::new();
+        }
         self.kept.clear();
         self.yielded = false;
-        self.waiting.drain(..).for_each(Waker::wake);
-        Poll::Ready(written)
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -36,8 +36,10 @@ pub enum Steps {
     Renames,
     /// `drop-health` alone.
     DropHealth,
-    /// A selective plugin: `drop-health` with a list of routes, which looks at one attribute.
+    /// `drop-health` with a list of routes: the host's condition looks at one attribute.
     DropRoutes,
+    /// A plugin that sees two columns of every span and edits few: `mark-slow` of the examples.
+    MarkSlow,
     /// 30 % dropped, then five plugins that read one path.
     FiveReaders,
 }

@@ -20,7 +20,7 @@ use tokio::sync::watch as phase;
 use super::make::{Job, Made, Maker, Makers};
 use super::plan::{self, Plan};
 use super::scan::{Found, Scan};
-use super::settle::WHOLE;
+use super::settle::QUIET;
 use super::slot::{Slot, Slots};
 use super::status::{self, Failure, Shared, Status, Step};
 use super::took::Took;
@@ -174,7 +174,7 @@ impl Worker {
             let now = Instant::now();
             let left = |due: Instant| due.saturating_duration_since(now);
             // What is due to be tried again may have to wait until its file stands still.
-            let again = self.slots.due().map(|due| left(due).max(WHOLE));
+            let again = self.slots.due().map(|due| left(due).max(QUIET));
             let due = self.due.map(left).into_iter().chain(again).min();
             let patience = self.watch.patience();
             if !self.wait(waiting, due.map_or(patience, |due| due.min(patience))) {

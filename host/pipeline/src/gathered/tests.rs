@@ -132,24 +132,7 @@ async fn a_failure_is_heard_where_the_connection_writes_next() {
     assert_eq!(stream.clone().attend(connection.as_mut()).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
 
-/// The stream tells one task that there is room again, and that may be another than the one that waits to write.
-#[tokio::test]
-async fn who_waits_for_room_hears_of_it_from_whoever_writes() {
-    let (ours, mut theirs) = tokio::io::duplex(700);
-    let stream = Gathered::outgoing(ours);
-    let mut io = stream.clone();
-    let writing = tokio::spawn(stream.clone().attend(Box::pin(async move {
-        io.write_all(&vec![7; 3 * KEPT]).await.unwrap();
-    })));
-    tokio::spawn(stream.attend(Box::pin(std::future::pending::<()>())));
-    tokio::task::yield_now().await;
-    let mut read = vec![0; 3 * KEPT];
-    let all = tokio::time::timeout(Duration::from_secs(20), theirs.read_exact(&mut read)).await;
-    all.expect("it does not hang").unwrap();
-    writing.await.unwrap();
-}
-
-/// Several tasks write, and all of them find the stream full: whoever is told that there is room again must tell the others.
+/// Many requests at once find the stream full again and again.
 #[tokio::test]
 async fn through_a_narrow_stream_many_bodies_arrive() {
     let (ours, theirs) = tokio::io::duplex(700);

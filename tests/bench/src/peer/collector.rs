@@ -50,7 +50,9 @@ fn configuration(work: Work, sink: &Sink, grpc: &str, http: &str) -> Result<Valu
         Steps::Four => four(),
         Steps::DropHealth | Steps::DropRoutes => json!({ "filter": filter() }),
         Steps::Renames => json!({ "attributes": { "actions": renames() } }),
-        Steps::ScrubDefaults | Steps::FiveReaders => bail!("the Collector has nothing like {:?}", work.steps),
+        Steps::ScrubDefaults | Steps::FiveReaders | Steps::MarkSlow => {
+            bail!("the Collector has nothing like {:?}", work.steps)
+        }
     };
     let mut order: Vec<Value> = ["filter", "redaction", "attributes", "probabilistic_sampler"]
         .into_iter()

@@ -40,6 +40,7 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
             let renames: Vec<Value> = super::renames().map(|(from, to)| json!({ "from": from, "to": to })).collect();
             setup.plugin("30-enrich", "enrich")?.sidecar("30-enrich", &setting(json!({ "rename": renames })))?
         }
+        Steps::MarkSlow => setup.file("50-mark-slow.wasm", &std::fs::read(harness::plugins::example("mark-slow")?)?)?,
         Steps::FiveReaders => {
             let setup = setup
                 .plugin("10-sample", "sample")?
