@@ -117,6 +117,6 @@ mod tests {
     #[test]
     fn a_deadline_shorter_than_a_tick_lasts_one() {
         assert_eq!(ticks(Duration::from_micros(1)), 1);
-        assert_eq!(ticks(Duration::from_millis(5)), 3);
+        assert_eq!(ticks(TICK * 2 + Duration::from_millis(1)), 3);
     }
 }
