@@ -14,6 +14,7 @@ use report::{Problems, Report};
 use table::Table;
 
 pub mod conditions;
+mod cors;
 pub mod env;
 pub mod export;
 pub mod plugins;

@@ -13,6 +13,7 @@
 mod ahead;
 mod body;
 mod context;
+mod cors;
 mod grpc;
 mod http;
 mod inflate;
@@ -32,6 +33,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::cors::{Cors, Origin, OriginError};
 pub use self::metrics::Metrics;
 
 use self::body::Held;
@@ -48,6 +50,8 @@ pub struct Config {
     pub grpc: Option<SocketAddr>,
     /// Where OTLP/HTTP listens, if it does. Port 0 takes any.
     pub http: Option<SocketAddr>,
+    /// Which web pages may send by OTLP/HTTP; none unless it is set.
+    pub cors: Option<Cors>,
     /// The largest request, in bytes, on the wire and after decompression.
     pub max_request_bytes: usize,
     /// How many bytes of requests may be in flight at once. A request larger than this is too large as well.
@@ -77,6 +81,7 @@ impl Default for Config {
         Self {
             grpc: Some(SocketAddr::from(([127, 0, 0, 1], 4317))),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 4318))),
+            cors: None,
             max_request_bytes: 64 << 20,
             max_in_flight_bytes: 64 << 20,
             max_connections: 4096,
@@ -151,7 +156,8 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
         drain: config.drain,
     };
     let keep = Keep { headers: config.keep_headers, tenant: config.tenant_header };
-    let shared = Arc::new(Shared { handler, budget, limits, keep, metrics });
+    let cors = config.cors.map(cors::Policy::new);
+    let shared = Arc::new(Shared { handler, budget, limits, keep, cors, metrics });
     Ok(Receivers { grpc, http, shared, connections })
 }
 
@@ -220,6 +226,7 @@ struct Shared {
     budget: Budget,
     limits: Limits,
     keep: Keep,
+    cors: Option<cors::Policy>,
     metrics: Arc<Metrics>,
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "receive/connections.rs"]
 mod connections;
+#[path = "receive/cors.rs"]
+mod cors;
 #[path = "receive/frames.rs"]
 mod frames;
 #[path = "receive/grpc.rs"]

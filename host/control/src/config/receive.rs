@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 use pipeline::receive::Config;
 
+use super::cors;
 use super::export::header_name;
 use super::table::Table;
 use super::yaml::Value;
@@ -15,9 +16,14 @@ const NONE: &str = "none";
 
 pub(super) fn read(table: &mut Table<'_>) -> Config {
     let usual = Config::default();
+    let mut cors = None;
     let mut config = Config {
         grpc: table.section("grpc", |table| listen(table, usual.grpc)),
-        http: table.section("http", |table| listen(table, usual.http)),
+        http: table.section("http", |table| {
+            cors = cors::read(table);
+            listen(table, usual.http)
+        }),
+        cors,
         ..usual
     };
     if config.grpc.is_none() && config.http.is_none() {

@@ -15,7 +15,7 @@ use super::inflate::Encoding;
 use super::metrics::Protocol;
 use super::reply::Reply;
 use super::status::Failure;
-use super::{Shared, body, response};
+use super::{Shared, body, cors, response};
 use crate::request::Accepted;
 
 const TRACES: &str = "/v1/traces";
@@ -51,6 +51,15 @@ impl Format {
 
 /// Answers one request.
 pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request: Request<Incoming>) -> Response<Reply> {
+    let Some(policy) = &shared.cors else { return take(shared, peer, request).await };
+    let page = policy.page(request.headers());
+    let is_preflight = cors::is_preflight(&request);
+    let mut response = if is_preflight { policy.preflight(&page) } else { take(shared, peer, request).await };
+    page.mark(&mut response);
+    response
+}
+
+async fn take(shared: &Shared, peer: &Arc<RequestContext>, request: Request<Incoming>) -> Response<Reply> {
     let (head, mut body) = request.into_parts();
     let counters = shared.metrics.of(Protocol::http);
     let format = Format::of(&head);
