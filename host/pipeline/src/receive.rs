@@ -15,6 +15,7 @@ mod body;
 mod context;
 mod cors;
 mod grpc;
+mod health;
 mod http;
 mod inflate;
 mod listen;

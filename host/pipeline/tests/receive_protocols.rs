@@ -9,6 +9,8 @@ mod cors;
 mod frames;
 #[path = "receive/grpc.rs"]
 mod grpc;
+#[path = "receive/health.rs"]
+mod health;
 #[path = "receive/http.rs"]
 mod http1;
 #[path = "receive/limits.rs"]

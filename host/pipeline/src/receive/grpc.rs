@@ -1,4 +1,4 @@
-//! OTLP/gRPC: one unary method, its framing and its words.
+//! OTLP/gRPC: one unary method, its framing and its words. Those of `health.rs` go through here as well.
 //!
 //! By hand over hyper's HTTP/2, because a general server takes what this one needs: tonic answers a message over the limit
 //! with `OUT_OF_RANGE`, which senders repeat for ever, reads the first gzip member only, and copies every message into a
@@ -13,11 +13,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Incoming;
 use otlp::batch::RequestContext;
 
+use super::body::Held;
 use super::inflate::Encoding;
 use super::metrics::Protocol;
 use super::reply::Reply;
 use super::status::{Code, Failure};
-use super::{Shared, body, response};
+use super::{Limits, Shared, body, health, response};
 use crate::request::Accepted;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -44,6 +45,10 @@ pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request:
         counters.refused(super::metrics::Reason::Unsupported);
         return refused;
     }
+    if health::is_asked(&head) {
+        let answer = health::answer(shared, &head, &mut body).await;
+        return answer.map_or_else(|failure| refusal(&failure), |message| success(framed(&message)));
+    }
     let call = export(shared, peer, &head, &mut body);
     let result = match head.headers.get(&TIMEOUT).map(timeout) {
         None => call.await,
@@ -53,7 +58,7 @@ pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request:
     match result {
         Ok(accepted) => {
             counters.done(super::outcome(&accepted));
-            success(&accepted)
+            success(exported(&accepted))
         }
         Err(failure) => {
             counters.refused(failure.reason);
@@ -77,25 +82,32 @@ async fn export(
         };
         return Err(Failure::unsupported(StatusCode::NOT_FOUND, message));
     }
-    let declared = head.headers.get(&ENCODING);
-    let encoding = declared.map_or(Some(Encoding::Identity), |name| Encoding::named(name.as_bytes()));
-    let Some(encoding) = encoding else {
-        let message = "the message's grpc-encoding is not one of identity, gzip, zstd";
-        return Err(Failure::unsupported(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-    };
+    let encoding = encoding(head)?;
     shared.ready()?;
-    let (compressed, held) = shared.in_time(body::message(body, &shared.budget, &shared.limits)).await?;
-    shared.metrics.of(Protocol::grpc).bytes(held.bytes.len());
-    let held = match (compressed, encoding) {
-        (false, _) => held,
-        (true, Encoding::Identity) => {
-            return Err(Failure::framing(
-                "the message says that it is compressed, but the call names no grpc-encoding",
-            ));
-        }
-        (true, encoding) => body::inflated(encoding, held, &shared.limits)?,
-    };
+    let message = shared.in_time(body::message(body, &shared.budget, &shared.limits)).await?;
+    shared.metrics.of(Protocol::grpc).bytes(message.1.bytes.len());
+    let held = inflated(encoding, message, &shared.limits)?;
     shared.handle(held, peer, &head.headers).await
+}
+
+/// What a call says its message is compressed with, where it is.
+pub(super) fn encoding(head: &Parts) -> Result<Encoding, Failure> {
+    let declared = head.headers.get(&ENCODING);
+    declared.map_or(Some(Encoding::Identity), |name| Encoding::named(name.as_bytes())).ok_or_else(|| {
+        let message = "the message's grpc-encoding is not one of identity, gzip, zstd";
+        Failure::unsupported(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    })
+}
+
+/// A message as it was before it was compressed, if it was.
+pub(super) fn inflated(encoding: Encoding, (compressed, held): (bool, Held), limits: &Limits) -> Result<Held, Failure> {
+    match (compressed, encoding) {
+        (false, _) => Ok(held),
+        (true, Encoding::Identity) => {
+            Err(Failure::framing("the message says that it is compressed, but the call names no grpc-encoding"))
+        }
+        (true, encoding) => body::inflated(encoding, held, limits),
+    }
 }
 
 /// What no gRPC client sends is answered in HTTP's own words.
@@ -120,14 +132,16 @@ fn not_grpc(head: &Parts) -> Option<Response<Reply>> {
     Some(response)
 }
 
-fn success(accepted: &Accepted) -> Response<Reply> {
-    let data = if response::is_full(accepted) {
-        Bytes::from_static(EMPTY)
-    } else {
-        let message = response::to_protobuf(accepted);
-        let length = u32::try_from(message.len()).expect("a response's message is cut at some kilobytes");
-        [&[0][..], &length.to_be_bytes(), &message].concat().into()
-    };
+fn exported(accepted: &Accepted) -> Bytes {
+    if response::is_full(accepted) { Bytes::from_static(EMPTY) } else { framed(&response::to_protobuf(accepted)) }
+}
+
+fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).expect("a response's message is cut at some kilobytes");
+    [&[0][..], &length.to_be_bytes(), message].concat().into()
+}
+
+fn success(data: Bytes) -> Response<Reply> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(STATUS, HeaderValue::from_static("0"));
     let mut response = Response::new(Reply::with_trailers(data, trailers));

@@ -18,6 +18,7 @@ use crate::request::{Refusal, RefusalKind};
 pub(super) enum Code {
     InvalidArgument = 3,
     DeadlineExceeded = 4,
+    NotFound = 5,
     ResourceExhausted = 8,
     Unimplemented = 12,
     Internal = 13,
