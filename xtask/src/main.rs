@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod conformance;
 mod demo;
 mod fuzz;
 mod obtain;
@@ -41,6 +42,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Tries, item by item, what OTLP asks of a server: of tracemill, or of the server at `--grpc HOST:PORT --http HOST:PORT`.
+    Conformance {
+        /// Passed on to the suite; `-- --help` shows what it takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Builds the official plugins into target/plugins/NAME.wasm, the tests' guests into target/guests, the example into target/examples.
     Plugins,
     /// Builds the real back ends and clients that tests use, into a cache folder.
@@ -52,6 +59,7 @@ fn main() -> Result<()> {
         Task::Demo { seconds } => demo::run(seconds),
         Task::Test { full } => test::run(full),
         Task::Bench { arguments } => bench::run(&arguments),
+        Task::Conformance { arguments } => conformance::run(&arguments),
         Task::Plugins => plugins::build(),
         Task::Backends => obtain::everything(),
     }

@@ -1,0 +1,94 @@
+//! HTTP: size limits, bombs, and senders that are too slow.
+
+use crate::Subject;
+use crate::item::{Found, Item, held, item};
+use crate::raw::http::{Connection, PROTOBUF, Request};
+use crate::raw::pack;
+use crate::subject::Own;
+use crate::trace::{self, Ids};
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+
+pub const ITEMS: &[Item] = &[
+    item!("H11", Required, "A body over the limit, on the wire or inflated: 413", h11),
+    item!(
+        "H13",
+        Advised,
+        "gzip of several members is decoded in full; cut off gzip, bombs and huge windows are refused",
+        h13
+    ),
+    item!("H20", Advised, "Slow headers and bodies time out; 413 is sent without reading the whole body", h20),
+];
+
+async fn h11(subject: &Subject) -> Result<Found> {
+    let over = trace::request_of_size(&Ids::fresh(), subject.limit + 1);
+    let packed = Request::export(PROTOBUF, pack::gzip(&over)?).header("content-encoding", "gzip");
+    packed.to(&subject.http).await?.expect("one byte over the limit after gzip", &[413])?;
+    let largest = trace::request_of_size(&Ids::fresh(), subject.limit);
+    Request::export(PROTOBUF, largest).to(&subject.http).await?.expect_full("a body of exactly the limit")?;
+    let told = Request::promising(subject.limit + 1, PROTOBUF, b"");
+    told.to(&subject.http).await?.expect("one byte over the limit on the wire", &[413])?;
+    held(format!("{} bytes are taken, one more is 413 both ways", subject.limit))
+}
+
+async fn h13(subject: &Subject) -> Result<Found> {
+    let (first, second) = (Ids::fresh(), Ids::fresh());
+    let start = trace::request(&first);
+    let message = Bytes::from([start.clone(), trace::request(&second)].concat());
+    let send = async |encoding: &str, body: Bytes| {
+        Request::export(PROTOBUF, body).header("content-encoding", encoding).to(&subject.http).await
+    };
+    send("gzip", pack::members(&message, start.len())?).await?.expect_full("gzip of two members")?;
+    let whole = pack::gzip(&message)?;
+    let bomb = subject.limit * 8;
+    let mut seen = Vec::new();
+    for (what, encoding, body) in [
+        ("gzip that is cut off", "gzip", whole.slice(..whole.len() - 9)),
+        ("a gzip bomb", "gzip", pack::gzip_bomb(bomb)?),
+        ("a zstd bomb", "zstd", pack::zstd_bomb(bomb)?),
+        ("a zstd window of 2 GiB", "zstd", pack::zstd_of_huge_window(&message)?),
+    ] {
+        let answer = send(encoding, body).await.context(what)?;
+        ensure!((400..500).contains(&answer.status), "{what}: {}", answer.shown());
+        seen.push(format!("{what}: {}", answer.status));
+    }
+    if let Some(sink) = subject.sink() {
+        Subject::arrived(sink, &first).await?;
+        Subject::arrived(sink, &second).await?;
+        seen.push("both members' spans arrived".to_owned());
+    }
+    held(seen.join("; "))
+}
+
+async fn h20(subject: &Subject) -> Result<Found> {
+    let mut connection = Connection::open(&subject.http).await?;
+    connection.send_head(&Request::promising(subject.limit + 1, PROTOBUF, b"")).await?;
+    connection.answer().await?.expect("a length over the limit, no body sent", &[413])?;
+    // A server of the suite is told to lose patience sooner.
+    let hasty = match subject.own() {
+        None => None,
+        Some(_) => Some(Own::start(|setup| Ok(hasty(setup))).await?),
+    };
+    let address = hasty.as_ref().map_or(&subject.http, |own| &own.proxy.ports().http);
+    let mut slow_head = Connection::open(address).await?;
+    slow_head.write(b"POST /v1/traces HTTP/1.1\r\nhost: conf").await?;
+    slow_head.closed().await;
+    let mut slow_body = Connection::open(address).await?;
+    slow_body.send_head(&Request::promising(1000, PROTOBUF, b"")).await?;
+    slow_body.write(b"\x0a").await?;
+    let refused = match slow_body.answer().await {
+        Ok(answer) => {
+            ensure!(matches!(answer.status, 400 | 408 | 503), "a slow body: {}", answer.shown());
+            answer.status.to_string()
+        }
+        Err(_) => "the connection is closed".to_owned(),
+    };
+    if let Some(mut own) = hasty {
+        own.proxy.stop().await?;
+    }
+    held(format!("413 at once; slow head: the connection is closed; slow body: {refused}"))
+}
+
+fn hasty(setup: harness::proxy::Setup) -> harness::proxy::Setup {
+    setup.set("receive.limits.header_timeout", "300ms").set("receive.limits.body_timeout", "300ms")
+}

@@ -1,0 +1,143 @@
+//! Both protocols: what is said when there is no room, or the back end is in trouble.
+
+use crate::Subject;
+use crate::item::{Found, Item, held, item, not_applicable};
+use crate::raw::grpc::{self, Call, INTERNAL, INVALID_ARGUMENT, OK, RESOURCE_EXHAUSTED, UNAVAILABLE};
+use crate::raw::http::{self, PROTOBUF, Request};
+use crate::subject::Own;
+use crate::trace::{self, Ids};
+use anyhow::{Context as _, Result, bail, ensure};
+use harness::Behaviour;
+use std::time::Duration;
+
+pub const ITEMS: &[Item] = &[
+    item!("G7", Advised, "Under overload: UNAVAILABLE; RetryInfo, if there, is above zero", g7),
+    item!("G8", Advised, "RESOURCE_EXHAUSTED that means \"retry\" always carries RetryInfo", g8),
+    item!(
+        "G9",
+        Advised,
+        "Trouble downstream: UNAVAILABLE if it passes, INVALID_ARGUMENT or INTERNAL if not; never UNKNOWN",
+        g9
+    ),
+    item!("H14", Advised, "Overload: 429 or 503, with Retry-After above zero if any", h14),
+    item!("H15", Advised, "What may be sent again is 429, 502, 503 or 504; a passing failure is no 500", h15),
+];
+
+const WHY: &str = "it takes overload, which the suite makes only with a server of its own";
+/// More than fills the queue of a server that is made to be full.
+const TRIES: usize = 200;
+const SIZE: usize = 16 << 10;
+
+/// A server whose back end has stopped answering and whose queue is small.
+async fn stuck() -> Result<Own> {
+    let own = Own::start(|setup| Ok(setup.set("export.sink.queue.size", "1MiB"))).await?;
+    own.sink.behave(Behaviour::Hang);
+    Ok(own)
+}
+
+/// Lets it go on, and end in good order.
+async fn release(mut own: Own) -> Result<()> {
+    own.sink.behave(Behaviour::Accept);
+    own.proxy.stop().await?;
+    Ok(())
+}
+
+/// Sends until something is refused.
+async fn refused_by_grpc(own: &Own) -> Result<grpc::Answer> {
+    let connection = grpc::Connection::open(&own.proxy.ports().grpc).await?;
+    for _ in 0..TRIES {
+        let answer = connection.call(Call::export(&trace::request_of_size(&Ids::fresh(), SIZE))?).await?;
+        if answer.code != Some(OK) {
+            return Ok(answer);
+        }
+    }
+    bail!("{TRIES} requests of {SIZE} bytes were taken, into a queue of 1 MiB");
+}
+
+async fn refused_by_http(own: &Own) -> Result<http::Answer> {
+    let mut connection = http::Connection::open(&own.proxy.ports().http).await?;
+    for _ in 0..TRIES {
+        connection.send(&Request::export(PROTOBUF, trace::request_of_size(&Ids::fresh(), SIZE))).await?;
+        let answer = connection.answer().await?;
+        if answer.status != 200 {
+            return Ok(answer);
+        }
+    }
+    bail!("{TRIES} requests of {SIZE} bytes were taken, into a queue of 1 MiB");
+}
+
+fn delay(answer: &grpc::Answer) -> Result<Option<Duration>> {
+    Ok(answer.status()?.map(|status| status.retry_delay()).transpose()?.flatten())
+}
+
+async fn g7(subject: &Subject) -> Result<Found> {
+    if subject.own().is_none() {
+        return not_applicable(WHY);
+    }
+    let own = stuck().await?;
+    let answer = refused_by_grpc(&own).await?.expect("a full queue", &[UNAVAILABLE])?;
+    let delay = delay(&answer)?;
+    ensure!(delay.is_none_or(|delay| delay > Duration::ZERO), "RetryInfo of {delay:?}");
+    release(own).await?;
+    held(format!("UNAVAILABLE, RetryInfo {delay:?}"))
+}
+
+async fn g8(subject: &Subject) -> Result<Found> {
+    if subject.own().is_none() {
+        return not_applicable(WHY);
+    }
+    let own = stuck().await?;
+    let answer = refused_by_grpc(&own).await?;
+    let delay = delay(&answer)?;
+    release(own).await?;
+    if answer.code == Some(RESOURCE_EXHAUSTED) {
+        ensure!(delay.is_some(), "RESOURCE_EXHAUSTED without RetryInfo: {}", answer.shown());
+        return held(format!("RESOURCE_EXHAUSTED with RetryInfo {delay:?}"));
+    }
+    held(format!("overload is code {}, RESOURCE_EXHAUSTED is for what is too large", answer.code.unwrap_or(-1)))
+}
+
+async fn g9(subject: &Subject) -> Result<Found> {
+    let Some(own) = subject.own() else { return not_applicable(WHY) };
+    let connection = grpc::Connection::open(&subject.grpc).await?;
+    let mut seen = Vec::new();
+    for (what, behaviour, codes) in [
+        ("a back end that is away", Behaviour::Unavailable(None), [OK, UNAVAILABLE, UNAVAILABLE]),
+        ("a back end that refuses for good", Behaviour::Invalid, [OK, INVALID_ARGUMENT, INTERNAL]),
+    ] {
+        own.sink.behave(behaviour);
+        let answer = connection.call(Call::export(&trace::request(&Ids::fresh()))?).await;
+        own.sink.behave(Behaviour::Accept);
+        let code = answer?.expect(what, &codes)?.code;
+        seen.push(format!("{what}: {}", if code == Some(OK) { "taken into the queue" } else { "refused" }));
+    }
+    held(seen.join("; "))
+}
+
+async fn h14(subject: &Subject) -> Result<Found> {
+    if subject.own().is_none() {
+        return not_applicable(WHY);
+    }
+    let own = stuck().await?;
+    let answer = refused_by_http(&own).await?.expect("a full queue", &[429, 503])?;
+    release(own).await?;
+    let after = answer.header("retry-after").map(str::parse::<u64>).transpose().context("Retry-After")?;
+    ensure!(after != Some(0), "Retry-After: 0");
+    held(format!("{}, Retry-After {after:?} s", answer.status))
+}
+
+async fn h15(subject: &Subject) -> Result<Found> {
+    if subject.own().is_none() {
+        return not_applicable(WHY);
+    }
+    let own = stuck().await?;
+    let answer = refused_by_http(&own).await?.expect("a full queue", &[429, 502, 503, 504])?;
+    // The same request once there is room again: it was a passing failure indeed.
+    own.sink.behave(Behaviour::Accept);
+    let client = harness::Client::new(harness::Protocol::HttpProtobuf, &own.proxy.ports().http);
+    let request = trace::request(&Ids::fresh());
+    let taken = async || client.send_bytes(request.clone()).await.ok().filter(harness::Answer::is_whole);
+    harness::wait::until("a request to be taken again", taken).await?;
+    release(own).await?;
+    held(format!("{}, and taken once there was room", answer.status))
+}

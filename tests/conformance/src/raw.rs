@@ -1,0 +1,6 @@
+//! Requests as no client library would send them.
+
+mod body;
+pub mod grpc;
+pub mod http;
+pub mod pack;
