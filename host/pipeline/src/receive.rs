@@ -10,6 +10,7 @@
 //! that all of a listener share. A body that can never fit the budget counts as too large, which senders do not
 //! repeat.
 
+mod age;
 mod ahead;
 mod body;
 mod context;
@@ -17,6 +18,7 @@ mod cors;
 mod grpc;
 mod health;
 mod http;
+mod idle;
 mod inflate;
 mod listen;
 mod metrics;
@@ -63,6 +65,10 @@ pub struct Config {
     pub max_streams: u32,
     /// How long a connection may take for its first bytes, and HTTP/1.1 for the headers of a request.
     pub header_timeout: Duration,
+    /// How long an HTTP/1.1 connection may rest between two requests.
+    pub idle_timeout: Duration,
+    /// How long a connection is kept, less up to a tenth, before it is ended in good order; for ever unless it is set.
+    pub max_connection_age: Option<Duration>,
     /// How long a body may take.
     pub body_timeout: Duration,
     /// How often an idle HTTP/2 connection is asked whether it is still there.
@@ -88,6 +94,8 @@ impl Default for Config {
             max_connections: 4096,
             max_streams: 200,
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(5),
+            max_connection_age: None,
             body_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(30),
             drain: Duration::from_secs(10),
@@ -153,6 +161,8 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
         max: config.max_connections.max(1),
         max_streams: config.max_streams,
         header_timeout: config.header_timeout,
+        idle_timeout: config.idle_timeout,
+        max_age: config.max_connection_age,
         keep_alive: config.keep_alive,
         drain: config.drain,
     };
@@ -243,6 +253,8 @@ struct Connections {
     max: usize,
     max_streams: u32,
     header_timeout: Duration,
+    idle_timeout: Duration,
+    max_age: Option<Duration>,
     keep_alive: Duration,
     drain: Duration,
 }

@@ -13,6 +13,8 @@ mod grpc;
 mod health;
 #[path = "receive/http.rs"]
 mod http1;
+#[path = "receive/lifetime.rs"]
+mod lifetime;
 #[path = "receive/limits.rs"]
 mod limits;
 #[path = "receive/support.rs"]

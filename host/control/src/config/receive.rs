@@ -11,6 +11,7 @@ use super::export::header_name;
 use super::table::Table;
 use super::yaml::Value;
 
+const DAY: Duration = Duration::from_hours(24);
 /// What is written for a protocol that is not to be served.
 const NONE: &str = "none";
 
@@ -32,6 +33,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Config {
     config.keep_headers =
         table.texts("headers").iter().filter_map(|name| header_name(table, "headers", name)).collect();
     config.tenant_header = table.text("tenant_header").and_then(|name| header_name(table, "tenant_header", &name));
+    config.max_connection_age = table.duration("max_connection_age", Duration::from_secs(1)..=30 * DAY);
     table.section("limits", |table| limits(table, &mut config));
     config
 }
@@ -57,6 +59,7 @@ fn limits(table: &mut Table<'_>, config: &mut Config) {
     config.max_connections = count(table, "connections", config.max_connections as u64) as usize;
     config.max_streams = count(table, "streams", config.max_streams.into()) as u32;
     config.header_timeout = table.duration("header_timeout", time.clone()).unwrap_or(config.header_timeout);
+    config.idle_timeout = table.duration("idle_timeout", time.start().to_owned()..=DAY).unwrap_or(config.idle_timeout);
     config.body_timeout = table.duration("body_timeout", time.clone()).unwrap_or(config.body_timeout);
     config.keep_alive = table.duration("keep_alive", time.clone()).unwrap_or(config.keep_alive);
     config.retry_after = table.duration("retry_after", time).unwrap_or(config.retry_after);

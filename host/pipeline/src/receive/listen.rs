@@ -1,13 +1,15 @@
 //! Connections: accepting them, telling HTTP/1.1 from HTTP/2, ending them in good order.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -18,10 +20,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::age::Age;
 use super::ahead::{Share, Shares};
 use super::context::Keep;
 use super::metrics::Protocol;
-use super::{Connections, Shared, grpc, http as otlp_http};
+use super::{Connections, Shared, grpc, http as otlp_http, idle};
 use crate::gathered::Gathered;
 
 /// What every HTTP/2 client says first.
@@ -93,18 +96,24 @@ async fn connection(
         sniffed = tokio::time::timeout(limits.header_timeout, sniff(stream)) => sniffed,
     };
     let Ok(Ok((stream, is_http2))) = sniffed else { return };
+    let age = Age::of_new(limits.max_age);
     let peer = Keep::of_peer(peer.ip());
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, peer) = (Arc::clone(&shared), Arc::clone(&peer));
         async move {
-            Ok::<_, Infallible>(match protocol {
+            let mut answer = match protocol {
                 Protocol::grpc => grpc::answer(&shared, &peer, request).await,
                 Protocol::http => otlp_http::answer(&shared, &peer, request).await,
-            })
+            };
+            if !is_http2 && age.is_over() {
+                // Closed while it rests, a connection may lose a request that is under way: its sender hears of it beforehand.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
         }
     });
-    let io = TokioIo::new(stream.clone());
     let ended = if is_http2 {
+        let io = TokioIo::new(stream.clone());
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -115,32 +124,37 @@ async fn connection(
             .max_header_list_size(HEADER_BYTES as u32)
             .keep_alive_interval(limits.keep_alive)
             .keep_alive_timeout(limits.header_timeout);
-        drive(http2.serve_connection(io, service), &stream, &shutdown).await
+        drive(http2.serve_connection(io, service), &stream, &shutdown, age.over()).await
     } else {
+        let (io, timer) = idle::watched(stream.clone(), limits.header_timeout);
+        let io = TokioIo::new(io);
         let mut http1 = http1::Builder::new();
         http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+            .timer(timer)
+            .header_read_timeout(limits.idle_timeout)
             .max_header_size(HEADER_BYTES)
             .max_buf_size(READ_BUFFER.min(ahead.bytes() as usize));
-        drive(http1.serve_connection(io, service), &stream, &shutdown).await
+        drive(http1.serve_connection(io, service), &stream, &shutdown, pending()).await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }
 }
 
-/// Serves a connection to its end. On shutdown it takes no new calls and ends when those in flight have.
+/// Serves a connection to its end. On shutdown, or when it is too old, it takes no new calls and ends when those in flight have.
 async fn drive<C: GracefulConnection>(
     connection: C,
     stream: &Gathered<TcpStream>,
     shutdown: &CancellationToken,
+    too_old: impl Future<Output = ()>,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = stream.clone().attend(connection.as_mut()) => return ended,
-        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = shutdown.cancelled() => {}
+        () = too_old => {}
     }
+    connection.as_mut().graceful_shutdown();
     stream.clone().attend(connection).await
 }
 

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const ACK: u8 = 1;
 
