@@ -41,6 +41,8 @@ struct Inner<S> {
     reads_ahead: bool,
     /// What is to be written.
     kept: BytesMut,
+    /// Whether the stream may hold some of what was kept: one that encrypts takes more than it has sent.
+    unflushed: bool,
     gathers: bool,
     /// Whether other tasks are let run before what was kept is written, and whether they have been.
     yields: bool,
@@ -63,7 +65,8 @@ impl<S> Gathered<S> {
     fn new(stream: S, ahead: BytesMut, gathers: bool, serves: bool) -> Self {
         let kept = BytesMut::new();
         let (yields, reads_ahead, attended) = (serves, serves, false);
-        let inner = Inner { stream, ahead, reads_ahead, kept, gathers, yields, yielded: false, failed: None, attended };
+        let (unflushed, yielded, failed) = (false, false, None);
+        let inner = Inner { stream, ahead, reads_ahead, kept, unflushed, gathers, yields, yielded, failed, attended };
         Self(Arc::new(Mutex::new(inner)))
     }
 }
@@ -108,7 +111,7 @@ where
 
 impl<S: AsyncWrite + Unpin> Inner<S> {
     fn rest(&mut self, cx: &mut Context<'_>, is_last: bool) {
-        if self.kept.is_empty() {
+        if self.kept.is_empty() && !self.unflushed {
             return;
         }
         if self.yields && !self.yielded && !is_last {
@@ -120,6 +123,7 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
             // The connection hears of it where it writes next.
             self.failed = Some(error);
             self.kept.clear();
+            self.unflushed = false;
             cx.waker().wake_by_ref();
         }
     }
@@ -132,6 +136,11 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
             if ready!(poll_write_buf(Pin::new(&mut self.stream), cx, &mut self.kept))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
         }
         // A server's many connections hold no room for answers that were large once.
         if self.yields && self.kept.capacity() > SMALL {

@@ -117,6 +117,45 @@ async fn small_reads_are_served_from_one_large_one_and_the_first_bytes_come_firs
     assert!(asked.lock()[0] >= AHEAD);
 }
 
+/// Takes all and sends it when it is flushed, as a stream that encrypts may.
+#[derive(Debug, Default)]
+struct Holding {
+    held: Vec<u8>,
+    sent: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncWrite for Holding {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.held.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let held = std::mem::take(&mut self.held);
+        self.sent.lock().extend(held);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+#[tokio::test]
+async fn what_the_stream_holds_back_is_sent_too() {
+    let holding = Holding::default();
+    let sent = Arc::clone(&holding.sent);
+    let stream = Gathered::outgoing(holding);
+    let mut io = stream.clone();
+    let mut connection = Box::pin(async move {
+        io.write_all(b"all of it").await.unwrap();
+        io.flush().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    assert!(futures_util::poll!(std::pin::pin!(stream.attend(connection.as_mut()))).is_pending());
+    assert_eq!(*sent.lock(), b"all of it");
+}
+
 /// A stream that closes while it is written to.
 #[tokio::test]
 async fn a_failure_is_heard_where_the_connection_writes_next() {
