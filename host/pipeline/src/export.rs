@@ -37,10 +37,10 @@ mod status;
 mod tls;
 mod wire;
 
+pub use crate::tls::TlsError;
 pub use config::{DestinationConfig, Endpoint};
 pub use metrics::{DropReason, Metrics};
 pub use status::DestinationStatus;
-pub use tls::TlsError;
 
 use destination::Destination;
 use tls::Material;

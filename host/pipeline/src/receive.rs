@@ -25,6 +25,7 @@ mod metrics;
 mod reply;
 mod response;
 mod status;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,11 +39,14 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::cors::{Cors, Origin, OriginError};
 pub use self::metrics::Metrics;
+pub use self::tls::{Certificates, NewCertificates, TlsConfig, TlsVersion};
+pub use crate::tls::TlsError;
 
 use self::body::Held;
 use self::context::Keep;
 use self::metrics::{Outcome, Protocol, Reason};
 use self::status::Failure;
+use self::tls::Tls;
 use crate::admit::{Budget, Permit};
 use crate::request::{Accepted, Handler, Request};
 
@@ -53,6 +57,10 @@ pub struct Config {
     pub grpc: Option<SocketAddr>,
     /// Where OTLP/HTTP listens, if it does. Port 0 takes any.
     pub http: Option<SocketAddr>,
+    /// What OTLP/gRPC is secured with; plain text without it.
+    pub grpc_tls: Option<TlsConfig>,
+    /// What OTLP/HTTP is secured with; plain text without it.
+    pub http_tls: Option<TlsConfig>,
     /// Which web pages may send by OTLP/HTTP; none unless it is set.
     pub cors: Option<Cors>,
     /// The largest request, in bytes, on the wire and after decompression.
@@ -63,7 +71,7 @@ pub struct Config {
     pub max_connections: usize,
     /// How many calls an HTTP/2 connection may have open at once.
     pub max_streams: u32,
-    /// How long a connection may take for its first bytes, and HTTP/1.1 for the headers of a request.
+    /// How long a connection may take for its first bytes, its handshake included, and HTTP/1.1 for the headers of a request.
     pub header_timeout: Duration,
     /// How long an HTTP/1.1 connection may rest between two requests.
     pub idle_timeout: Duration,
@@ -88,6 +96,8 @@ impl Default for Config {
         Self {
             grpc: Some(SocketAddr::from(([127, 0, 0, 1], 4317))),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 4318))),
+            grpc_tls: None,
+            http_tls: None,
             cors: None,
             max_request_bytes: 64 << 20,
             max_in_flight_bytes: 64 << 20,
@@ -108,14 +118,25 @@ impl Default for Config {
 
 /// A receiver could not listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for OTLP/{protocol}: {source}; is another process using the port?")]
-pub struct BindError {
-    /// Where.
-    pub address: SocketAddr,
-    /// `gRPC` or `HTTP`.
-    pub protocol: &'static str,
-    /// Why.
-    pub source: std::io::Error,
+pub enum BindError {
+    /// The port cannot be taken.
+    #[error("cannot listen on {address} for OTLP/{protocol}: {source}; is another process using the port?")]
+    Port {
+        /// Where.
+        address: SocketAddr,
+        /// `gRPC` or `HTTP`.
+        protocol: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("cannot secure OTLP/{protocol} with TLS: {error}")]
+    Tls {
+        /// `gRPC` or `HTTP`.
+        protocol: &'static str,
+        /// Why, and which file.
+        error: TlsError,
+    },
 }
 
 /// How many connections may wait to be accepted.
@@ -126,6 +147,8 @@ const BACKLOG: u32 = 1024;
 pub struct Receivers {
     grpc: Option<Bound>,
     http: Option<Bound>,
+    grpc_tls: Option<Arc<Tls>>,
+    http_tls: Option<Arc<Tls>>,
     shared: Arc<Shared>,
     connections: Connections,
 }
@@ -142,14 +165,25 @@ struct Bound {
 pub struct Listening {
     grpc: Option<TcpListener>,
     http: Option<TcpListener>,
+    grpc_tls: Option<Arc<Tls>>,
+    http_tls: Option<Arc<Tls>>,
     shared: Arc<Shared>,
     connections: Connections,
 }
 
-/// Takes the ports. No connection is made before [`Receivers::listen`].
+/// Takes the ports, and reads the certificates. No connection is made before [`Receivers::listen`].
 pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) -> Result<Receivers, BindError> {
     let grpc = config.grpc.map(|address| Bound::to(address, GRPC)).transpose()?;
     let http = config.http.map(|address| Bound::to(address, HTTP)).transpose()?;
+    let tls = |config: Option<TlsConfig>, protocol| {
+        config
+            .map(|config| Tls::new(config).map(Arc::new))
+            .transpose()
+            .map_err(|error| BindError::Tls { protocol, error })
+    };
+    // A listener that is not there needs no files.
+    let grpc_tls = tls(config.grpc_tls.filter(|_| grpc.is_some()), GRPC)?;
+    let http_tls = tls(config.http_tls.filter(|_| http.is_some()), HTTP)?;
     let budget = Budget::new(config.max_in_flight_bytes);
     metrics.watch(&budget);
     let limits = Limits {
@@ -169,7 +203,7 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
     let keep = Keep { headers: config.keep_headers, tenant: config.tenant_header };
     let cors = config.cors.map(cors::Policy::new);
     let shared = Arc::new(Shared { handler, budget, limits, keep, cors, metrics });
-    Ok(Receivers { grpc, http, shared, connections })
+    Ok(Receivers { grpc, http, grpc_tls, http_tls, shared, connections })
 }
 
 const GRPC: &str = "gRPC";
@@ -185,12 +219,12 @@ impl Bound {
             let address = socket.local_addr()?;
             Ok(Self { socket, address })
         };
-        bind().map_err(|source| BindError { address, protocol, source })
+        bind().map_err(|source| BindError::Port { address, protocol, source })
     }
 
     fn listen(self, protocol: &'static str) -> Result<TcpListener, BindError> {
         let Self { socket, address } = self;
-        socket.listen(BACKLOG).map_err(|source| BindError { address, protocol, source })
+        socket.listen(BACKLOG).map_err(|source| BindError::Port { address, protocol, source })
     }
 }
 
@@ -205,6 +239,11 @@ impl Receivers {
         self.http.as_ref().map(|bound| bound.address)
     }
 
+    /// The certificates of those that have TLS, to have them read anew. They are followed by themselves as well.
+    pub fn certificates(&self) -> Certificates {
+        Certificates([&self.grpc_tls, &self.http_tls].into_iter().flatten().cloned().collect())
+    }
+
     /// The bytes in flight.
     pub fn budget(&self) -> &Budget {
         &self.shared.budget
@@ -212,9 +251,10 @@ impl Receivers {
 
     /// Lets connections in; they are served by [`Listening::serve`]. Fails where another process has taken the port meanwhile.
     pub fn listen(self) -> Result<Listening, BindError> {
-        let grpc = self.grpc.map(|bound| bound.listen(GRPC)).transpose()?;
-        let http = self.http.map(|bound| bound.listen(HTTP)).transpose()?;
-        Ok(Listening { grpc, http, shared: self.shared, connections: self.connections })
+        let Self { grpc, http, grpc_tls, http_tls, shared, connections } = self;
+        let grpc = grpc.map(|bound| bound.listen(GRPC)).transpose()?;
+        let http = http.map(|bound| bound.listen(HTTP)).transpose()?;
+        Ok(Listening { grpc, http, grpc_tls, http_tls, shared, connections })
     }
 }
 
@@ -222,10 +262,12 @@ impl Listening {
     /// Serves until `shutdown` is cancelled and the calls in flight have ended, or the bound for them has passed.
     pub async fn serve(self, shutdown: CancellationToken) {
         let mut listeners = JoinSet::new();
-        for (listener, protocol) in [(self.grpc, Protocol::grpc), (self.http, Protocol::http)] {
+        let grpc = (self.grpc, self.grpc_tls, Protocol::grpc);
+        let http = (self.http, self.http_tls, Protocol::http);
+        for (listener, tls, protocol) in [grpc, http] {
             let Some(listener) = listener else { continue };
             let shared = Arc::clone(&self.shared);
-            listeners.spawn(listen::serve(listener, protocol, shared, self.connections, shutdown.clone()));
+            listeners.spawn(listen::serve(listener, protocol, tls, shared, self.connections, shutdown.clone()));
         }
         while listeners.join_next().await.is_some() {}
     }

@@ -6,7 +6,7 @@
 mod backend;
 #[path = "export/bench.rs"]
 mod bench;
-#[path = "export/certificates.rs"]
+#[path = "support/certificates.rs"]
 mod certificates;
 #[path = "export/cut.rs"]
 mod cut;
@@ -16,3 +16,5 @@ mod files;
 mod handshake;
 #[path = "export/relay.rs"]
 mod relay;
+#[path = "export/server.rs"]
+mod server;

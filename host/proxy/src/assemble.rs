@@ -23,7 +23,7 @@ use pipeline::chain::intake::Intake;
 use pipeline::chain::live::Chains;
 use pipeline::chain::metrics::Metrics as ChainMetrics;
 use pipeline::export::{self, Exports};
-use pipeline::receive::{self, Receivers};
+use pipeline::receive::{self, Certificates, Receivers};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -97,7 +97,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     };
     let status = Arc::new(ArcSwap::from_pointee(status));
     let shutdown_timeout = Arc::new(AtomicU64::new(millis(config.shutdown_timeout)));
-    let apply = apply(&exports, &folder, &shutdown_timeout);
+    let apply = apply(receivers.certificates(), &exports, &folder, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let view = View {
@@ -137,11 +137,18 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What of a changed configuration takes effect while running. The only part that can fail comes first.
-fn apply(exports: &Exports, folder: &Arc<Folder>, shutdown_timeout: &Arc<AtomicU64>) -> reload::Apply {
+/// What of a changed configuration takes effect while running. The parts that can fail come first.
+fn apply(
+    certificates: Certificates,
+    exports: &Exports,
+    folder: &Arc<Folder>,
+    shutdown_timeout: &Arc<AtomicU64>,
+) -> reload::Apply {
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
     Box::new(move |config: &Config| {
+        let new = certificates.read().map_err(|error| format!("receive: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
+        new.apply();
         folder.reconfigure(folder_settings(config));
         shutdown_timeout.store(millis(config.shutdown_timeout), Ordering::Relaxed);
         Ok(())

@@ -15,8 +15,9 @@ use super::link;
 use super::metrics::{DropReason, Metrics};
 use super::queue::Queue;
 use super::sender::{Sender, Shared};
-use super::tls::{self, Material, TlsError};
+use super::tls::{self, Material};
 use super::wire::Template;
+use crate::tls::TlsError;
 
 /// A running destination.
 pub(super) struct Destination {

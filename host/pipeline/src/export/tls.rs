@@ -1,73 +1,22 @@
 //! Trust and identity, from the files that the configuration names to what rustls needs.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::CertifiedKey;
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::config::{DestinationConfig, Protocol, TlsConfig};
+use crate::tls::{self, Pem, TlsError};
 
 mod advice;
 mod identity;
 
 use advice::Trusted;
 use identity::ClientIdentity;
-
-/// Why a destination's TLS cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {error}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("{} holds no {what}: it must be PEM, and not encrypted", .path.display())]
-    Empty {
-        /// Which.
-        path: PathBuf,
-        /// What was looked for.
-        what: &'static str,
-    },
-    /// The system has no certificate authorities.
-    #[error("the system has no certificate authorities to trust: set `tls.ca_file`")]
-    NoSystemRoots,
-    /// The name to expect in the certificate is none.
-    #[error("`{0}` is not a server name: set `tls.server_name`")]
-    ServerName(String),
-    /// An authority's certificate cannot be used.
-    #[error("cannot trust what {} holds: {error}", .path.display())]
-    Authority {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        error: rustls::Error,
-    },
-    /// The client's certificate and key cannot be used together.
-    #[error("cannot use the certificate in {} with the key in {}: {error}", .cert.display(), .key.display())]
-    Identity {
-        /// The certificate's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// Why.
-        error: Box<rustls::Error>,
-    },
-    /// rustls does not like it.
-    #[error("{0}")]
-    Rustls(#[from] rustls::Error),
-}
 
 /// What connections to one back end are secured with.
 pub(super) struct Tls {
@@ -93,9 +42,9 @@ impl Tls {
 /// What the files say. Two that are equal make the same connections.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub(super) struct Material {
-    ca: Option<(PathBuf, Vec<u8>)>,
-    cert: Option<(PathBuf, Vec<u8>)>,
-    key: Option<(PathBuf, Vec<u8>)>,
+    ca: Option<Pem>,
+    cert: Option<Pem>,
+    key: Option<Pem>,
 }
 
 impl Material {
@@ -104,14 +53,11 @@ impl Material {
         if !config.endpoint.is_tls() {
             return Ok(Self::default());
         }
-        let read = |path: &Path| match std::fs::read(path) {
-            Ok(bytes) => Ok((path.to_owned(), bytes)),
-            Err(error) => Err(TlsError::Read { path: path.to_owned(), error }),
-        };
+        let identity = config.tls.identity.as_ref();
         Ok(Self {
-            ca: config.tls.ca_file.as_deref().map(read).transpose()?,
-            cert: config.tls.identity.as_ref().map(|identity| read(&identity.cert_file)).transpose()?,
-            key: config.tls.identity.as_ref().map(|identity| read(&identity.key_file)).transpose()?,
+            ca: config.tls.ca_file.as_deref().map(Pem::read).transpose()?,
+            cert: identity.map(|identity| Pem::read(&identity.cert_file)).transpose()?,
+            key: identity.map(|identity| Pem::read(&identity.key_file)).transpose()?,
         })
     }
 }
@@ -124,7 +70,7 @@ pub(super) fn client(config: &DestinationConfig, material: &Material) -> Result<
     let host = config.endpoint.uri().host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let name = config.tls.server_name.as_deref().unwrap_or(host);
     let name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = tls::provider();
     let identity = Arc::new(identity(material, &provider)?);
     let (roots, trusted) = roots(&config.tls, material)?;
     let mut client = ClientConfig::builder_with_provider(provider)
@@ -139,31 +85,18 @@ pub(super) fn client(config: &DestinationConfig, material: &Material) -> Result<
 }
 
 fn identity(material: &Material, provider: &CryptoProvider) -> Result<ClientIdentity, TlsError> {
-    let (Some((cert_path, cert)), Some((key_path, key))) = (&material.cert, &material.key) else {
+    let (Some(cert), Some(key)) = (&material.cert, &material.key) else {
         return Ok(ClientIdentity::default());
     };
-    let chain = certificates(cert_path, cert)?;
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|_| TlsError::Empty { path: key_path.clone(), what: "private key" })?;
-    let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| TlsError::Identity {
-        cert: cert_path.clone(),
-        key: key_path.clone(),
-        error: Box::new(error),
-    })?;
-    Ok(ClientIdentity::new(cert_path.clone(), certified))
+    Ok(ClientIdentity::new(cert.path.clone(), tls::certified(cert, key, provider)?))
 }
 
 fn roots(tls: &TlsConfig, material: &Material) -> Result<(RootCertStore, Trusted), TlsError> {
-    let mut roots = RootCertStore::empty();
-    if let Some((path, pem)) = &material.ca {
-        for certificate in certificates(path, pem)? {
-            roots.add(certificate).map_err(|error| TlsError::Authority { path: path.clone(), error })?;
-        }
-    }
+    let mut roots = material.ca.as_ref().map_or_else(|| Ok(RootCertStore::empty()), Pem::roots)?;
     let trusted = match &material.ca {
         None => Trusted::System,
-        Some((path, _)) if tls.include_system_roots => Trusted::FileAndSystem(path.clone()),
-        Some((path, _)) => Trusted::File(path.clone()),
+        Some(file) if tls.include_system_roots => Trusted::FileAndSystem(file.path.clone()),
+        Some(file) => Trusted::File(file.path.clone()),
     };
     if !matches!(trusted, Trusted::File(_)) {
         // One that cannot be read is as good as none; that there is none at all is told.
@@ -173,10 +106,4 @@ fn roots(tls: &TlsConfig, material: &Material) -> Result<(RootCertStore, Trusted
         }
     }
     Ok((roots, trusted))
-}
-
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let empty = || TlsError::Empty { path: path.to_owned(), what: "certificate" };
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    certificates.ok().filter(|certificates| !certificates.is_empty()).ok_or_else(empty)
 }

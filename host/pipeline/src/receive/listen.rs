@@ -15,15 +15,17 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::age::Age;
 use super::ahead::{Share, Shares};
 use super::context::Keep;
 use super::metrics::Protocol;
+use super::tls::Tls;
 use super::{Connections, Shared, grpc, http as otlp_http, idle};
 use crate::gathered::Gathered;
 
@@ -46,10 +48,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn serve(
     listener: TcpListener,
     protocol: Protocol,
+    tls: Option<Arc<Tls>>,
     shared: Arc<Shared>,
     limits: Connections,
     shutdown: CancellationToken,
 ) {
+    // Ends with this.
+    let mut following = JoinSet::new();
+    if let Some(tls) = &tls {
+        following.spawn(Arc::clone(tls).follow());
+    }
     let mut connections = JoinSet::new();
     let shares = Shares::new();
     loop {
@@ -59,9 +67,9 @@ pub(super) async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.max => match accepted {
                 Ok((stream, peer)) => {
-                    let (shared, shutdown) = (Arc::clone(&shared), shutdown.clone());
+                    let (tls, shared, shutdown) = (tls.clone(), Arc::clone(&shared), shutdown.clone());
                     let share = shares.take(CONNECTION_WINDOW);
-                    connections.spawn(connection(stream, peer, protocol, shared, limits, share, shutdown));
+                    connections.spawn(connection(stream, peer, protocol, tls, shared, limits, share, shutdown));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -78,10 +86,12 @@ pub(super) async fn serve(
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a connection is given is used up here")]
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     protocol: Protocol,
+    tls: Option<Arc<Tls>>,
     shared: Arc<Shared>,
     limits: Connections,
     ahead: Share,
@@ -90,10 +100,34 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
     }
-    // A TLS acceptor would stand here: what follows takes any byte stream.
+    // One bound for the handshake and the first bytes.
+    let until = Instant::now() + limits.header_timeout;
+    let Some(tls) = tls else { return talk(stream, until, peer, protocol, shared, limits, ahead, shutdown).await };
+    let secured = tokio::select! {
+        () = shutdown.cancelled() => return,
+        secured = tls.secure(stream, peer, until, shared.metrics.of(protocol)) => secured,
+    };
+    drop(tls);
+    if let Some(stream) = secured {
+        talk(stream, until, peer, protocol, shared, limits, ahead, shutdown).await;
+    }
+}
+
+/// Serves HTTP on any byte stream.
+#[expect(clippy::too_many_arguments, reason = "what a connection is given is used up here")]
+async fn talk<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stream: S,
+    until: Instant,
+    peer: SocketAddr,
+    protocol: Protocol,
+    shared: Arc<Shared>,
+    limits: Connections,
+    ahead: Share,
+    shutdown: CancellationToken,
+) {
     let sniffed = tokio::select! {
         () = shutdown.cancelled() => return,
-        sniffed = tokio::time::timeout(limits.header_timeout, sniff(stream)) => sniffed,
+        sniffed = tokio::time::timeout_at(until, sniff(stream)) => sniffed,
     };
     let Ok(Ok((stream, is_http2))) = sniffed else { return };
     let age = Age::of_new(limits.max_age);
@@ -142,9 +176,9 @@ async fn connection(
 }
 
 /// Serves a connection to its end. On shutdown, or when it is too old, it takes no new calls and ends when those in flight have.
-async fn drive<C: GracefulConnection>(
+async fn drive<C: GracefulConnection, S: AsyncWrite + Unpin>(
     connection: C,
-    stream: &Gathered<TcpStream>,
+    stream: &Gathered<S>,
     shutdown: &CancellationToken,
     too_old: impl Future<Output = ()>,
 ) -> Result<(), C::Error> {

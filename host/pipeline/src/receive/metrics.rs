@@ -106,6 +106,7 @@ pub(super) struct Counters {
     refused: Counter,
     reasons: [Counter; Reason::ALL.len()],
     bytes: Counter,
+    failed_handshakes: Counter,
 }
 
 impl Metrics {
@@ -114,6 +115,7 @@ impl Metrics {
         let requests = Family::<RequestLabels, Counter>::default();
         let refused = Family::<ReasonLabels, Counter>::default();
         let bytes = Family::<ProtocolLabels, Counter>::default();
+        let handshakes = Family::<ProtocolLabels, Counter>::default();
         let counters = |protocol| {
             let outcome = |outcome| requests.get_or_create_owned(&RequestLabels { protocol, outcome });
             Counters {
@@ -123,12 +125,18 @@ impl Metrics {
                 reasons: Reason::ALL
                     .map(|reason| refused.get_or_create_owned(&ReasonLabels { protocol, reason: reason.label() })),
                 bytes: bytes.get_or_create_owned(&ProtocolLabels { protocol }),
+                failed_handshakes: handshakes.get_or_create_owned(&ProtocolLabels { protocol }),
             }
         };
         let (grpc, http) = (counters(Protocol::grpc), counters(Protocol::http));
         registry.register("tracemill_receive_requests", "OTLP requests by protocol and outcome", requests);
         registry.register("tracemill_refused_requests", "Requests of which nothing was taken, by reason", refused);
         registry.register("tracemill_receive_bytes", "Bytes of bodies as they came, before decompression", bytes);
+        registry.register(
+            "tracemill_receive_failed_handshakes",
+            "Connections that came to nothing over TLS",
+            handshakes,
+        );
         let in_flight = Arc::new(OnceLock::new());
         registry.register_collector(Box::new(InFlight(Arc::clone(&in_flight))));
         let lenient = Counter::default();
@@ -166,6 +174,10 @@ impl Counters {
     pub fn refused(&self, reason: Reason) {
         self.done(Outcome::Refused);
         self.reasons[reason as usize].inc();
+    }
+
+    pub fn failed_handshake(&self) {
+        self.failed_handshakes.inc();
     }
 
     pub fn bytes(&self, bytes: usize) {

@@ -6,8 +6,9 @@ use tracemill_pipeline::export::config::Protocol;
 
 use super::backend::Backend;
 use super::bench::{Bench, alpn, destination};
-use super::certificates::{Authority, server};
+use super::certificates::Authority;
 use super::relay::{Cut, Relay};
+use super::server::server;
 
 const SPANS: u64 = 1000;
 

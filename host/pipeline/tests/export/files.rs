@@ -2,7 +2,8 @@
 
 use super::backend::Backend;
 use super::bench::{BOTH, Bench, alpn, destination};
-use super::certificates::{Authority, server};
+use super::certificates::Authority;
+use super::server::server;
 use rustls::ALL_VERSIONS;
 use tracemill_pipeline::export::config::{Identity, Protocol};
 

@@ -10,7 +10,8 @@ use tracemill_pipeline::export::config::Protocol;
 
 use super::backend::Backend;
 use super::bench::{BOTH, Bench, alpn, destination};
-use super::certificates::{Authority, Issued, server};
+use super::certificates::{Authority, Issued};
+use super::server::server;
 
 const LOCAL: &[&str] = &["localhost", "127.0.0.1"];
 

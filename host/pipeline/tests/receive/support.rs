@@ -57,6 +57,7 @@ pub struct Server {
     pub grpc: std::net::SocketAddr,
     pub http: std::net::SocketAddr,
     pub budget: tracemill_pipeline::admit::Budget,
+    pub certificates: receive::Certificates,
     pub shutdown: CancellationToken,
     pub serving: JoinHandle<()>,
     registry: Registry,
@@ -78,9 +79,10 @@ pub async fn start(change: impl FnOnce(&mut Config)) -> Server {
     let receivers = receive::bind(config, Arc::clone(&handler) as Arc<dyn Handler>, metrics).unwrap();
     let (grpc, http) = (receivers.grpc_address().unwrap(), receivers.http_address().unwrap());
     let budget = receivers.budget().clone();
+    let certificates = receivers.certificates();
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(receivers.listen().unwrap().serve(shutdown.clone()));
-    Server { handler, grpc, http, budget, shutdown, serving, registry }
+    Server { handler, grpc, http, budget, certificates, shutdown, serving, registry }
 }
 
 impl Server {

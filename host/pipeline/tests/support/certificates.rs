@@ -1,12 +1,9 @@
-//! Authorities and what they issue, made for one test, and the servers' side of rustls.
-
-use std::sync::Arc;
+//! Authorities and what they issue, made for one test.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// One that signs.
 pub struct Authority {
@@ -53,32 +50,21 @@ impl Authority {
         Issued { cert, key: key.serialize_pem() }
     }
 
-    fn roots(&self) -> RootCertStore {
+    pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         roots
     }
 }
 
-/// A server that shows a certificate, and asks clients for theirs where an authority for them is given.
-pub fn server(
-    shown: &Issued,
-    clients: Option<&Authority>,
-    alpn: &[u8],
-    versions: &[&'static SupportedProtocolVersion],
-) -> Arc<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(authority.roots().into(), provider);
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        }
-    };
-    let cert = CertificateDer::from_pem_slice(shown.cert.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
-    let mut config = builder.with_single_cert(vec![cert], key).unwrap();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    Arc::new(config)
+impl Issued {
+    /// The certificate.
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()
+    }
+
+    /// Its key.
+    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
+    }
 }
