@@ -122,9 +122,15 @@ impl Failure {
         Some((pause.as_secs() + u64::from(pause.subsec_nanos() > 0)).max(1))
     }
 
+    /// Whether the data themselves are at fault, which OTLP/HTTP says with `BadRequest`.
+    fn is_bad_request(&self) -> bool {
+        self.code == Code::InvalidArgument
+    }
+
     /// `google.rpc.Status` as protobuf.
     pub fn to_protobuf(&self) -> Vec<u8> {
-        let details = self.retry_after.map(retry_info).into_iter().collect();
+        let bad_request = self.is_bad_request().then(|| bad_request(&self.message));
+        let details = self.retry_after.map(retry_info).into_iter().chain(bad_request).collect();
         Status { code: self.code as i32, message: self.message.clone(), details }.encode_to_vec()
     }
 
@@ -134,6 +140,9 @@ impl Failure {
         if let Some(pause) = self.retry_after {
             let delay = format!("{}.{:09}s", pause.as_secs(), pause.subsec_nanos());
             status["details"] = serde_json::json!([{ "@type": RETRY_INFO, "retryDelay": delay }]);
+        } else if self.is_bad_request() {
+            let violations = [serde_json::json!({ "description": self.message })];
+            status["details"] = serde_json::json!([{ "@type": BAD_REQUEST, "fieldViolations": violations }]);
         }
         status.to_string().into_bytes()
     }
@@ -163,11 +172,19 @@ impl Failure {
 }
 
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 
 fn retry_info(pause: Duration) -> prost_types::Any {
     let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
     let delay = prost_types::Duration { seconds, nanos: pause.subsec_nanos().cast_signed() };
     prost_types::Any { type_url: RETRY_INFO.to_owned(), value: RetryInfo { retry_delay: Some(delay) }.encode_to_vec() }
+}
+
+/// The place is part of the message, in words.
+fn bad_request(message: &str) -> prost_types::Any {
+    let violation = FieldViolation { description: message.to_owned() };
+    let value = BadRequest { field_violations: vec![violation] }.encode_to_vec();
+    prost_types::Any { type_url: BAD_REQUEST.to_owned(), value }
 }
 
 /// `google.rpc.Status`.
@@ -186,6 +203,20 @@ struct Status {
 struct RetryInfo {
     #[prost(message, optional, tag = "1")]
     retry_delay: Option<prost_types::Duration>,
+}
+
+/// `google.rpc.BadRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct BadRequest {
+    #[prost(message, repeated, tag = "1")]
+    field_violations: Vec<FieldViolation>,
+}
+
+/// `google.rpc.BadRequest.FieldViolation`, without the path of a field.
+#[derive(Clone, PartialEq, prost::Message)]
+struct FieldViolation {
+    #[prost(string, tag = "2")]
+    description: String,
 }
 
 #[cfg(test)]
@@ -211,6 +242,20 @@ mod tests {
         let status = Status::decode(&*bytes).unwrap();
         let info = RetryInfo::decode(&*status.details[0].value).unwrap();
         assert_eq!(info.retry_delay.unwrap(), prost_types::Duration { seconds: 1, nanos: 200_000_000 });
+    }
+
+    #[test]
+    fn bad_data_are_said_to_be_a_bad_request_in_both_formats() {
+        let failure = Failure::malformed("cut off");
+        let status = Status::decode(&*failure.to_protobuf()).unwrap();
+        assert_eq!(status.details[0].type_url, BAD_REQUEST);
+        let bad = BadRequest::decode(&*status.details[0].value).unwrap();
+        assert_eq!(bad.field_violations[0].description, "cut off");
+        let json: serde_json::Value = serde_json::from_slice(&failure.to_json()).unwrap();
+        assert_eq!(json["details"][0]["@type"], BAD_REQUEST);
+        assert_eq!(json["details"][0]["fieldViolations"][0]["description"], "cut off");
+        let other = Failure::too_large(5);
+        assert!(Status::decode(&*other.to_protobuf()).unwrap().details.is_empty());
     }
 
     #[test]
