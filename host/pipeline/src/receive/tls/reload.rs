@@ -95,7 +95,8 @@ impl Tls {
             Ok(server) => self.take(server),
             Err(error) => tracing::error!("the new certificate is not taken, the old one stays: {error}"),
         }
-        seen.settled = seen.latest.clone();
+        let latest = seen.latest.clone();
+        seen.settled = latest;
     }
 
     fn take(&self, server: Arc<ServerConfig>) {
