@@ -38,14 +38,14 @@ struct Inner<S> {
     stream: S,
     /// What was read and not handed on yet; held only while the reader keeps asking.
     ahead: BytesMut,
-    reads_ahead: bool,
     /// What is to be written.
     kept: BytesMut,
     /// Whether the stream may hold some of what was kept: one that encrypts takes more than it has sent.
     unflushed: bool,
     gathers: bool,
-    /// Whether other tasks are let run before what was kept is written, and whether they have been.
-    yields: bool,
+    /// Whether requests come in over HTTP/2: much is read at once, and other tasks are let run before what was kept is written.
+    serves: bool,
+    /// Whether they have been let run.
     yielded: bool,
     failed: Option<io::Error>,
     attended: bool,
@@ -64,9 +64,8 @@ impl<S> Gathered<S> {
 
     fn new(stream: S, ahead: BytesMut, gathers: bool, serves: bool) -> Self {
         let kept = BytesMut::new();
-        let (yields, reads_ahead, attended) = (serves, serves, false);
-        let (unflushed, yielded, failed) = (false, false, None);
-        let inner = Inner { stream, ahead, reads_ahead, kept, unflushed, gathers, yields, yielded, failed, attended };
+        let (unflushed, yielded, failed, attended) = (false, false, None, false);
+        let inner = Inner { stream, ahead, kept, unflushed, gathers, serves, yielded, failed, attended };
         Self(Arc::new(Mutex::new(inner)))
     }
 }
@@ -114,7 +113,7 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
         if self.kept.is_empty() && !self.unflushed {
             return;
         }
-        if self.yields && !self.yielded && !is_last {
+        if self.serves && !self.yielded && !is_last {
             self.yielded = true;
             cx.waker().wake_by_ref();
             return;
@@ -143,7 +142,7 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
             self.unflushed = false;
         }
         // A server's many connections hold no room for answers that were large once.
-        if self.yields && self.kept.capacity() > SMALL {
+        if self.serves && self.kept.capacity() > SMALL {
             self.kept = BytesMut::new();
         }
         self.kept.clear();
@@ -157,7 +156,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gathered<S> {
         let this = &mut *self.0.lock();
         if this.ahead.is_empty() {
             // Into a large buffer the system may as well write itself.
-            if !this.reads_ahead || buf.remaining() >= AHEAD {
+            if !this.serves || buf.remaining() >= AHEAD {
                 return Pin::new(&mut this.stream).poll_read(cx, buf);
             }
             this.ahead.reserve(AHEAD);

@@ -14,6 +14,8 @@ mod cut;
 mod files;
 #[path = "export/handshake.rs"]
 mod handshake;
+#[path = "support/log.rs"]
+mod log;
 #[path = "export/relay.rs"]
 mod relay;
 #[path = "export/server.rs"]

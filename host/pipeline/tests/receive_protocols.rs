@@ -19,6 +19,8 @@ mod http1;
 mod lifetime;
 #[path = "receive/limits.rs"]
 mod limits;
+#[path = "support/log.rs"]
+mod log;
 #[path = "receive/support.rs"]
 mod support;
 #[path = "receive/tls.rs"]

@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use prost::Message as _;
 use tokio::runtime::Handle;
 use tracemill_pipeline::export::config::{Compression, Identity, Protocol};
 use tracemill_pipeline::export::{DestinationConfig, Endpoint, Exports, Metrics, Parcel};
-use tracing::subscriber::DefaultGuard;
 
 use super::certificates::Issued;
+use super::log::Log;
 
 pub const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
 
@@ -24,26 +23,18 @@ pub const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
 pub struct Bench {
     pub exports: Exports,
     registry: Registry,
-    log: Arc<Mutex<Vec<u8>>>,
+    log: Log,
     folder: tempfile::TempDir,
-    _listening: DefaultGuard,
 }
 
 impl Bench {
     /// Without any destination.
     pub fn new() -> Self {
-        let log: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let writer = Arc::clone(&log);
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_ansi(false)
-            .with_writer(move || Lines(Arc::clone(&writer)))
-            .finish();
-        let listening = tracing::subscriber::set_default(subscriber);
+        let log = Log::listen();
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let exports = Exports::start(Vec::new(), metrics, Handle::current()).unwrap();
-        Self { exports, registry, log, folder: tempfile::tempdir().unwrap(), _listening: listening }
+        Self { exports, registry, log, folder: tempfile::tempdir().unwrap() }
     }
 
     /// Writes a file for the exporter to read.
@@ -104,14 +95,14 @@ impl Bench {
 
     /// The line that says why an export failed.
     pub fn failure(&self) -> String {
-        let log = String::from_utf8(self.log.lock().clone()).unwrap();
+        let log = self.log.text();
         let line = log.lines().find(|line| line.contains("export failed"));
         line.unwrap_or_else(|| panic!("no failure in the log:\n{log}")).to_owned()
     }
 
     /// Whether the log has such a line.
     pub fn has_logged(&self, text: &str) -> bool {
-        String::from_utf8(self.log.lock().clone()).unwrap().contains(text)
+        self.log.text().contains(text)
     }
 }
 
@@ -135,18 +126,5 @@ pub fn alpn(protocol: Protocol) -> &'static [u8] {
     match protocol {
         Protocol::Grpc => b"h2",
         Protocol::Http => b"http/1.1",
-    }
-}
-
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ALL_VERSIONS, ClientConfig, SupportedProtocolVersion};
@@ -16,11 +15,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracemill_pipeline::receive::{self, Config, Metrics, TlsConfig, TlsVersion};
-use tracing::subscriber::DefaultGuard;
 
 use super::certificates::{Authority, Issued};
 use super::grpc;
 use super::http1::raw;
+use super::log::Log;
 use super::support::{Server, request, start};
 
 const LOCAL: &[&str] = &["localhost"];
@@ -29,21 +28,12 @@ const SOON: Duration = Duration::from_secs(30);
 /// Files, and the log of the test's own thread.
 struct Bench {
     folder: tempfile::TempDir,
-    log: Arc<Mutex<Vec<u8>>>,
-    _listening: DefaultGuard,
+    log: Log,
 }
 
 impl Bench {
     fn new() -> Self {
-        let log: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let writer = Arc::clone(&log);
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_ansi(false)
-            .with_writer(move || Lines(Arc::clone(&writer)))
-            .finish();
-        let listening = tracing::subscriber::set_default(subscriber);
-        Self { folder: tempfile::tempdir().unwrap(), log, _listening: listening }
+        Self { folder: tempfile::tempdir().unwrap(), log: Log::listen() }
     }
 
     fn file(&self, name: &str, text: &str) -> PathBuf {
@@ -62,20 +52,7 @@ impl Bench {
     }
 
     fn logged(&self) -> String {
-        String::from_utf8(self.log.lock().clone()).unwrap()
-    }
-}
-
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.log.text()
     }
 }
 
