@@ -15,4 +15,5 @@ mod other_guests;
 mod real_ends;
 mod reload;
 mod required;
+mod scrubbing;
 mod shutdown;
