@@ -1,10 +1,12 @@
-//! Fuzzing: a short, seeded run on the stable tool chain, which belongs to the tests, and a long one where cargo-fuzz is.
+//! Fuzzing: a short, seeded run on the stable tool chain, which belongs to the tests, and a long one on libFuzzer.
 
 use crate::{shell, toolchain};
 use anyhow::Result;
+use backends::Obtained;
 use std::fs;
 
 const FOLDER: &str = "tests/fuzz";
+const LACKING: &str = "long fuzzing: it takes rustup, for a nightly tool chain";
 /// Its corpora. What is of no use to a target does it no harm.
 const SEEDS: [&str; 3] = ["otlp", "edits", "json"];
 
@@ -15,12 +17,13 @@ pub fn short() -> Result<()> {
 
 /// A minute of libFuzzer for each target. Says why where that cannot be done.
 pub fn long() -> Result<Option<String>> {
-    if toolchain::nightly("fuzz").is_none() {
-        return Ok(Some("long fuzzing: it takes a nightly tool chain and cargo-fuzz".to_owned()));
+    let Obtained::Ready(cargo_fuzz) = backends::cargo_fuzz()? else { return Ok(Some(LACKING.to_owned())) };
+    if !toolchain::ensure_nightly()? {
+        return Ok(Some(LACKING.to_owned()));
     }
     let fuzz = || {
-        let mut command = toolchain::nightly("fuzz").expect("it was there a moment ago");
-        command.current_dir(backends::root().join(FOLDER));
+        let mut command = toolchain::on_nightly(&cargo_fuzz);
+        command.current_dir(backends::root().join(FOLDER)).arg("fuzz");
         command
     };
     let targets = shell::output(fuzz().args(["list", "--fuzz-dir", "."]))?;

@@ -29,17 +29,23 @@ fn has_target() -> Result<bool> {
     Ok(Path::new(folder.trim()).exists())
 }
 
-/// `cargo SUBCOMMAND` of the nightly tool chain, if both are installed.
-pub fn nightly(subcommand: &str) -> Option<Command> {
-    if !backends::on_path("rustup") || !backends::on_path(&format!("cargo-{subcommand}")) {
-        return None;
+/// Installs the nightly tool chain if it is missing. `false` without rustup.
+pub fn ensure_nightly() -> Result<bool> {
+    if !backends::on_path("rustup") {
+        return Ok(false);
     }
-    let listed = Command::new("rustup").args(["run", "nightly", "rustc", "--version"]).output().ok()?;
-    listed.status.success().then(|| {
-        let mut command = Command::new("rustup");
-        command.args(["run", "nightly", "cargo", subcommand]).current_dir(backends::root());
-        // The tool chain of this task must not win over the one that is asked for.
-        command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
-        command
-    })
+    if !on_nightly(Path::new("rustc")).arg("--version").output()?.status.success() {
+        say("installing the nightly tool chain");
+        shell::run(Command::new("rustup").args(["toolchain", "install", "nightly", "--profile", "minimal"]))?;
+    }
+    Ok(true)
+}
+
+/// A program run by the nightly tool chain.
+pub fn on_nightly(program: &Path) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly"]).arg(program).current_dir(backends::root());
+    // The tool chain of this task must not win over the one that is asked for.
+    command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
+    command
 }

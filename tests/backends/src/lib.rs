@@ -7,11 +7,13 @@ mod cache;
 mod clients;
 mod go;
 mod guests;
+mod tools;
 
 pub use cache::{Obtained, Recipe, on_path, required};
 pub use clients::{node_modules, python};
 pub use go::{collector, jaeger, tempo};
 pub use guests::{javascript_guest, python_guest};
+pub use tools::{cargo_deny, cargo_fuzz};
 
 use std::path::{Path, PathBuf};
 

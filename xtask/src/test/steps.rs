@@ -5,22 +5,25 @@ use super::summary::Outcome;
 use crate::report::say;
 use crate::{fuzz, obtain, plugins, shell};
 use anyhow::{Result, bail};
+use backends::Obtained;
 use std::process::Command;
 
 /// Workspaces beside the main one: built for WebAssembly, tested natively.
 const OTHERS: &[&str] = &["sdk/rust", "plugins", "tests/guests", "tests/fuzz", "examples/mark-slow"];
 
+/// Where cargo-deny has its advisories from.
+const ADVISORIES: &str = "https://github.com/rustsec/advisory-db";
+
 /// What every run does.
 pub const ALWAYS: &[Step] = &[
     Step { name: "plugins for WebAssembly", run: build_plugins, first: true },
-    Step { name: "the proxy", run: build_proxy, first: true },
+    Step { name: "the proxy and its tests", run: build_workspace, first: true },
     Step { name: "back ends and clients", run: obtain_backends, first: true },
     Step { name: "formatting", run: check_formatting, first: false },
     Step { name: "clippy, warnings denied", run: check_clippy, first: false },
-    Step { name: "tests of the workspace", run: test_workspace, first: false },
+    Step { name: "tests of the workspace, system tests among them", run: test_workspace, first: false },
     Step { name: "tests of plugins and SDK", run: test_others, first: false },
     Step { name: "short fuzz run", run: fuzz_shortly, first: false },
-    Step { name: "system tests", run: test_system, first: false },
 ];
 
 /// What `--full` adds.
@@ -35,8 +38,10 @@ fn build_plugins() -> Result<Outcome> {
     Ok(Outcome::default())
 }
 
-fn build_proxy() -> Result<Outcome> {
-    shell::run(shell::cargo().args(["build", "--package", "tracemill"]))?;
+/// All at once and of the whole workspace, here and in each step below: another selection of packages has other features, with
+/// which Cargo would build everything once more.
+fn build_workspace() -> Result<Outcome> {
+    shell::run(tests().arg("--no-run"))?;
     Ok(Outcome::default())
 }
 
@@ -72,7 +77,7 @@ fn check_clippy() -> Result<Outcome> {
 }
 
 fn test_workspace() -> Result<Outcome> {
-    counted(shell::cargo().args(["test", "--workspace", "--exclude", "tracemill-system-tests"]))
+    counted(tests().arg("--no-fail-fast"))
 }
 
 fn test_others() -> Result<Outcome> {
@@ -88,17 +93,13 @@ fn fuzz_shortly() -> Result<Outcome> {
     Ok(Outcome::default())
 }
 
-fn test_system() -> Result<Outcome> {
-    counted(&mut system())
-}
-
 fn test_other_guests() -> Result<Outcome> {
-    counted(system().env("TRACEMILL_FULL", "1").args(["--", "other_guests"]))
+    counted(tests().env("TRACEMILL_FULL", "1").args(["--test", "all", "--", "other_guests"]))
 }
 
-fn system() -> Command {
+fn tests() -> Command {
     let mut command = shell::cargo();
-    command.args(["test", "--package", "tracemill-system-tests"]);
+    command.args(["test", "--workspace"]);
     command
 }
 
@@ -107,12 +108,23 @@ fn fuzz_long() -> Result<Outcome> {
 }
 
 fn check_dependencies() -> Result<Outcome> {
-    if !backends::on_path("cargo-deny") {
-        let why = "dependency policy: it takes cargo-deny".to_owned();
-        return Ok(Outcome { skipped: vec![why], ..Outcome::default() });
+    let Obtained::Ready(cargo_deny) = backends::cargo_deny()? else { bail!("`cargo` is not on the PATH") };
+    let mut command = Command::new(cargo_deny);
+    command.current_dir(backends::root());
+    shell::run(command.args(["check", "bans", "licenses", "sources"]))?;
+    let mut outcome = Outcome::default();
+    if !can_fetch_advisories() {
+        outcome.skipped.push(format!("advisories of dependencies: {ADVISORIES} cannot be reached"));
+        return Ok(outcome);
     }
-    shell::run(shell::cargo().args(["deny", "check"]))?;
-    Ok(Outcome::default())
+    shell::run(Command::new(command.get_program()).current_dir(backends::root()).args(["check", "advisories"]))?;
+    Ok(outcome)
+}
+
+fn can_fetch_advisories() -> bool {
+    let mut asked = Command::new("git");
+    asked.args(["ls-remote", ADVISORIES, "HEAD"]).env("GIT_TERMINAL_PROMPT", "0");
+    asked.output().is_ok_and(|answer| answer.status.success())
 }
 
 fn counted(command: &mut Command) -> Result<Outcome> {
