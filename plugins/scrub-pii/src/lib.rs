@@ -7,6 +7,7 @@
 pub mod action;
 pub mod detect;
 pub mod evidence;
+pub mod pattern;
 pub mod place;
 pub mod scrubber;
 pub mod settings;

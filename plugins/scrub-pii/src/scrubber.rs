@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use regex::bytes::Regex;
-
 use crate::action::{Action, Replacer};
 use crate::detect::{self, Hit, Kind, Kinds, Leads, Sieve, sql, url};
 use crate::evidence;
+use crate::pattern::Pattern;
 use crate::place::{Place, Places};
 use crate::settings::{QueryValues, Settings, Switch};
 
@@ -24,12 +23,6 @@ pub struct Scrubber {
     hits: Vec<(Hit, u16)>,
     found: Vec<Hit>,
     counts: Counts,
-}
-
-struct Pattern {
-    name: String,
-    regex: Regex,
-    action: Action,
 }
 
 /// How often each detector has changed something.
@@ -74,14 +67,9 @@ impl Scrubber {
         }
         let mut patterns = Vec::new();
         for (number, pattern) in settings.patterns.iter().enumerate() {
-            let regex = regex::bytes::RegexBuilder::new(&pattern.regex).size_limit(1 << 20).build();
-            let regex = regex.map_err(|error| (format!("patterns[{number}].regex").into(), error.to_string()))?;
-            if regex.is_match(b"") {
-                let message = "matches the empty text, and would so match everywhere";
-                return Err((format!("patterns[{number}].regex").into(), message.into()));
-            }
             let action = pattern.action.unwrap_or(settings.action);
-            patterns.push(Pattern { name: pattern.name.clone(), regex, action });
+            let made = Pattern::new(&pattern.name, &pattern.regex, action);
+            patterns.push(made.map_err(|error| (format!("patterns[{number}].regex").into(), error))?);
         }
         let hashes = actions.contains(&Action::Hash) || patterns.iter().any(|pattern| pattern.action == Action::Hash);
         if hashes && settings.hash_key.len() < 16 {
@@ -119,7 +107,7 @@ impl Scrubber {
         }
         let mut evidence = evidence::of(self.on)?;
         let own = self.patterns.iter().filter(|pattern| pattern.action != Action::Off);
-        evidence.extend(own.map(|pattern| pattern.regex.as_str()));
+        evidence.extend(own.map(Pattern::as_str));
         Some(evidence)
     }
 
@@ -205,8 +193,8 @@ impl Scrubber {
         }
         self.hits.extend(self.found.iter().map(|&hit| (hit, 0)));
         for (number, pattern) in self.patterns.iter().enumerate().filter(|(_, pattern)| pattern.action != Action::Off) {
-            for found in pattern.regex.find_iter(text).filter(|found| !found.is_empty()) {
-                let hit = Hit { start: found.start(), end: found.end(), kind: Kind::Pattern };
+            for (start, end) in pattern.find(text) {
+                let hit = Hit { start, end, kind: Kind::Pattern };
                 self.hits.push((hit, number as u16));
             }
         }
