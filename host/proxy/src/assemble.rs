@@ -40,6 +40,8 @@ pub struct Proxy {
     serving: Option<JoinHandle<()>>,
     stop_receiving: CancellationToken,
     opened: watch::Receiver<bool>,
+    /// What the admin side calls ready.
+    receiving: watch::Sender<bool>,
     reload: Option<Reload>,
     /// Shared with the reload, which gives it other settings.
     folder: Arc<Folder>,
@@ -100,12 +102,14 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let apply = apply(receivers.certificates(), &exports, &folder, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
+    let (receiving, is_receiving) = watch::channel(false);
     let view = View {
         registry,
         chains,
         counters,
         gate: gate.clone(),
         opened: folder.opened(),
+        receiving: is_receiving,
         plugins: folder.status(),
         config: status,
         destinations: destinations(exports.clone()),
@@ -119,6 +123,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         serving: None,
         stop_receiving: CancellationToken::new(),
         opened: folder.opened(),
+        receiving,
         reload,
         folder,
         gate,
@@ -187,6 +192,7 @@ impl Proxy {
     pub fn open(&mut self) -> Result<()> {
         if let Some(receivers) = self.receivers.take() {
             self.serving = Some(tokio::spawn(receivers.listen()?.serve(self.stop_receiving.clone())));
+            self.receiving.send_replace(true);
             tracing::info!("receiving");
         }
         Ok(())
@@ -230,3 +236,6 @@ impl Proxy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

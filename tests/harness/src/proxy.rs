@@ -253,15 +253,10 @@ impl Proxy {
     /// Waits until it is ready.
     pub async fn ready(&mut self) -> Result<()> {
         let ended = |proxy: &mut Self| proxy.process.still_running().err();
-        let (ready, grpc) = (self.admin("/readyz"), self.ports.grpc.clone());
-        let answer = wait::until("the proxy to be ready", async || {
-            if let Some(error) = ended(self) {
-                return Some(Err(error));
-            }
-            let answer = fetch::get(&ready).await.ok().filter(|answer| answer.status.is_success())?;
-            // The receivers open a moment after the chain has settled.
-            tokio::net::TcpStream::connect(&grpc).await.ok()?;
-            Some(Ok(answer))
+        let ready = self.admin("/readyz");
+        let answer = wait::until("the proxy to be ready", async || match ended(self) {
+            Some(error) => Some(Err(error)),
+            None => fetch::get(&ready).await.ok().filter(|answer| answer.status.is_success()).map(Ok),
         });
         match answer.await {
             Ok(answered) => answered.map(drop),

@@ -35,8 +35,10 @@ pub struct View {
     pub counters: Metrics,
     /// Whether requests are refused.
     pub gate: Gate,
-    /// Whether the receivers have opened.
+    /// Whether the plugins let the receivers open.
     pub opened: watch::Receiver<bool>,
+    /// Whether whoever connects to the receivers is let in.
+    pub receiving: watch::Receiver<bool>,
     /// The plugin folder.
     pub plugins: Shared,
     /// The configuration file.
@@ -128,8 +130,12 @@ impl View {
         if let Some(reason) = self.gate.closed() {
             return Some(reason.to_string());
         }
-        let opened = *self.opened.borrow();
-        (!opened).then(|| "the plugins are being loaded".to_owned())
+        let reason = match (*self.opened.borrow(), *self.receiving.borrow()) {
+            (_, true) => return None,
+            (false, false) => "the plugins are being loaded",
+            (true, false) => "the receivers are being opened",
+        };
+        Some(reason.to_owned())
     }
 
     /// The plugin folder, with what only the data plane knows.
