@@ -1,98 +1,94 @@
-//! Admission: how many bytes of requests may be in flight at once, counted before a body is read or inflated.
+//! Admission: how many bytes of requests may be in flight at once, counted before a body is read or inflated. All of them have one
+//! budget; each connection and each tenant may have a smaller one; and when little is left, who holds most is refused first.
+//!
+//! Sharing: no sender may hold more than twice what is left of the budget, and no line of a sender more than twice what that sender may
+//! still take. While half is free this binds nobody. A greedy sender alone stops at 4/7 of the budget, ten of them together at 93 %,
+//! and there is always something left for one that holds nothing. (Switches share their buffers so: Choudhury and Hahne, "Dynamic
+//! queue length thresholds for shared-memory packet switches".) Nothing is counted but bytes: a number of senders could be driven up by
+//! whoever wants the shares of others to be small. Who holds nothing yet may take whatever fits, however small the shares.
+//!
+//! A sender is an address, and its lines are its connections. A tenant that a header names is a line of the address that names it,
+//! because anybody can write a header; one that comes with a token is a sender itself.
 
+mod account;
+mod payer;
+mod senders;
+mod tenants;
+
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The bytes in flight, and their bound.
+pub use self::payer::{Full, Payer, Permit};
+
+use self::account::Account;
+use self::payer::Connection;
+use self::senders::Senders;
+pub(crate) use self::tenants::Tenant;
+use self::tenants::Tenants;
+
+/// The bytes in flight, and their bound. Clones are the same budget.
 #[derive(Debug, Clone)]
-pub struct Budget(Arc<State>);
-
-#[derive(Debug)]
-struct State {
-    limit: usize,
-    used: AtomicUsize,
-}
-
-/// A share of the budget, given back when it is dropped.
-#[derive(Debug)]
-pub struct Permit {
-    budget: Budget,
-    bytes: usize,
-}
+pub struct Budget(Arc<Account>);
 
 impl Budget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(State { limit, used: AtomicUsize::new(0) }))
+        Self(Arc::new(Account::new(limit)))
     }
 
     /// The bound, in bytes.
     #[must_use]
     pub fn limit(&self) -> usize {
-        self.0.limit
+        self.0.limit()
     }
 
     /// The bytes in flight now.
     #[must_use]
     pub fn used(&self) -> usize {
-        self.0.used.load(Ordering::Relaxed)
+        self.0.used()
     }
 
-    /// Takes so many bytes, or nothing if they do not fit. Invariant: what is taken never exceeds the bound.
+    /// Takes so many bytes for nobody in particular, or nothing if they do not fit.
     #[must_use]
     pub fn take(&self, bytes: usize) -> Option<Permit> {
-        let fits = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= self.0.limit);
-        self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
-        Some(Permit { budget: self.clone(), bytes })
+        Payer::from(self.clone()).take(bytes).ok()
     }
 }
 
-impl Permit {
-    /// How many bytes it stands for.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Makes it stand for `bytes` instead, as when a body turns out to be larger or smaller. Answers whether there was room;
-    /// if not, it stays as it was.
-    pub fn resize(&mut self, bytes: usize) -> bool {
-        if bytes > self.bytes {
-            let Some(mut more) = self.budget.take(bytes - self.bytes) else { return false };
-            more.bytes = 0;
-        } else {
-            self.budget.0.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
-        }
-        self.bytes = bytes;
-        true
-    }
+/// All accounts: of everybody, and of those who are there now.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    budget: Budget,
+    per_connection: usize,
+    senders: Senders,
+    tenants: Tenants,
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
+impl Admission {
+    pub fn new(budget: Budget, per_connection: usize, per_tenant: usize) -> Self {
+        Self { budget, per_connection, senders: Senders::default(), tenants: Tenants::new(per_tenant) }
+    }
+
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The account of a new connection.
+    pub fn connection(&self, peer: IpAddr) -> Payer {
+        let connection = Connection {
+            budget: self.budget.clone(),
+            sender: self.senders.of(peer),
+            own: Account::new(self.per_connection),
+        };
+        Payer::connection(connection)
+    }
+
+    /// The account of a tenant that a header names, as it came.
+    pub fn named(&self, tenant: &[u8]) -> Tenant {
+        Tenant { account: self.tenants.of(tenant), is_sure: false }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_is_taken_than_there_is_and_all_of_it_comes_back() {
-        let budget = Budget::new(100);
-        let mut first = budget.take(60).unwrap();
-        assert!(budget.take(41).is_none());
-        let second = budget.take(40).unwrap();
-        assert!(!first.resize(61));
-        drop(second);
-        assert!(first.resize(100));
-        assert_eq!(budget.used(), 100);
-        assert!(first.resize(10));
-        assert_eq!(budget.used(), 10);
-        drop(first);
-        assert_eq!(budget.used(), 0);
-        assert!(budget.take(usize::MAX).is_none());
-    }
-}
+mod tests;

@@ -5,10 +5,10 @@
 //! apart by their first bytes. The way of a request: is the handler ready? is there room? read, inflate, (JSON to
 //! protobuf), hand over.
 //!
-//! Invariant: a body's buffer is covered by a permit of the budget from before it is allocated until the handler lets go of
-//! the request. What connections may have sent ahead of that is bounded apart (`receive/ahead.rs`): 64 KiB for each, and 64 MiB
-//! that all of a listener share. A body that can never fit the budget counts as too large, which senders do not
-//! repeat.
+//! Invariant: a body's buffer is covered by a permit from before it is allocated until the handler lets go of the request: by the
+//! budget of all, and by those of its connection and its tenant (`admit.rs`). What connections may have sent ahead of that is
+//! bounded apart (`receive/ahead.rs`): 64 KiB for each, and 64 MiB that all of a listener share. A body that can never fit the
+//! budgets counts as too large, which senders do not repeat.
 
 mod age;
 mod ahead;
@@ -31,8 +31,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName};
-use otlp::batch::RequestContext;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,11 +43,11 @@ pub use self::tls::{Certificates, NewCertificates, TlsConfig, TlsVersion};
 pub use crate::tls::TlsError;
 
 use self::body::Held;
-use self::context::Keep;
+use self::context::{Keep, Peer};
 use self::metrics::{Outcome, Protocol, Reason};
 use self::status::Failure;
 use self::tls::Tls;
-use crate::admit::{Budget, Permit};
+use crate::admit::{Admission, Budget, Payer, Permit};
 use crate::request::{Accepted, Handler, Request};
 
 /// How to receive. Checked: what is in here is possible.
@@ -67,6 +67,10 @@ pub struct Config {
     pub max_request_bytes: usize,
     /// How many bytes of requests may be in flight at once. A request larger than this is too large as well.
     pub max_in_flight_bytes: usize,
+    /// How many of them may be one connection's; as many as there are unless it is set.
+    pub max_in_flight_per_connection: Option<usize>,
+    /// How many of them may be one tenant's, likewise.
+    pub max_in_flight_per_tenant: Option<usize>,
     /// How many connections each listener serves at once; further ones wait to be accepted.
     pub max_connections: usize,
     /// How many calls an HTTP/2 connection may have open at once.
@@ -101,6 +105,8 @@ impl Default for Config {
             cors: None,
             max_request_bytes: 64 << 20,
             max_in_flight_bytes: 64 << 20,
+            max_in_flight_per_connection: None,
+            max_in_flight_per_tenant: None,
             max_connections: 4096,
             max_streams: 200,
             header_timeout: Duration::from_secs(10),
@@ -186,8 +192,11 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
     let http_tls = tls(config.http_tls.filter(|_| http.is_some()), HTTP)?;
     let budget = Budget::new(config.max_in_flight_bytes);
     metrics.watch(&budget);
+    let per_connection = config.max_in_flight_per_connection.unwrap_or(usize::MAX);
+    let per_tenant = config.max_in_flight_per_tenant.unwrap_or(usize::MAX);
+    let least = config.max_in_flight_bytes.min(per_connection).min(per_tenant);
     let limits = Limits {
-        request_bytes: config.max_request_bytes.min(config.max_in_flight_bytes),
+        request_bytes: config.max_request_bytes.min(least),
         body_timeout: config.body_timeout,
         retry_after: config.retry_after,
     };
@@ -202,7 +211,8 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
     };
     let keep = Keep { headers: config.keep_headers, tenant: config.tenant_header };
     let cors = config.cors.map(cors::Policy::new);
-    let shared = Arc::new(Shared { handler, budget, limits, keep, cors, metrics });
+    let admission = Admission::new(budget, per_connection, per_tenant);
+    let shared = Arc::new(Shared { handler, admission, limits, keep, cors, metrics });
     Ok(Receivers { grpc, http, grpc_tls, http_tls, shared, connections })
 }
 
@@ -246,7 +256,7 @@ impl Receivers {
 
     /// The bytes in flight.
     pub fn budget(&self) -> &Budget {
-        &self.shared.budget
+        self.shared.admission.budget()
     }
 
     /// Lets connections in; they are served by [`Listening::serve`]. Fails where another process has taken the port meanwhile.
@@ -276,7 +286,7 @@ impl Listening {
 /// What all requests share.
 struct Shared {
     handler: Arc<dyn Handler>,
-    budget: Budget,
+    admission: Admission,
     limits: Limits,
     keep: Keep,
     cors: Option<cors::Policy>,
@@ -285,7 +295,7 @@ struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("budget", &self.budget).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Shared").field("admission", &self.admission).field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -311,11 +321,11 @@ struct Limits {
 
 impl Limits {
     /// Room for a body of so many bytes.
-    fn admit(&self, budget: &Budget, bytes: usize) -> Result<Permit, Failure> {
+    fn admit(&self, payer: &Payer, bytes: usize) -> Result<Permit, Failure> {
         if bytes > self.request_bytes {
             return Err(Failure::too_large(self.request_bytes));
         }
-        budget.take(bytes).ok_or_else(|| Failure::no_room(self.retry_after))
+        payer.take(bytes).map_err(|full| Failure::no_room(full, self.retry_after))
     }
 
     /// Makes a permit cover so many bytes.
@@ -323,7 +333,7 @@ impl Limits {
         if bytes > self.request_bytes {
             return Err(Failure::too_large(self.request_bytes));
         }
-        if permit.resize(bytes) { Ok(()) } else { Err(Failure::no_room(self.retry_after)) }
+        permit.resize(bytes).map_err(|full| Failure::no_room(full, self.retry_after))
     }
 }
 
@@ -338,7 +348,12 @@ impl Shared {
         tokio::time::timeout(limit, reading).await.unwrap_or_else(late)
     }
 
-    async fn handle(&self, held: Held, peer: &Arc<RequestContext>, headers: &HeaderMap) -> Result<Accepted, Failure> {
+    /// Who pays for a request that begins so.
+    fn payer(&self, peer: &Peer, head: &Parts) -> Payer {
+        self.keep.payer_of(peer, &head.headers, &self.admission)
+    }
+
+    async fn handle(&self, held: Held, peer: &Peer, headers: &HeaderMap) -> Result<Accepted, Failure> {
         let context = self.keep.of_request(peer, headers);
         let request = Request { body: held.bytes, context, permit: held.permit };
         self.handler.handle(request).await.map_err(Failure::by_handler)

@@ -1,6 +1,8 @@
 //! The receivers from outside: raw HTTP/1.1 and gRPC over a plain HTTP/2 client, against a handler that records.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
+#[path = "receive/admission.rs"]
+mod admission;
 #[path = "support/certificates.rs"]
 mod certificates;
 #[path = "receive/connections.rs"]

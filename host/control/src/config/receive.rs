@@ -1,6 +1,7 @@
 //! The `receive` section: what listens for spans, and the bounds of what is taken.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use super::table::Table;
 use super::yaml::Value;
 
 const DAY: Duration = Duration::from_hours(24);
+/// How many bytes may be in flight.
+const BYTES: RangeInclusive<u64> = (64 << 10)..=(64 << 30);
 /// What is written for a protocol that is not to be served.
 const NONE: &str = "none";
 
@@ -61,12 +64,24 @@ fn tls(table: &mut Table<'_>) -> Option<TlsConfig> {
 
 fn limits(table: &mut Table<'_>, config: &mut Config) {
     let time = Duration::from_millis(100)..=Duration::from_hours(1);
-    let bytes = (64 << 10)..=(64 << 30);
-    let size = |table: &mut Table<'_>, key, usual| table.size(key, bytes.clone()).map_or(usual, |bytes| bytes as usize);
+    let size = |table: &mut Table<'_>, key, usual| table.size(key, BYTES).map_or(usual, |bytes| bytes as usize);
     config.max_in_flight_bytes = size(table, "in_flight", config.max_in_flight_bytes);
-    config.max_request_bytes = size(table, "request", config.max_request_bytes.min(config.max_in_flight_bytes));
-    if config.max_request_bytes > config.max_in_flight_bytes {
-        table.refuse("request", "must not be above `in_flight`: such a request would never be taken");
+    config.max_in_flight_per_connection = part(table, "in_flight_per_connection", config.max_in_flight_bytes);
+    config.max_in_flight_per_tenant = part(table, "in_flight_per_tenant", config.max_in_flight_bytes);
+    let bounds = [
+        ("in_flight", Some(config.max_in_flight_bytes)),
+        ("in_flight_per_connection", config.max_in_flight_per_connection),
+        ("in_flight_per_tenant", config.max_in_flight_per_tenant),
+    ];
+    let least = bounds.iter().filter_map(|(_, bound)| *bound).fold(config.max_request_bytes, usize::min);
+    config.max_request_bytes = size(table, "request", least);
+    for (key, bound) in bounds {
+        if bound.is_some_and(|bound| config.max_request_bytes > bound) {
+            table.refuse("request", format!("must not be above `{key}`: such a request would never be taken"));
+        }
+    }
+    if config.max_in_flight_per_tenant.is_some() && config.tenant_header.is_none() {
+        table.refuse("in_flight_per_tenant", "needs `receive.tenant_header`, which names the tenant");
     }
     let count = |table: &mut Table<'_>, key, usual| table.count(key, 1..=1_000_000).unwrap_or(usual);
     config.max_connections = count(table, "connections", config.max_connections as u64) as usize;
@@ -76,6 +91,15 @@ fn limits(table: &mut Table<'_>, config: &mut Config) {
     config.body_timeout = table.duration("body_timeout", time.clone()).unwrap_or(config.body_timeout);
     config.keep_alive = table.duration("keep_alive", time.clone()).unwrap_or(config.keep_alive);
     config.retry_after = table.duration("retry_after", time).unwrap_or(config.retry_after);
+}
+
+/// The bytes in flight that one of many may have.
+fn part(table: &mut Table<'_>, key: &'static str, all: usize) -> Option<usize> {
+    let part = table.size(key, BYTES)? as usize;
+    if part > all {
+        table.refuse(key, "must not be above `in_flight`, which bounds all of them together");
+    }
+    Some(part)
 }
 
 /// Headers that destinations pass on have to be kept by the receivers.

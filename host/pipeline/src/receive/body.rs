@@ -12,7 +12,7 @@ use super::Limits;
 use super::inflate::{self, Encoding, InflateError, Room};
 use super::listen::READ_BUFFER;
 use super::status::Failure;
-use crate::admit::{Budget, Permit};
+use crate::admit::{Payer, Permit};
 use crate::compact;
 
 /// A body, and the permit that covers it.
@@ -36,8 +36,7 @@ impl Held {
     /// A body in a buffer of its own, without the room that the buffer has left.
     pub fn of_buffer(buffer: Vec<u8>, mut permit: Permit) -> Self {
         let bytes = compact::buffer(buffer);
-        // It gets no larger, so that there is always room for it.
-        permit.resize(bytes.len().min(permit.bytes()));
+        permit.shrink(bytes.len());
         Self { bytes, permit }
     }
 }
@@ -46,10 +45,10 @@ impl Held {
 const PREFIX: usize = 5;
 
 /// Reads the whole body of an HTTP request.
-pub(super) async fn whole(body: &mut Incoming, budget: &Budget, limits: &Limits) -> Result<Held, Failure> {
+pub(super) async fn whole(body: &mut Incoming, payer: &Payer, limits: &Limits) -> Result<Held, Failure> {
     let told = body.size_hint();
     let lower = usize::try_from(told.lower()).unwrap_or(usize::MAX);
-    let permit = limits.admit(budget, lower)?;
+    let permit = limits.admit(payer, lower)?;
     let mut gather = Gather { buffer: Vec::new(), permit, limits, exact: told.exact().map(|_| lower) };
     let Some(first) = next(body).await? else { return Ok(gather.finish()) };
     if body.is_end_stream() || gather.exact == Some(first.len()) {
@@ -64,7 +63,7 @@ pub(super) async fn whole(body: &mut Incoming, budget: &Budget, limits: &Limits)
 }
 
 /// Reads the one message of a unary gRPC call: whether it is compressed, and its bytes.
-pub(super) async fn message(body: &mut Incoming, budget: &Budget, limits: &Limits) -> Result<(bool, Held), Failure> {
+pub(super) async fn message(body: &mut Incoming, payer: &Payer, limits: &Limits) -> Result<(bool, Held), Failure> {
     let mut frame = next(body).await?.ok_or_else(|| Failure::malformed("the call has no message"))?;
     if frame.len() < PREFIX {
         let mut start = frame.to_vec();
@@ -79,7 +78,7 @@ pub(super) async fn message(body: &mut Incoming, budget: &Budget, limits: &Limit
         return Err(Failure::framing("the message's flag is neither 0 (plain) nor 1 (compressed)"));
     }
     let length = u32::from_be_bytes([frame[1], frame[2], frame[3], frame[4]]) as usize;
-    let permit = limits.admit(budget, length)?;
+    let permit = limits.admit(payer, length)?;
     frame.advance(PREFIX);
     let held = if frame.len() >= length {
         if frame.len() > length {
@@ -167,12 +166,12 @@ pub(super) fn inflated(encoding: Encoding, held: Held, limits: &Limits) -> Resul
         return Ok(held);
     }
     let Held { bytes, mut permit } = held;
-    let mut ask = |size: usize| size <= permit.bytes() || permit.resize(size);
+    let mut ask = |size: usize| if size <= permit.bytes() { Ok(()) } else { permit.resize(size) };
     let mut room = Room { limit: limits.request_bytes, ask: &mut ask };
     let plain = inflate::inflate(encoding, &bytes, &mut room).map_err(|error| match error {
         InflateError::Malformed(..) => Failure::malformed(error.to_string()),
         InflateError::TooLarge => Failure::too_large(limits.request_bytes),
-        InflateError::NoRoom => Failure::no_room(limits.retry_after),
+        InflateError::NoRoom(full) => Failure::no_room(full, limits.retry_after),
     })?;
     drop(bytes);
     limits.cover(&mut permit, plain.capacity().min(limits.request_bytes))?;

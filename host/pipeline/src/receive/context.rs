@@ -1,10 +1,29 @@
-//! What is kept of a request beside its spans: who sent it, for which tenant, with which headers.
+//! What is known of a request beside its spans: who sent it, for which tenant, with which headers, and who pays for its bytes.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use otlp::batch::RequestContext;
+
+use crate::admit::{Admission, Payer};
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// The context of all requests that bring nothing which is kept.
+    pub context: Arc<RequestContext>,
+    /// Who pays for those that name no tenant.
+    pub payer: Payer,
+}
+
+impl Peer {
+    pub fn new(address: IpAddr, admission: &Admission) -> Self {
+        let peer = address.to_canonical().to_string().into();
+        let context = Arc::new(RequestContext { peer, ..RequestContext::default() });
+        Self { context, payer: admission.connection(address) }
+    }
+}
 
 /// What the configuration wants kept.
 #[derive(Debug, Clone, Default)]
@@ -14,13 +33,17 @@ pub(super) struct Keep {
 }
 
 impl Keep {
-    /// The context of all requests of a connection that bring nothing that is kept.
-    pub fn of_peer(peer: IpAddr) -> Arc<RequestContext> {
-        Arc::new(RequestContext { peer: peer.to_canonical().to_string().into(), ..RequestContext::default() })
+    /// Who pays for a request with such headers.
+    pub fn payer_of(&self, peer: &Peer, headers: &HeaderMap, admission: &Admission) -> Payer {
+        let tenant = self.tenant.as_ref().and_then(|name| headers.get(name));
+        tenant.map_or_else(
+            || peer.payer.clone(),
+            |name| peer.payer.on_behalf_of(admission.named(name.as_bytes())),
+        )
     }
 
     /// A request's context: the connection's own, unless the request brings something that is kept.
-    pub fn of_request(&self, peer: &Arc<RequestContext>, headers: &HeaderMap) -> Arc<RequestContext> {
+    pub fn of_request(&self, peer: &Peer, headers: &HeaderMap) -> Arc<RequestContext> {
         let tenant = self.tenant.as_ref().and_then(|name| headers.get(name)).map(text);
         let kept: Vec<_> = self
             .headers
@@ -28,9 +51,9 @@ impl Keep {
             .flat_map(|name| headers.get_all(name).iter().map(|value| (name.as_str().into(), text(value))))
             .collect();
         if tenant.is_none() && kept.is_empty() {
-            return Arc::clone(peer);
+            return Arc::clone(&peer.context);
         }
-        Arc::new(RequestContext { tenant, peer: peer.peer.clone(), headers: kept })
+        Arc::new(RequestContext { tenant, peer: peer.context.peer.clone(), headers: kept })
     }
 }
 

@@ -4,16 +4,15 @@
 //! with `OUT_OF_RANGE`, which senders repeat for ever, reads the first gzip member only, and copies every message into a
 //! buffer of its own. What is left to do for one unary method is a prefix of five bytes and two trailers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
-use otlp::batch::RequestContext;
 
 use super::body::Held;
+use super::context::Peer;
 use super::inflate::Encoding;
 use super::metrics::Protocol;
 use super::reply::Reply;
@@ -38,7 +37,7 @@ const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
 const EMPTY: &[u8] = &[0; 5];
 
 /// Answers one call.
-pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request: Request<Incoming>) -> Response<Reply> {
+pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
     let (head, mut body) = request.into_parts();
     let counters = shared.metrics.of(Protocol::grpc);
     if let Some(refused) = not_grpc(&head) {
@@ -69,7 +68,7 @@ pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request:
 
 async fn export(
     shared: &Shared,
-    peer: &Arc<RequestContext>,
+    peer: &Peer,
     head: &Parts,
     body: &mut Incoming,
 ) -> Result<Accepted, Failure> {
@@ -84,7 +83,7 @@ async fn export(
     }
     let encoding = encoding(head)?;
     shared.ready()?;
-    let message = shared.in_time(body::message(body, &shared.budget, &shared.limits)).await?;
+    let message = shared.in_time(body::message(body, &shared.payer(peer, head), &shared.limits)).await?;
     shared.metrics.of(Protocol::grpc).bytes(message.1.bytes.len());
     let held = inflated(encoding, message, &shared.limits)?;
     shared.handle(held, peer, &head.headers).await

@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::status::{Code, Failure};
 use super::{Limits, Shared, body, grpc};
-use crate::admit::Budget;
+use crate::admit::{Budget, Payer};
 
 const SERVICE: &str = "/grpc.health.v1.Health/";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -45,7 +45,7 @@ pub(super) async fn answer(shared: &Shared, head: &Parts, body: &mut Incoming) -
     }
     let encoding = grpc::encoding(head)?;
     // A server without room for more spans is busy, not ill: a question does not wait for that room.
-    let (room, limits) = (Budget::new(LARGEST), Limits { request_bytes: LARGEST, ..shared.limits });
+    let (room, limits) = (Payer::from(Budget::new(LARGEST)), Limits { request_bytes: LARGEST, ..shared.limits });
     let message = shared.in_time(body::message(body, &room, &limits)).await?;
     let held = grpc::inflated(encoding, message, &limits)?;
     let question = Question::decode(held.bytes).map_err(|error| Failure::malformed(error.to_string()))?;

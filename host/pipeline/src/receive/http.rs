@@ -1,6 +1,5 @@
 //! OTLP/HTTP: one path, two encodings, and answers in the encoding of the request.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +7,9 @@ use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use otlp::batch::RequestContext;
 
 use super::body::Held;
+use super::context::Peer;
 use super::inflate::Encoding;
 use super::metrics::Protocol;
 use super::reply::Reply;
@@ -50,7 +49,7 @@ impl Format {
 }
 
 /// Answers one request.
-pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request: Request<Incoming>) -> Response<Reply> {
+pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
     let Some(policy) = &shared.cors else { return take(shared, peer, request).await };
     let page = policy.page(request.headers());
     let is_preflight = cors::is_preflight(&request);
@@ -59,7 +58,7 @@ pub(super) async fn answer(shared: &Shared, peer: &Arc<RequestContext>, request:
     response
 }
 
-async fn take(shared: &Shared, peer: &Arc<RequestContext>, request: Request<Incoming>) -> Response<Reply> {
+async fn take(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
     let (head, mut body) = request.into_parts();
     let counters = shared.metrics.of(Protocol::http);
     let format = Format::of(&head);
@@ -79,7 +78,7 @@ async fn take(shared: &Shared, peer: &Arc<RequestContext>, request: Request<Inco
 
 async fn export(
     shared: &Shared,
-    peer: &Arc<RequestContext>,
+    peer: &Peer,
     head: &Parts,
     format: Option<Format>,
     body: &mut Incoming,
@@ -109,7 +108,7 @@ async fn export(
         return Err(Failure::unsupported(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     };
     shared.ready()?;
-    let held = shared.in_time(body::whole(body, &shared.budget, &shared.limits)).await?;
+    let held = shared.in_time(body::whole(body, &shared.payer(peer, head), &shared.limits)).await?;
     shared.metrics.of(Protocol::http).bytes(held.bytes.len());
     let held = if held.bytes.is_empty() { held } else { body::inflated(encoding, held, &shared.limits)? };
     let held = match format {

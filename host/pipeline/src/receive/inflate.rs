@@ -10,6 +10,8 @@ mod zstd;
 #[cfg(test)]
 mod tests;
 
+use crate::admit::Full;
+
 /// The encodings of OTLP requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -45,14 +47,14 @@ pub(super) enum InflateError {
     TooLarge,
     /// The bytes in flight have no room for it.
     #[error("there is no room for the decompressed body")]
-    NoRoom,
+    NoRoom(Full),
 }
 
 /// Where room is asked for: how many bytes a body may have, and who is asked before they are taken.
 pub(super) struct Room<'a> {
     pub limit: usize,
-    /// Answers whether so many bytes in all may be taken.
-    pub ask: &'a mut dyn FnMut(usize) -> bool,
+    /// Takes so many bytes in all, or says why not.
+    pub ask: &'a mut dyn FnMut(usize) -> Result<(), Full>,
 }
 
 impl Room<'_> {
@@ -60,7 +62,7 @@ impl Room<'_> {
         if bytes > self.limit {
             return Err(InflateError::TooLarge);
         }
-        if (self.ask)(bytes) { Ok(()) } else { Err(InflateError::NoRoom) }
+        (self.ask)(bytes).map_err(InflateError::NoRoom)
     }
 
     /// The next size of a buffer that is full at `full` bytes: twice as large, the limit and one byte at the most.

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::age::Age;
 use super::ahead::{Share, Shares};
-use super::context::Keep;
+use super::context::Peer;
 use super::metrics::Protocol;
 use super::tls::Tls;
 use super::{Connections, Shared, grpc, http as otlp_http, idle};
@@ -131,7 +131,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     };
     let Ok(Ok((stream, is_http2))) = sniffed else { return };
     let age = Age::of_new(limits.max_age);
-    let peer = Keep::of_peer(peer.ip());
+    let peer = Arc::new(Peer::new(peer.ip(), &shared.admission));
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, peer) = (Arc::clone(&shared), Arc::clone(&peer));
         async move {

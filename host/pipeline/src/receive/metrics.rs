@@ -34,6 +34,12 @@ pub(super) enum Reason {
     TooLarge,
     /// The bytes in flight are at their bound.
     NoRoom,
+    /// Those of a connection are.
+    ConnectionFull,
+    /// Those of a tenant are.
+    TenantFull,
+    /// A sender holds more than its share of little room.
+    UnfairShare,
     /// The handler takes nothing now.
     NotReady,
     /// The handler had no room for this one.
@@ -45,10 +51,13 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Malformed,
         Self::TooLarge,
         Self::NoRoom,
+        Self::ConnectionFull,
+        Self::TenantFull,
+        Self::UnfairShare,
         Self::NotReady,
         Self::Unavailable,
         Self::SlowBody,
@@ -62,6 +71,9 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
             Self::NoRoom => "no_room",
+            Self::ConnectionFull => "connection_full",
+            Self::TenantFull => "tenant_full",
+            Self::UnfairShare => "unfair_share",
             Self::NotReady => "not_ready",
             Self::Unavailable => "unavailable",
             Self::SlowBody => "slow_body",

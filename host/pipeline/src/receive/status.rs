@@ -10,6 +10,7 @@ use http::StatusCode;
 use prost::Message as _;
 
 use super::metrics::Reason;
+use crate::admit::Full;
 use crate::request::{Refusal, RefusalKind};
 
 /// gRPC's status codes that this server gives, by their numbers.
@@ -73,9 +74,15 @@ impl Failure {
         Self::refused(Refusal::too_large(message), Reason::TooLarge)
     }
 
-    pub fn no_room(retry_after: Duration) -> Self {
-        let message = "too many bytes of requests are in flight; send it again after the delay";
-        Self::refused(Refusal::unavailable(retry_after, message), Reason::NoRoom)
+    pub fn no_room(full: Full, retry_after: Duration) -> Self {
+        let (reason, why) = match full {
+            Full::Budget => (Reason::NoRoom, "too many bytes of requests are in flight"),
+            Full::Connection => (Reason::ConnectionFull, "too many bytes of this connection's requests are in flight"),
+            Full::Tenant => (Reason::TenantFull, "too many bytes of this tenant's requests are in flight"),
+            Full::Share => (Reason::UnfairShare, "little room is left, and this sender holds more than its share of it"),
+        };
+        let message = format!("{why}; send it again after the delay");
+        Self::refused(Refusal::unavailable(retry_after, message), reason)
     }
 
     /// A slow network may pass, so this may be tried again.

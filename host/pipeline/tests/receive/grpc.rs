@@ -45,9 +45,9 @@ pub fn call(path: &str, headers: &[(&'static str, &str)], body: Bytes) -> Reques
 pub struct Reply {
     pub http: u16,
     status: Option<String>,
-    message: String,
+    pub message: String,
     body: Bytes,
-    headers: HeaderMap,
+    pub headers: HeaderMap,
 }
 
 async fn read(response: Response<Incoming>) -> Reply {
