@@ -20,14 +20,20 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Json};
 use axum::routing::get;
+use pipeline::tls::server::Tls;
 use tokio_util::sync::CancellationToken;
 
+mod door;
 pub mod view;
 
 use crate::telemetry;
+use door::Door;
 use view::View;
 
 const PAGE: &str = include_str!("admin/page.html");
+
+/// What it speaks over TLS.
+pub const SPOKEN: &[&[u8]] = &[b"http/1.1"];
 
 /// The running admin side; ends when it is dropped.
 #[derive(Debug)]
@@ -38,8 +44,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves `view` on a listener that is already bound.
-    pub fn start(listener: TcpListener, view: Arc<View>) -> io::Result<Self> {
+    /// Serves `view` on a listener that is already bound, over TLS where that is given.
+    pub fn start(listener: TcpListener, tls: Option<Arc<Tls>>, view: Arc<View>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -47,8 +53,8 @@ impl Admin {
         let stopped = stop.clone();
         let serve = move || {
             let outcome: io::Result<()> = runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                let serve = axum::serve(listener, router(view));
+                let door = Door::new(tokio::net::TcpListener::from_std(listener)?, tls);
+                let serve = axum::serve(door, router(view));
                 // Not gracefully: a scraper that keeps its connection must not hold up the end.
                 tokio::select! {
                     served = async { serve.await } => served,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline::export::config::DestinationConfig;
+use pipeline::tls::server::TlsConfig;
 use tracing::Level;
 
 use env::Lookup;
@@ -21,6 +22,7 @@ pub mod plugins;
 pub mod receive;
 pub mod report;
 pub mod table;
+mod tls;
 pub mod units;
 pub mod yaml;
 
@@ -48,6 +50,8 @@ pub struct Config {
 pub struct Admin {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// What it is secured with; plain text without it.
+    pub tls: Option<TlsConfig>,
 }
 
 /// What is logged, and how.
@@ -94,6 +98,7 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
         receive::keep(&mut receive, export.iter().flat_map(|destination| destination.forward.iter().cloned()));
         let admin = table.section("admin", |table| Admin {
             listen: table.address("listen").unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
+            tls: tls::read(table),
         });
         let log = table.section("log", log);
         let longest = Duration::from_hours(1);
@@ -147,7 +152,8 @@ pub fn keys() -> Vec<String> {
 pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let keys = [
         ("receive", old.receive != new.receive),
-        ("admin.listen", old.admin != new.admin),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+        ("admin.tls", old.admin.tls != new.admin.tls),
         ("log", old.log != new.log),
         ("threads", old.threads != new.threads),
         ("plugins.note_generation", old.plugins.note_generation != new.plugins.note_generation),

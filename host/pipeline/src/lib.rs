@@ -9,4 +9,4 @@ pub mod export;
 mod gathered;
 pub mod receive;
 pub mod request;
-mod tls;
+pub mod tls;

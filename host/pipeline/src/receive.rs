@@ -25,7 +25,6 @@ mod metrics;
 mod reply;
 mod response;
 mod status;
-mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,16 +38,16 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::cors::{Cors, Origin, OriginError};
 pub use self::metrics::Metrics;
-pub use self::tls::{Certificates, NewCertificates, TlsConfig, TlsVersion};
 pub use crate::tls::TlsError;
+pub use crate::tls::server::{Certificates, NewCertificates, TlsConfig, TlsVersion};
 
 use self::body::Held;
 use self::context::{Keep, Peer};
 use self::metrics::{Outcome, Protocol, Reason};
 use self::status::Failure;
-use self::tls::Tls;
 use crate::admit::{Admission, Budget, Payer, Permit};
 use crate::request::{Accepted, Handler, Request};
+use crate::tls::server::Tls;
 
 /// How to receive. Checked: what is in here is possible.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +182,7 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
     let http = config.http.map(|address| Bound::to(address, HTTP)).transpose()?;
     let tls = |config: Option<TlsConfig>, protocol| {
         config
-            .map(|config| Tls::new(config).map(Arc::new))
+            .map(|config| Tls::new(config, SPOKEN).map(Arc::new))
             .transpose()
             .map_err(|error| BindError::Tls { protocol, error })
     };
@@ -216,6 +215,8 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
     Ok(Receivers { grpc, http, grpc_tls, http_tls, shared, connections })
 }
 
+/// What receivers speak over TLS.
+const SPOKEN: &[&[u8]] = &[b"h2", b"http/1.1"];
 const GRPC: &str = "gRPC";
 const HTTP: &str = "HTTP";
 
@@ -251,7 +252,7 @@ impl Receivers {
 
     /// The certificates of those that have TLS, to have them read anew. They are followed by themselves as well.
     pub fn certificates(&self) -> Certificates {
-        Certificates([&self.grpc_tls, &self.http_tls].into_iter().flatten().cloned().collect())
+        Certificates::of([&self.grpc_tls, &self.http_tls].into_iter().flatten().cloned())
     }
 
     /// The bytes in flight.

@@ -1,4 +1,7 @@
-//! Certificates and keys, from PEM files to what rustls needs: for receivers and exporters alike.
+//! Certificates and keys, from PEM files to what rustls needs: for whoever listens and whoever connects.
+
+pub mod client;
+pub mod server;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,6 +56,9 @@ pub enum TlsError {
         /// Why.
         error: Box<rustls::Error>,
     },
+    /// The other side and this one do not agree.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(io::Error),
     /// rustls does not like it.
     #[error("{0}")]
     Rustls(#[from] rustls::Error),
@@ -97,6 +103,12 @@ impl Pem {
         }
         Ok(roots)
     }
+}
+
+/// Adds the system's authorities. One that cannot be read is as good as none; that there is none at all is told.
+pub(crate) fn add_system_roots(roots: &mut RootCertStore) -> Result<(), TlsError> {
+    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 { Err(TlsError::NoSystemRoots) } else { Ok(()) }
 }
 
 /// A certificate chain with its key, of which it is known that they belong together.

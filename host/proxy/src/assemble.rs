@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use arc_swap::ArcSwap;
-use control::admin::Admin;
+use control::admin::{self, Admin};
 use control::admin::view::{Listeners, View};
 use control::config::Config;
 use control::plugins::folder::{self, Folder, Ground};
@@ -23,7 +23,8 @@ use pipeline::chain::intake::Intake;
 use pipeline::chain::live::Chains;
 use pipeline::chain::metrics::Metrics as ChainMetrics;
 use pipeline::export::{self, Exports};
-use pipeline::receive::{self, Certificates, Receivers};
+use pipeline::receive::{self, Receivers};
+use pipeline::tls::server::{Certificates, Tls};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -99,7 +100,10 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     };
     let status = Arc::new(ArcSwap::from_pointee(status));
     let shutdown_timeout = Arc::new(AtomicU64::new(millis(config.shutdown_timeout)));
-    let apply = apply(receivers.certificates(), &exports, &folder, &shutdown_timeout);
+    let admin_tls = config.admin.tls.clone().map(|tls| Tls::new(tls, admin::SPOKEN).map(Arc::new)).transpose();
+    let admin_tls = admin_tls.map_err(|error| anyhow!("cannot secure the admin side with TLS: {error}"))?;
+    let certificates = receivers.certificates().and(admin_tls.clone());
+    let apply = apply(certificates, &exports, &folder, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let (receiving, is_receiving) = watch::channel(false);
@@ -116,7 +120,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         listeners: listeners.clone(),
         started,
     };
-    let admin = Admin::start(admin, Arc::new(view)).context("starting the admin side")?;
+    let admin = Admin::start(admin, admin_tls, Arc::new(view)).context("starting the admin side")?;
     announce(&listeners, options)?;
     Ok(Proxy {
         receivers: Some(receivers),
@@ -151,7 +155,7 @@ fn apply(
 ) -> reload::Apply {
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
     Box::new(move |config: &Config| {
-        let new = certificates.read().map_err(|error| format!("receive: {error}"))?;
+        let new = certificates.read().map_err(|error| format!("tls: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
         new.apply();
         folder.reconfigure(folder_settings(config));

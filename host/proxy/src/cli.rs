@@ -44,9 +44,12 @@ pub struct Run {
 /// What is asked of a running proxy.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// The address of its admin side.
+    /// The address of its admin side; https://ADDR where that has TLS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
     pub admin: String,
+    /// The authority that signs for its certificate (PEM), if the system does not trust it.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Print the answer as JSON.
     #[arg(long)]
     pub json: bool,

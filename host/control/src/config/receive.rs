@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
-use pipeline::receive::{Config, TlsConfig, TlsVersion};
+use pipeline::receive::Config;
 
 use super::cors;
 use super::export::header_name;
 use super::table::Table;
+use super::tls;
 use super::yaml::Value;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -21,9 +21,9 @@ const NONE: &str = "none";
 
 pub(super) fn read(table: &mut Table<'_>) -> Config {
     let usual = Config::default();
-    let (grpc, grpc_tls) = table.section("grpc", |table| (listen(table, usual.grpc), tls(table)));
+    let (grpc, grpc_tls) = table.section("grpc", |table| (listen(table, usual.grpc), tls::read(table)));
     let (http, http_tls, cors) =
-        table.section("http", |table| (listen(table, usual.http), tls(table), cors::read(table)));
+        table.section("http", |table| (listen(table, usual.http), tls::read(table), cors::read(table)));
     let mut config = Config { grpc, http, grpc_tls, http_tls, cors, ..usual };
     if config.grpc.is_none() && config.http.is_none() {
         table.refuse_whole("nothing is listened on: give `grpc` or `http` an address");
@@ -42,24 +42,6 @@ fn listen(table: &mut Table<'_>, usual: Option<SocketAddr>) -> Option<SocketAddr
         return None;
     }
     table.address("listen").or(usual)
-}
-
-fn tls(table: &mut Table<'_>) -> Option<TlsConfig> {
-    let is_there = table.has("tls");
-    table.section("tls", |table| {
-        let versions = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
-        let min_version = table.choice("min_version", &versions).unwrap_or_default();
-        let client_ca_file = table.text("client_ca").map(PathBuf::from);
-        let (cert, key) = (table.text("cert"), table.text("key"));
-        if is_there {
-            for (name, file) in [("cert", &cert), ("key", &key)] {
-                if file.is_none() && !table.has(name) {
-                    table.refuse(name, "must name a PEM file: TLS needs `cert` and `key`");
-                }
-            }
-        }
-        Some(TlsConfig { cert_file: cert?.into(), key_file: key?.into(), client_ca_file, min_version })
-    })
 }
 
 fn limits(table: &mut Table<'_>, config: &mut Config) {

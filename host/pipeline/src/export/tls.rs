@@ -99,11 +99,7 @@ fn roots(tls: &TlsConfig, material: &Material) -> Result<(RootCertStore, Trusted
         Some(file) => Trusted::File(file.path.clone()),
     };
     if !matches!(trusted, Trusted::File(_)) {
-        // One that cannot be read is as good as none; that there is none at all is told.
-        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if added == 0 {
-            return Err(TlsError::NoSystemRoots);
-        }
+        tls::add_system_roots(&mut roots)?;
     }
     Ok((roots, trusted))
 }

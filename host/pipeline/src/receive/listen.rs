@@ -25,9 +25,9 @@ use super::age::Age;
 use super::ahead::{Share, Shares};
 use super::context::Peer;
 use super::metrics::Protocol;
-use super::tls::Tls;
 use super::{Connections, Shared, grpc, http as otlp_http, idle};
 use crate::gathered::Gathered;
+use crate::tls::server::Tls;
 
 /// What every HTTP/2 client says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -105,7 +105,7 @@ async fn connection(
     let Some(tls) = tls else { return talk(stream, until, peer, protocol, shared, limits, ahead, shutdown).await };
     let secured = tokio::select! {
         () = shutdown.cancelled() => return,
-        secured = tls.secure(stream, peer, until, shared.metrics.of(protocol)) => secured,
+        secured = tls.secure(stream, peer, until, || shared.metrics.of(protocol).failed_handshake()) => secured,
     };
     drop(tls);
     if let Some(stream) = secured {

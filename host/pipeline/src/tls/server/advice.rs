@@ -11,7 +11,7 @@ pub(super) fn on(error: &io::Error, config: &TlsConfig) -> String {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return String::new();
     };
-    let client_ca = config.client_ca_file.as_deref().unwrap_or("`client_ca`".as_ref()).display();
+    let client_ca = config.client_ca_file.as_deref().unwrap_or("`client_ca_file`".as_ref()).display();
     match error {
         Error::NoCertificatesPresented => {
             format!("; the client must show a certificate that is signed by an authority in {client_ca}")

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(1);
 type Look = Result<Material, String>;
 
 #[derive(Debug)]
-pub(in super::super) struct Seen {
+pub(super) struct Seen {
     /// What was acted upon last.
     settled: Look,
     /// What the last look saw.
@@ -37,18 +37,30 @@ impl Seen {
 
 /// The certificates of all listeners that have TLS. Clones are handles to the same.
 #[derive(Debug, Clone)]
-pub struct Certificates(pub(in super::super) Vec<Arc<Tls>>);
+pub struct Certificates(Vec<Arc<Tls>>);
 
 /// Certificates that were read and can be used.
 #[must_use = "they take effect with `apply`"]
 pub struct NewCertificates(Vec<(Arc<Tls>, Material, Arc<ServerConfig>)>);
 
 impl Certificates {
+    /// Those of these listeners.
+    pub fn of(listeners: impl IntoIterator<Item = Arc<Tls>>) -> Self {
+        Self(listeners.into_iter().collect())
+    }
+
+    /// Those of further listeners as well.
+    #[must_use]
+    pub fn and(mut self, listeners: impl IntoIterator<Item = Arc<Tls>>) -> Self {
+        self.0.extend(listeners);
+        self
+    }
+
     /// Reads all files anew, and changes nothing yet. Blocks while it reads. The error says which file and why.
     pub fn read(&self) -> Result<NewCertificates, TlsError> {
         let read = |tls: &Arc<Tls>| {
             let material = Material::read(&tls.config)?;
-            let server = material.server(tls.config.min_version)?;
+            let server = material.server(tls.config.min_version, tls.protocols)?;
             Ok((Arc::clone(tls), material, server))
         };
         self.0.iter().map(read).collect::<Result<_, _>>().map(NewCertificates)
@@ -88,7 +100,7 @@ impl Tls {
             return;
         }
         let server = match &seen.latest {
-            Ok(material) => material.server(self.config.min_version).map_err(|error| error.to_string()),
+            Ok(material) => material.server(self.config.min_version, self.protocols).map_err(|error| error.to_string()),
             Err(error) => Err(error.clone()),
         };
         match server {

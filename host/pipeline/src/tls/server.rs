@@ -1,4 +1,4 @@
-//! TLS of one listener: handshakes under whatever its files held last.
+//! TLS of one listener, of a receiver or of the admin side: handshakes under whatever its files held last.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::metrics::Counters;
-use crate::tls::{self, Pem, TlsError};
+use super::{Pem, TlsError};
+use crate::tls;
 
 mod advice;
 mod expiry;
@@ -53,8 +53,9 @@ pub enum TlsVersion {
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// One listener's TLS.
-pub(super) struct Tls {
+pub struct Tls {
     config: TlsConfig,
+    protocols: &'static [&'static [u8]],
     server: ArcSwap<ServerConfig>,
     /// What the files held when they were looked at last, whether or not it could be used.
     seen: Mutex<reload::Seen>,
@@ -85,7 +86,11 @@ impl Material {
     }
 
     /// What handshakes are made with. No session outlives it: what was trusted before is asked again.
-    fn server(&self, min_version: TlsVersion) -> Result<Arc<ServerConfig>, TlsError> {
+    fn server(
+        &self,
+        min_version: TlsVersion,
+        protocols: &[&'static [u8]],
+    ) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = tls::provider();
         let certified = tls::certified(&self.cert, &self.key, &provider)?;
         expiry::warn(&self.cert.path, &certified, &provider);
@@ -103,30 +108,32 @@ impl Material {
             }
         };
         let mut server = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(server))
     }
 }
 
 impl Tls {
-    pub fn new(config: TlsConfig) -> Result<Self, TlsError> {
+    /// Reads the files. `protocols` are the names of what is spoken over it (ALPN), the best first.
+    pub fn new(config: TlsConfig, protocols: &'static [&'static [u8]]) -> Result<Self, TlsError> {
         let material = Material::read(&config)?;
-        let server = material.server(config.min_version)?;
+        let server = material.server(config.min_version, protocols)?;
         Ok(Self {
             config,
+            protocols,
             server: ArcSwap::new(server),
             seen: Mutex::new(reload::Seen::of(material)),
             warned: Mutex::default(),
         })
     }
 
-    /// Makes the handshake, until then at the latest. What fails is counted and logged here.
+    /// Makes the handshake, until then at the latest. What fails is told to `failed`, and logged here.
     pub async fn secure(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         until: Instant,
-        counters: &Counters,
+        failed: impl FnOnce(),
     ) -> Option<TlsStream<TcpStream>> {
         // Who connects and says nothing, as load balancers do to see whether somebody is there, has not failed.
         match tokio::time::timeout_at(until, stream.peek(&mut [0])).await {
@@ -137,9 +144,9 @@ impl Tls {
         let failure = match tokio::time::timeout_at(until, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => self.told(&error),
-            Err(_) => "the client did not finish it within `limits.header_timeout`".to_owned(),
+            Err(_) => "the client did not finish it in time".to_owned(),
         };
-        counters.failed_handshake();
+        failed();
         self.log(peer, &failure);
         None
     }

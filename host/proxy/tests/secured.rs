@@ -1,0 +1,99 @@
+//! The binary with TLS on all sides: what senders and `tracemill status` see, and certificates that are replaced while it runs.
+#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
+#[path = "../../pipeline/tests/support/certificates.rs"]
+#[expect(dead_code, reason = "expired and client certificates are tested one layer below")]
+mod certificates;
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use certificates::Authority;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use support::{Proxy, SOON, back_end, ended, span_request, tracemill};
+
+const LOCAL: &[&str] = &["127.0.0.1"];
+const TLS: &str = "tls: { cert_file: server.pem, key_file: server.key }";
+
+/// What a server shows, and whom clients trust.
+fn issue(folder: &Path, name: &str) -> Authority {
+    let authority = Authority::new(name);
+    let issued = authority.issue(LOCAL);
+    std::fs::write(folder.join("server.pem"), issued.cert).unwrap();
+    std::fs::write(folder.join("server.key"), issued.key).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), &authority.pem).unwrap();
+    authority
+}
+
+/// A connection to OTLP/HTTP that trusts one authority.
+fn connect(proxy: &Proxy, trusted: &Authority) -> StreamOwned<ClientConnection, TcpStream> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted.roots())
+        .with_no_client_auth();
+    let client = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
+    let stream = TcpStream::connect(proxy.port("http")).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    StreamOwned::new(client, stream)
+}
+
+/// Sends one span; answers the head of what comes back.
+fn post(stream: &mut StreamOwned<ClientConnection, TcpStream>) -> std::io::Result<String> {
+    stream.write_all(&span_request("keep-alive"))?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+#[test]
+fn certificates_are_replaced_on_all_sides_while_it_runs() {
+    let (address, received) = back_end();
+    let config = format!(
+        "receive: {{ grpc: {{ listen: none }}, http: {{ listen: '127.0.0.1:0', {TLS} }} }}\n\
+         admin: {{ listen: '127.0.0.1:0', {TLS} }}\n\
+         export: {{ sink: {{ http: 'http://{address}', compression: none }} }}\n"
+    );
+    let mut old = None;
+    let mut proxy = Proxy::launch_with(&config, |folder| old = Some(issue(folder, "old")));
+    let old = old.unwrap();
+    let folder = proxy.folder.path().to_owned();
+    let url = format!("https://{}", proxy.port("admin"));
+    let status = |ca: &str| {
+        let ca = format!("{ca}.pem");
+        ended(&tracemill(&folder, &["status", "--admin", &url, "--ca", &ca]).output().unwrap())
+    };
+    proxy.until("readiness", || (status("old").0 == Some(0) && status("old").1.contains("ready")).then_some(()));
+
+    let mut lasting = connect(&proxy, &old);
+    assert!(post(&mut lasting).unwrap().starts_with("HTTP/1.1 200"));
+    let new = issue(&folder, "new");
+    proxy.until("the admin side's new certificate", || (status("new").0 == Some(0)).then_some(()));
+    proxy.until("the receiver's new certificate", || post(&mut connect(&proxy, &new)).ok());
+    let (code, text) = status("old");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("certificate"), "{text}");
+    assert!(post(&mut connect(&proxy, &old)).is_err());
+    assert!(post(&mut lasting).unwrap().starts_with("HTTP/1.1 200"), "who was connected stays so");
+    assert!(received.recv_timeout(SOON).is_ok());
+    assert_eq!(proxy.stop(), Some(0));
+}
+
+#[test]
+fn a_certificate_that_is_not_there_is_a_failed_start_that_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "admin: { listen: '127.0.0.1:0', tls: { cert_file: none.pem, key_file: none.key } }\n\
+                  receive: { grpc: { listen: '127.0.0.1:0' }, http: { listen: none } }\n";
+    std::fs::write(folder.path().join("tracemill.yaml"), config).unwrap();
+    let (code, text) = ended(&tracemill(folder.path(), &["run", "--config", "tracemill.yaml"]).output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("the admin side") && text.contains("none.pem"), "{text}");
+}
