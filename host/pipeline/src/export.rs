@@ -27,7 +27,7 @@ pub mod config;
 mod destination;
 mod dial;
 mod frames;
-mod gate;
+use crate::log_gate as gate;
 mod link;
 mod metrics;
 mod queue;

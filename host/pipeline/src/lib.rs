@@ -7,6 +7,7 @@ pub mod chain;
 mod compact;
 pub mod export;
 mod gathered;
+mod log_gate;
 pub mod receive;
 pub mod request;
 pub mod tls;

@@ -15,6 +15,7 @@ mod ahead;
 mod body;
 mod context;
 mod cors;
+mod cut;
 mod grpc;
 mod health;
 mod http;
@@ -24,6 +25,7 @@ mod listen;
 mod metrics;
 mod reply;
 mod response;
+mod said;
 mod status;
 
 use std::net::SocketAddr;

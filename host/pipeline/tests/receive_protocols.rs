@@ -9,6 +9,8 @@ mod certificates;
 mod connections;
 #[path = "receive/cors.rs"]
 mod cors;
+#[path = "receive/cut.rs"]
+mod cut;
 #[path = "receive/frames.rs"]
 mod frames;
 #[path = "receive/grpc.rs"]

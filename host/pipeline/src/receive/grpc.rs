@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use super::body::Held;
 use super::context::Peer;
 use super::inflate::Encoding;
-use super::metrics::Protocol;
+use super::metrics::{Protocol, Reason};
 use super::reply::Reply;
 use super::status::{Code, Failure};
 use super::{Limits, Shared, body, health, response};
@@ -41,7 +41,7 @@ pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
     let (head, mut body) = request.into_parts();
     let counters = shared.metrics.of(Protocol::grpc);
     if let Some(refused) = not_grpc(&head) {
-        counters.refused(super::metrics::Reason::Unsupported);
+        counters.refused(Reason::Unsupported, &peer.context.peer, "it is no gRPC call");
         return refused;
     }
     if health::is_asked(&head) {
@@ -60,7 +60,7 @@ pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
             success(exported(&accepted))
         }
         Err(failure) => {
-            counters.refused(failure.reason);
+            counters.refused(failure.reason, &peer.context.peer, &failure.message);
             refusal(&failure)
         }
     }

@@ -68,7 +68,7 @@ async fn take(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Respo
             success(format.expect("what was taken had a format"), &accepted)
         }
         Err(failure) => {
-            counters.refused(failure.reason);
+            counters.refused(failure.reason, &peer.context.peer, &failure.message);
             drain(&head, &mut body).await;
             // Who names no format that we know is likely a person with a tool: JSON can be read.
             refusal(format.unwrap_or(Format::Json), &head, &failure)

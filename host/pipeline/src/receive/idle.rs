@@ -1,4 +1,5 @@
-//! HTTP/1.1's two patiences: a connection between two requests may rest for long, a head that has begun must not.
+//! HTTP/1.1's patiences: a connection between two requests may rest for long; a head that has begun must not, nor may answers wait for
+//! long to be taken.
 //!
 //! hyper knows one of them: its `header_read_timeout` starts when the last answer is written, so that a sender which exports as often
 //! as that would race the close. Here hyper's timer is one that begins anew, and shorter, with the first byte that is read. (A piece
@@ -17,14 +18,45 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The stream of a connection, and the timer for it. hyper's `header_read_timeout` is then the bound of a rest.
 pub(super) fn watched<S>(stream: S, limit: Duration) -> (Watched<S>, HeadTimer) {
     let heard = Arc::new(AtomicBool::new(false));
-    (Watched { stream, heard: Arc::clone(&heard) }, HeadTimer { heard, limit })
+    let watched = Watched { stream, heard: Arc::clone(&heard), limit, stalled: None };
+    (watched, HeadTimer { heard, limit })
 }
 
-/// A stream that notes when something is read.
+/// A stream that notes when something is read, and fails when nothing that is written is taken for too long.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
     heard: Arc<AtomicBool>,
+    limit: Duration,
+    /// When writing will have been stuck for too long, while it is.
+    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<S> Watched<S> {
+    /// Whether anything has come of the head that is waited for.
+    pub fn heard(&self) -> Heard {
+        Heard(Arc::clone(&self.heard))
+    }
+
+    fn in_time<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.limit;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// Lives on when the connection has ended.
+#[derive(Debug)]
+pub(super) struct Heard(Arc<AtomicBool>);
+
+impl Heard {
+    pub fn anything(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -40,7 +72,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.in_time(written, cx)
     }
 
     fn poll_write_vectored(
@@ -48,11 +81,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.in_time(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.in_time(flushed, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

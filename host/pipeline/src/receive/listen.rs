@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,8 +23,11 @@ use tokio_util::sync::CancellationToken;
 use super::age::Age;
 use super::ahead::{Share, Shares};
 use super::context::Peer;
+use super::cut::Cut;
 use super::metrics::Protocol;
+use super::said::Said;
 use super::{Connections, Shared, grpc, http as otlp_http, idle};
+use crate::admit::{Admission, Budget};
 use crate::gathered::Gathered;
 use crate::tls::server::Tls;
 
@@ -41,6 +43,8 @@ const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Large frames where the peer makes use of them: a large message in one frame is not copied.
 const FRAME: u32 = 1 << 20;
+/// Fewer connections than this are not worth sharing.
+const FEW: usize = 64;
 /// How long accepting pauses when the system has no file handle left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -60,6 +64,9 @@ pub(super) async fn serve(
     }
     let mut connections = JoinSet::new();
     let shares = Shares::new();
+    // Places are shared as the bytes in flight are, so that one address does not take them all.
+    let shared_places = if limits.max < FEW { usize::MAX } else { limits.max };
+    let places = Admission::new(Budget::new(shared_places), usize::MAX, usize::MAX);
     loop {
         tokio::select! {
             biased;
@@ -67,9 +74,17 @@ pub(super) async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.max => match accepted {
                 Ok((stream, peer)) => {
+                    let Ok(place) = places.connection(peer.ip()).take(1) else {
+                        shared.metrics.of(protocol).cut_off(Cut::UnfairShare, peer.ip());
+                        continue;
+                    };
                     let (tls, shared, shutdown) = (tls.clone(), Arc::clone(&shared), shutdown.clone());
                     let share = shares.take(CONNECTION_WINDOW);
-                    connections.spawn(connection(stream, peer, protocol, tls, shared, limits, share, shutdown));
+                    let served = connection(stream, peer, protocol, tls, shared, limits, share, shutdown);
+                    connections.spawn(async move {
+                        served.await;
+                        drop(place);
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -127,11 +142,20 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 ) {
     let sniffed = tokio::select! {
         () = shutdown.cancelled() => return,
-        sniffed = tokio::time::timeout_at(until, sniff(stream)) => sniffed,
+        sniffed = sniff(stream, until) => sniffed,
     };
-    let Ok(Ok((stream, is_http2))) = sniffed else { return };
+    let address = peer.ip();
+    let cut_off = {
+        let shared = Arc::clone(&shared);
+        move |cut| shared.metrics.of(protocol).cut_off(cut, address)
+    };
+    let (stream, is_http2) = match sniffed {
+        Ok(sniffed) => sniffed,
+        Err(Some(cut)) => return cut_off(cut),
+        Err(None) => return,
+    };
     let age = Age::of_new(limits.max_age);
-    let peer = Arc::new(Peer::new(peer.ip(), &shared.admission));
+    let peer = Arc::new(Peer::new(address, &shared.admission));
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, peer) = (Arc::clone(&shared), Arc::clone(&peer));
         async move {
@@ -147,7 +171,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         }
     });
     let ended = if is_http2 {
-        let io = TokioIo::new(stream.clone());
+        let io = TokioIo::new(Said::new(stream.clone(), cut_off.clone()));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -158,9 +182,11 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + 'static>(
             .max_header_list_size(HEADER_BYTES as u32)
             .keep_alive_interval(limits.keep_alive)
             .keep_alive_timeout(limits.header_timeout);
-        drive(http2.serve_connection(io, service), &stream, &shutdown, age.over()).await
+        let ended = drive(http2.serve_connection(io, service), &stream, &shutdown, age.over()).await;
+        ended.map_err(|error| (Cut::of_http2(&error), error))
     } else {
         let (io, timer) = idle::watched(stream.clone(), limits.header_timeout);
+        let heard = io.heard();
         let io = TokioIo::new(io);
         let mut http1 = http1::Builder::new();
         http1
@@ -168,10 +194,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + 'static>(
             .header_read_timeout(limits.idle_timeout)
             .max_header_size(HEADER_BYTES)
             .max_buf_size(READ_BUFFER.min(ahead.bytes() as usize));
-        drive(http1.serve_connection(io, service), &stream, &shutdown, pending()).await
+        let ended = drive(http1.serve_connection(io, service), &stream, &shutdown, pending()).await;
+        ended.map_err(|error| (Cut::of_http1(&error, heard.anything()), error))
     };
-    if let Err(error) = ended {
+    if let Err((cut, error)) = ended {
         tracing::debug!(%error, "a connection broke");
+        cut.into_iter().for_each(cut_off);
     }
 }
 
@@ -192,14 +220,15 @@ async fn drive<C: GracefulConnection, S: AsyncWrite + Unpin>(
     stream.clone().attend(connection).await
 }
 
-/// Reads as much as tells HTTP/2 from anything else.
-async fn sniff<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Gathered<S>, bool)> {
+/// Reads as much as tells HTTP/2 from anything else, until then at the latest. What was cut off is told; who went away was not.
+async fn sniff<S: AsyncRead + Unpin>(mut stream: S, until: Instant) -> Result<(Gathered<S>, bool), Option<Cut>> {
     let mut start = [0; PREFACE.len()];
     let mut len = 0;
     while len < start.len() && PREFACE.starts_with(&start[..len]) {
-        match stream.read(&mut start[len..]).await? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            more => len += more,
+        match tokio::time::timeout_at(until, stream.read(&mut start[len..])).await {
+            Ok(Ok(0) | Err(_)) => return Err(None),
+            Ok(Ok(more)) => len += more,
+            Err(_) => return Err(Some(if len == 0 { Cut::Silent } else { Cut::SlowHead })),
         }
     }
     let is_http2 = start == *PREFACE;

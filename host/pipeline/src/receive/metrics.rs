@@ -1,5 +1,6 @@
 //! What receivers count: requests, refusals, bytes. Spans are counted by the chain, which reads them.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use prometheus_client::collector::Collector;
@@ -9,7 +10,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::cut::Cut;
 use crate::admit::Budget;
+use crate::log_gate::Gate;
 
 /// How a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -116,9 +119,29 @@ pub(super) struct Counters {
     accepted: Counter,
     partial: Counter,
     refused: Counter,
-    reasons: [Counter; Reason::ALL.len()],
+    reasons: [Noted; Reason::ALL.len()],
+    cuts: [Noted; Cut::ALL.len()],
     bytes: Counter,
     failed_handshakes: Counter,
+}
+
+/// What is counted each time, and logged now and then.
+#[derive(Debug)]
+struct Noted {
+    counter: Counter,
+    log: Gate,
+}
+
+impl Noted {
+    fn new(counter: Counter) -> Self {
+        Self { counter, log: Gate::default() }
+    }
+
+    /// Answers whether to log it: then, how many lines were left out since the last.
+    fn note(&self) -> Option<u64> {
+        self.counter.inc();
+        self.log.open()
+    }
 }
 
 impl Metrics {
@@ -128,14 +151,18 @@ impl Metrics {
         let refused = Family::<ReasonLabels, Counter>::default();
         let bytes = Family::<ProtocolLabels, Counter>::default();
         let handshakes = Family::<ProtocolLabels, Counter>::default();
+        let cut = Family::<ReasonLabels, Counter>::default();
         let counters = |protocol| {
+            let noted = |family: &Family<ReasonLabels, Counter>, reason| {
+                Noted::new(family.get_or_create_owned(&ReasonLabels { protocol, reason }))
+            };
             let outcome = |outcome| requests.get_or_create_owned(&RequestLabels { protocol, outcome });
             Counters {
                 accepted: outcome("accepted"),
                 partial: outcome("partial"),
                 refused: outcome("refused"),
-                reasons: Reason::ALL
-                    .map(|reason| refused.get_or_create_owned(&ReasonLabels { protocol, reason: reason.label() })),
+                reasons: Reason::ALL.map(|reason| noted(&refused, reason.label())),
+                cuts: Cut::ALL.map(|reason| noted(&cut, reason.label())),
                 bytes: bytes.get_or_create_owned(&ProtocolLabels { protocol }),
                 failed_handshakes: handshakes.get_or_create_owned(&ProtocolLabels { protocol }),
             }
@@ -149,6 +176,8 @@ impl Metrics {
             "Connections that came to nothing over TLS",
             handshakes,
         );
+        let help = "Connections and calls that were cut off before they were requests, by reason";
+        registry.register("tracemill_receive_cut_off", help, cut);
         let in_flight = Arc::new(OnceLock::new());
         registry.register_collector(Box::new(InFlight(Arc::clone(&in_flight))));
         let lenient = Counter::default();
@@ -183,9 +212,19 @@ impl Counters {
         };
     }
 
-    pub fn refused(&self, reason: Reason) {
+    /// A request of which nothing was taken.
+    pub fn refused(&self, reason: Reason, peer: &str, message: &str) {
         self.done(Outcome::Refused);
-        self.reasons[reason as usize].inc();
+        if let Some(left_out) = self.reasons[reason as usize].note() {
+            tracing::info!(peer, reason = reason.label(), left_out, "a request was refused: {message}");
+        }
+    }
+
+    /// A connection or a call that did not come so far.
+    pub fn cut_off(&self, cut: Cut, peer: IpAddr) {
+        if let Some(left_out) = self.cuts[cut as usize].note() {
+            tracing::warn!(%peer, reason = cut.label(), left_out, "{}", cut.why());
+        }
     }
 
     pub fn failed_handshake(&self) {

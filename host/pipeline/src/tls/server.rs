@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -18,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{Pem, TlsError};
+use crate::log_gate::{APART, Gate};
 use crate::tls;
 
 mod advice;
@@ -49,9 +49,6 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// How often failed handshakes are warned of; all are counted.
-const WARN_EVERY: Duration = Duration::from_secs(10);
-
 /// One listener's TLS.
 pub struct Tls {
     config: TlsConfig,
@@ -59,7 +56,7 @@ pub struct Tls {
     server: ArcSwap<ServerConfig>,
     /// What the files held when they were looked at last, whether or not it could be used.
     seen: Mutex<reload::Seen>,
-    warned: Mutex<Option<Instant>>,
+    warnings: Gate,
 }
 
 impl std::fmt::Debug for Tls {
@@ -123,7 +120,7 @@ impl Tls {
             protocols,
             server: ArcSwap::new(server),
             seen: Mutex::new(reload::Seen::of(material)),
-            warned: Mutex::default(),
+            warnings: Gate::default(),
         })
     }
 
@@ -156,11 +153,8 @@ impl Tls {
     }
 
     fn log(&self, peer: SocketAddr, failure: &str) {
-        let now = Instant::now();
-        let mut warned = self.warned.lock();
-        if warned.is_none_or(|last| now.duration_since(last) >= WARN_EVERY) {
-            *warned = Some(now);
-            tracing::warn!(%peer, "a TLS handshake failed: {failure}; those of the next {WARN_EVERY:?} are logged at debug");
+        if self.warnings.open().is_some() {
+            tracing::warn!(%peer, "a TLS handshake failed: {failure}; those of the next {APART:?} are logged at debug");
         } else {
             tracing::debug!(%peer, "a TLS handshake failed: {failure}");
         }

@@ -7,11 +7,18 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// `POST http://x/`, as HPACK.
+pub const POST: &[u8] = &[0x83, 0x86, 0x84, 0x41, 0x01, b'x'];
 
 /// HTTP/2's own window, before anybody has enlarged it.
 pub const FIRST_WINDOW: u32 = 65_535;
@@ -30,6 +37,11 @@ impl Frame {
         self.payload.chunks_exact(6).map(pair).collect()
     }
 
+    /// Why a `RST_STREAM` or `GOAWAY` frame was sent.
+    pub fn error(&self) -> u32 {
+        u32_of(&self.payload[if self.kind == GOAWAY { 4 } else { 0 }..])
+    }
+
     /// By how much a `WINDOW_UPDATE` frame enlarges the window.
     pub fn increment(&self) -> u32 {
         u32_of(&self.payload)
@@ -38,6 +50,12 @@ impl Frame {
 
 fn u32_of(four: &[u8]) -> u32 {
     u32::from_be_bytes([four[0], four[1], four[2], four[3]])
+}
+
+/// A frame as it is written.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&[length[1], length[2], length[3], kind, flags], &stream.to_be_bytes()[..], payload].concat()
 }
 
 pub struct Frames(TcpStream);
@@ -53,9 +71,12 @@ impl Frames {
     }
 
     pub async fn write(&mut self, kind: u8, flags: u8, payload: &[u8]) -> io::Result<()> {
-        let length = (payload.len() as u32).to_be_bytes();
-        let head = [length[1], length[2], length[3], kind, flags, 0, 0, 0, 0];
-        self.0.write_all(&[&head, payload].concat()).await
+        self.0.write_all(&frame(kind, flags, 0, payload)).await
+    }
+
+    /// Writes frames at once.
+    pub async fn write_all(&mut self, frames: impl IntoIterator<Item = Vec<u8>>) -> io::Result<()> {
+        self.0.write_all(&frames.into_iter().collect::<Vec<_>>().concat()).await
     }
 
     /// The next frame; nothing once the server has closed the connection.

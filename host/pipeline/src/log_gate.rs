@@ -1,15 +1,16 @@
-//! Keeps log lines of one kind apart, so that a failing back end does not fill the log.
+//! Keeps log lines of one kind apart, so that neither a failing back end nor an attacker fills the log.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-const APART: Duration = Duration::from_secs(10);
+/// How far apart they are.
+pub(crate) const APART: Duration = Duration::from_secs(10);
 
 /// Opens at most once in ten seconds.
 #[derive(Debug, Default)]
-pub(super) struct Gate(Mutex<(Option<Instant>, u64)>);
+pub(crate) struct Gate(Mutex<(Option<Instant>, u64)>);
 
 impl Gate {
     /// Whether to log now: then, how many lines were left out since the last.
