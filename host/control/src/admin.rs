@@ -9,6 +9,8 @@
 //! | `GET /plugins` | the plugin folder as JSON: stages, errors, history |
 //! | `GET /status` | the whole proxy as JSON |
 //! | `GET /` | the same as a page |
+//!
+//! Where credentials are asked for, the first two answer without any: who probes has none.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -16,11 +18,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Json};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
+use pipeline::auth::{Auth, Denied};
 use pipeline::tls::server::Tls;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 mod door;
@@ -35,6 +40,15 @@ const PAGE: &str = include_str!("admin/page.html");
 /// What it speaks over TLS.
 pub const SPOKEN: &[&[u8]] = &[b"http/1.1"];
 
+/// Who is let in, and how.
+#[derive(Debug, Default)]
+pub struct Guard {
+    /// Over TLS, where that is set.
+    pub tls: Option<Arc<Tls>>,
+    /// Who shows credentials, where that is set.
+    pub auth: Option<Arc<Auth>>,
+}
+
 /// The running admin side; ends when it is dropped.
 #[derive(Debug)]
 pub struct Admin {
@@ -44,8 +58,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves `view` on a listener that is already bound, over TLS where that is given.
-    pub fn start(listener: TcpListener, tls: Option<Arc<Tls>>, view: Arc<View>) -> io::Result<Self> {
+    /// Serves `view` on a listener that is already bound.
+    pub fn start(listener: TcpListener, guard: Guard, view: Arc<View>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -53,8 +67,11 @@ impl Admin {
         let stopped = stop.clone();
         let serve = move || {
             let outcome: io::Result<()> = runtime.block_on(async {
+                let Guard { tls, auth } = guard;
+                // Ends with this.
+                let _following: JoinSet<()> = auth.iter().map(|auth| Arc::clone(auth).follow()).collect();
                 let door = Door::new(tokio::net::TcpListener::from_std(listener)?, tls);
-                let serve = axum::serve(door, router(view));
+                let serve = axum::serve(door, router(view, auth));
                 // Not gracefully: a scraper that keeps its connection must not hold up the end.
                 tokio::select! {
                     served = async { serve.await } => served,
@@ -85,18 +102,29 @@ impl Drop for Admin {
     }
 }
 
-fn router(view: Arc<View>) -> Router {
-    Router::new()
+fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
+    let mut guarded = Router::new()
         .route(
             "/",
             get(async || ([(header::CONTENT_SECURITY_POLICY, "default-src 'self' 'unsafe-inline'")], Html(PAGE))),
         )
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
-        .route("/status", get(async |State(view): State<Arc<View>>| Json(view.status())))
-        .with_state(view)
+        .route("/status", get(async |State(view): State<Arc<View>>| Json(view.status())));
+    if let Some(auth) = auth {
+        guarded = guarded.route_layer(middleware::from_fn_with_state(auth, authenticate));
+    }
+    let open = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
+    open.merge(guarded).with_state(view)
+}
+
+async fn authenticate(State(auth): State<Arc<Auth>>, request: Request, next: Next) -> Response {
+    let (code, text) = match auth.check(request.headers()).await {
+        Ok(_) => return next.run(request).await,
+        Err(Denied::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "too many passwords are being checked\n"),
+        Err(Denied::Missing | Denied::Wrong) => (StatusCode::UNAUTHORIZED, "credentials are needed\n"),
+    };
+    (code, [(header::WWW_AUTHENTICATE, auth.challenge())], text).into_response()
 }
 
 async fn ready(State(view): State<Arc<View>>) -> impl IntoResponse {

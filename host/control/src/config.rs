@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pipeline::auth::AuthConfig;
 use pipeline::export::config::DestinationConfig;
 use pipeline::tls::server::TlsConfig;
 use tracing::Level;
@@ -14,6 +15,7 @@ use plugins::Plugins;
 use report::{Problems, Report};
 use table::Table;
 
+mod auth;
 pub mod conditions;
 mod cors;
 pub mod env;
@@ -52,6 +54,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// What it is secured with; plain text without it.
     pub tls: Option<TlsConfig>,
+    /// Who may look; everybody without it.
+    pub auth: Option<AuthConfig>,
 }
 
 /// What is logged, and how.
@@ -99,6 +103,7 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
         let admin = table.section("admin", |table| Admin {
             listen: table.address("listen").unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
             tls: tls::read(table),
+            auth: auth::read(table),
         });
         let log = table.section("log", log);
         let longest = Duration::from_hours(1);
@@ -154,6 +159,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("receive", old.receive != new.receive),
         ("admin.listen", old.admin.listen != new.admin.listen),
         ("admin.tls", old.admin.tls != new.admin.tls),
+        ("admin.auth", old.admin.auth != new.admin.auth),
         ("log", old.log != new.log),
         ("threads", old.threads != new.threads),
         ("plugins.note_generation", old.plugins.note_generation != new.plugins.note_generation),

@@ -84,6 +84,11 @@ impl Admission {
         Payer::connection(connection)
     }
 
+    /// The account of a tenant that comes with its token.
+    pub fn granted(&self, tenant: &[u8]) -> Tenant {
+        Tenant { account: self.tenants.of(tenant), is_sure: true }
+    }
+
     /// The account of a tenant that a header names, as it came.
     pub fn named(&self, tenant: &[u8]) -> Tenant {
         Tenant { account: self.tenants.of(tenant), is_sure: false }

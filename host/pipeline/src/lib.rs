@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+pub mod auth;
 pub mod chain;
 mod compact;
 pub mod export;
+mod followed;
 mod gathered;
 mod log_gate;
 pub mod receive;

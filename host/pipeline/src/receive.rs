@@ -2,7 +2,7 @@
 //! spans nor what stands behind the handler.
 //!
 //! Both are served by hyper. gRPC's framing is added by hand (`receive/grpc.rs` says why); HTTP/1.1 and HTTP/2 are told
-//! apart by their first bytes. The way of a request: is the handler ready? is there room? read, inflate, (JSON to
+//! apart by their first bytes. The way of a request: may its sender send? is the handler ready? is there room? read, inflate, (JSON to
 //! protobuf), hand over.
 //!
 //! Invariant: a body's buffer is covered by a permit from before it is allocated until the handler lets go of the request: by the
@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::cors::{Cors, Origin, OriginError};
 pub use self::metrics::Metrics;
+pub use crate::auth::{AuthConfig, AuthError};
 pub use crate::tls::TlsError;
 pub use crate::tls::server::{Certificates, NewCertificates, TlsConfig, TlsVersion};
 
@@ -48,6 +49,7 @@ use self::context::{Keep, Peer};
 use self::metrics::{Outcome, Protocol, Reason};
 use self::status::Failure;
 use crate::admit::{Admission, Budget, Payer, Permit};
+use crate::auth::{Auth, Granted};
 use crate::request::{Accepted, Handler, Request};
 use crate::tls::server::Tls;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub grpc_tls: Option<TlsConfig>,
     /// What OTLP/HTTP is secured with; plain text without it.
     pub http_tls: Option<TlsConfig>,
+    /// Who may send; everybody unless it is set.
+    pub auth: Option<AuthConfig>,
     /// Which web pages may send by OTLP/HTTP; none unless it is set.
     pub cors: Option<Cors>,
     /// The largest request, in bytes, on the wire and after decompression.
@@ -103,6 +107,7 @@ impl Default for Config {
             http: Some(SocketAddr::from(([127, 0, 0, 1], 4318))),
             grpc_tls: None,
             http_tls: None,
+            auth: None,
             cors: None,
             max_request_bytes: 64 << 20,
             max_in_flight_bytes: 64 << 20,
@@ -136,6 +141,9 @@ pub enum BindError {
         /// Why.
         source: std::io::Error,
     },
+    /// It cannot be told who may send.
+    #[error("{0}")]
+    Auth(#[from] AuthError),
     /// TLS cannot be set up.
     #[error("cannot secure OTLP/{protocol} with TLS: {error}")]
     Tls {
@@ -211,9 +219,10 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
         drain: config.drain,
     };
     let keep = Keep { headers: config.keep_headers, tenant: config.tenant_header };
-    let cors = config.cors.map(cors::Policy::new);
+    let auth = config.auth.map(Auth::new).transpose()?.map(Arc::new);
+    let cors = config.cors.map(|cors| cors::Policy::new(cors, auth.is_some()));
     let admission = Admission::new(budget, per_connection, per_tenant);
-    let shared = Arc::new(Shared { handler, admission, limits, keep, cors, metrics });
+    let shared = Arc::new(Shared { handler, auth, admission, limits, keep, cors, metrics });
     Ok(Receivers { grpc, http, grpc_tls, http_tls, shared, connections })
 }
 
@@ -282,6 +291,8 @@ impl Listening {
             let shared = Arc::clone(&self.shared);
             listeners.spawn(listen::serve(listener, protocol, tls, shared, self.connections, shutdown.clone()));
         }
+        // Ends with this.
+        let _following: JoinSet<()> = self.shared.auth.iter().map(|auth| Arc::clone(auth).follow()).collect();
         while listeners.join_next().await.is_some() {}
     }
 }
@@ -289,6 +300,7 @@ impl Listening {
 /// What all requests share.
 struct Shared {
     handler: Arc<dyn Handler>,
+    auth: Option<Arc<Auth>>,
     admission: Admission,
     limits: Limits,
     keep: Keep,
@@ -298,7 +310,10 @@ struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("admission", &self.admission).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("admission", &self.admission)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -351,13 +366,26 @@ impl Shared {
         tokio::time::timeout(limit, reading).await.unwrap_or_else(late)
     }
 
-    /// Who pays for a request that begins so.
-    fn payer(&self, peer: &Peer, head: &Parts) -> Payer {
-        self.keep.payer_of(peer, &head.headers, &self.admission)
+    /// Whether who sends such headers may send: before anything else is said, and before a body is read.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Granted, Failure> {
+        let Some(auth) = &self.auth else { return Ok(Granted::default()) };
+        let denied = |denied| Failure::denied(denied, auth.challenge(), self.limits.retry_after);
+        auth.check(headers).await.map_err(denied)
     }
 
-    async fn handle(&self, held: Held, peer: &Peer, headers: &HeaderMap) -> Result<Accepted, Failure> {
-        let context = self.keep.of_request(peer, headers);
+    /// Who pays for a request that begins so.
+    fn payer(&self, peer: &Peer, head: &Parts, granted: &Granted) -> Payer {
+        self.keep.payer_of(peer, &head.headers, granted, &self.admission)
+    }
+
+    async fn handle(
+        &self,
+        held: Held,
+        peer: &Peer,
+        headers: &HeaderMap,
+        granted: &Granted,
+    ) -> Result<Accepted, Failure> {
+        let context = self.keep.of_request(peer, headers, granted);
         let request = Request { body: held.bytes, context, permit: held.permit };
         self.handler.handle(request).await.map_err(Failure::by_handler)
     }

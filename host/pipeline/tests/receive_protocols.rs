@@ -3,6 +3,8 @@
 
 #[path = "receive/admission.rs"]
 mod admission;
+#[path = "receive/auth.rs"]
+mod auth;
 #[path = "support/certificates.rs"]
 mod certificates;
 #[path = "receive/connections.rs"]

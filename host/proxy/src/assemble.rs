@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use arc_swap::ArcSwap;
-use control::admin::{self, Admin};
 use control::admin::view::{Listeners, View};
+use control::admin::{self, Admin, Guard};
 use control::config::Config;
 use control::plugins::folder::{self, Folder, Ground};
 use control::plugins::load::Loader;
 use control::plugins::status::now;
 use control::reload::{self, Reload};
 use control::telemetry;
+use pipeline::auth::Auth;
 use pipeline::chain::gate::Gate;
 use pipeline::chain::intake::Intake;
 use pipeline::chain::live::Chains;
@@ -102,6 +103,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let shutdown_timeout = Arc::new(AtomicU64::new(millis(config.shutdown_timeout)));
     let admin_tls = config.admin.tls.clone().map(|tls| Tls::new(tls, admin::SPOKEN).map(Arc::new)).transpose();
     let admin_tls = admin_tls.map_err(|error| anyhow!("cannot secure the admin side with TLS: {error}"))?;
+    let admin_auth = config.admin.auth.clone().map(|auth| Auth::new(auth).map(Arc::new)).transpose()?;
     let certificates = receivers.certificates().and(admin_tls.clone());
     let apply = apply(certificates, &exports, &folder, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
@@ -120,7 +122,8 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         listeners: listeners.clone(),
         started,
     };
-    let admin = Admin::start(admin, admin_tls, Arc::new(view)).context("starting the admin side")?;
+    let admin = Admin::start(admin, Guard { tls: admin_tls, auth: admin_auth }, Arc::new(view))
+        .context("starting the admin side")?;
     announce(&listeners, options)?;
     Ok(Proxy {
         receivers: Some(receivers),

@@ -50,6 +50,12 @@ pub struct Status {
     /// The authority that signs for its certificate (PEM), if the system does not trust it.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+    /// A file with a token, where that is asked for: the first word in it.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A file with USER:PASSWORD, where those are asked for.
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
+    pub password_file: Option<PathBuf>,
     /// Print the answer as JSON.
     #[arg(long)]
     pub json: bool,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use certificates::Authority;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use support::{Proxy, SOON, back_end, ended, span_request, tracemill};
+use support::{Proxy, SOON, back_end, ended, get, post_span, span_request, tracemill};
 
 const LOCAL: &[&str] = &["127.0.0.1"];
 const TLS: &str = "tls: { cert_file: server.pem, key_file: server.key }";
@@ -96,4 +96,36 @@ fn a_certificate_that_is_not_there_is_a_failed_start_that_says_which() {
     let (code, text) = ended(&tracemill(folder.path(), &["run", "--config", "tracemill.yaml"]).output().unwrap());
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("the admin side") && text.contains("none.pem"), "{text}");
+}
+
+#[test]
+fn credentials_are_asked_for_on_all_sides_but_not_of_probes() {
+    let config = "receive: { grpc: { listen: none }, http: { listen: '127.0.0.1:0' }, auth: { tokens_file: tokens } }\n\
+                  admin: { listen: '127.0.0.1:0', auth: { basic_file: users } }\n";
+    let mut proxy = Proxy::launch_with(config, |folder| {
+        std::fs::write(folder.join("tokens"), "sesame\n").unwrap();
+        // `open sesame`, by bcrypt.
+        let users = format!("ali:{}\n", bcrypt::hash("open sesame", 4).unwrap());
+        std::fs::write(folder.join("users"), users).unwrap();
+        std::fs::write(folder.join("password"), "ali:open sesame\n").unwrap();
+    });
+    let admin = proxy.port("admin");
+    proxy.until("readiness", || get(admin, "/readyz").starts_with("HTTP/1.1 200").then_some(()));
+    assert!(get(admin, "/healthz").starts_with("HTTP/1.1 200"));
+    for path in ["/", "/status", "/plugins", "/metrics"] {
+        let answer = get(admin, path);
+        assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("www-authenticate: Basic"), "{path}: {answer}");
+    }
+    assert!(post_span(proxy.port("http")).starts_with("HTTP/1.1 401"));
+    let folder = proxy.folder.path().to_owned();
+    let address = admin.to_string();
+    let status = |more: &[&str]| {
+        let arguments = [&["status", "--admin", &address], more].concat();
+        ended(&tracemill(&folder, &arguments).output().unwrap())
+    };
+    let (code, text) = status(&[]);
+    assert!(code == Some(1) && text.contains("--password-file"), "{text}");
+    let (code, text) = status(&["--password-file", "password"]);
+    assert!(code == Some(0) && text.contains("ready"), "{text}");
+    assert_eq!(proxy.stop(), Some(0));
 }

@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::HeaderName;
-use pipeline::receive::Config;
+use pipeline::receive::{AuthConfig, Config};
 
+use super::auth;
 use super::cors;
 use super::export::header_name;
 use super::table::Table;
@@ -32,6 +33,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Config {
         table.texts("headers").iter().filter_map(|name| header_name(table, "headers", name)).collect();
     config.tenant_header = table.text("tenant_header").and_then(|name| header_name(table, "tenant_header", &name));
     config.max_connection_age = table.duration("max_connection_age", Duration::from_secs(1)..=30 * DAY);
+    config.auth = auth::read(table);
     table.section("limits", |table| limits(table, &mut config));
     config
 }
@@ -62,8 +64,10 @@ fn limits(table: &mut Table<'_>, config: &mut Config) {
             table.refuse("request", format!("must not be above `{key}`: such a request would never be taken"));
         }
     }
-    if config.max_in_flight_per_tenant.is_some() && config.tenant_header.is_none() {
-        table.refuse("in_flight_per_tenant", "needs `receive.tenant_header`, which names the tenant");
+    let may_name_tenants = config.tenant_header.is_some() || matches!(config.auth, Some(AuthConfig::Tokens(_)));
+    if config.max_in_flight_per_tenant.is_some() && !may_name_tenants {
+        let message = "needs `receive.tenant_header` or `receive.auth.tokens_file`, which name the tenant";
+        table.refuse("in_flight_per_tenant", message);
     }
     let count = |table: &mut Table<'_>, key, usual| table.count(key, 1..=1_000_000).unwrap_or(usual);
     config.max_connections = count(table, "connections", config.max_connections as u64) as usize;

@@ -60,7 +60,8 @@ mod tests {
     fn any_number_of_names_costs_no_more_than_the_bound_and_leave_tenants_alone() {
         let tenants = Tenants::new(10);
         let honest = tenants.of(b"honest");
-        let kept: Vec<_> = (0..100_000_u32).map(|at| tenants.of(&at.to_be_bytes())).filter(|it| it.take(1).is_some()).collect();
+        let kept: Vec<_> =
+            (0..100_000_u32).map(|at| tenants.of(&at.to_be_bytes())).filter(|it| it.take(1).is_some()).collect();
         assert_eq!(tenants.known.lock().len(), MOST);
         assert!(Arc::ptr_eq(&honest, &tenants.of(b"honest")));
         assert!(Arc::ptr_eq(&tenants.others, &tenants.of(b"one more")));

@@ -154,3 +154,17 @@ fn one_large_request_is_taken_and_may_grow() {
     drop(large);
     assert_eq!(admission.budget().used(), 0);
 }
+
+#[test]
+fn a_tenant_with_a_token_is_a_sender_wherever_it_sends_from() {
+    let admission = admission();
+    let (greedy, modest) = (admission.granted(b"greedy"), admission.granted(b"modest"));
+    let mut held = Vec::new();
+    for at in 1..=10 {
+        fill(&admission.connection(address(at)).on_behalf_of(greedy.clone()), &mut held);
+    }
+    assert!(bytes(&held) <= LIMIT * 2 / 3, "{}", bytes(&held));
+    let connection = admission.connection(address(1));
+    assert_eq!(connection.on_behalf_of(greedy).take(LIMIT / 10).unwrap_err(), Full::Share);
+    assert!(connection.on_behalf_of(modest).take(LIMIT / 10).is_ok());
+}

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use otlp::batch::RequestContext;
 
 use crate::admit::{Admission, Payer};
+use crate::auth::Granted;
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -33,18 +34,22 @@ pub(super) struct Keep {
 }
 
 impl Keep {
-    /// Who pays for a request with such headers.
-    pub fn payer_of(&self, peer: &Peer, headers: &HeaderMap, admission: &Admission) -> Payer {
-        let tenant = self.tenant.as_ref().and_then(|name| headers.get(name));
-        tenant.map_or_else(
-            || peer.payer.clone(),
-            |name| peer.payer.on_behalf_of(admission.named(name.as_bytes())),
-        )
+    /// Who pays for a request.
+    pub fn payer_of(&self, peer: &Peer, headers: &HeaderMap, granted: &Granted, admission: &Admission) -> Payer {
+        let tenant = match &granted.tenant {
+            Some(tenant) => admission.granted(tenant.as_bytes()),
+            None => match self.tenant_header(headers) {
+                Some(name) => admission.named(name.as_bytes()),
+                None => return peer.payer.clone(),
+            },
+        };
+        peer.payer.on_behalf_of(tenant)
     }
 
     /// A request's context: the connection's own, unless the request brings something that is kept.
-    pub fn of_request(&self, peer: &Peer, headers: &HeaderMap) -> Arc<RequestContext> {
-        let tenant = self.tenant.as_ref().and_then(|name| headers.get(name)).map(text);
+    pub fn of_request(&self, peer: &Peer, headers: &HeaderMap, granted: &Granted) -> Arc<RequestContext> {
+        let granted = granted.tenant.as_deref().map(Into::into);
+        let tenant = granted.or_else(|| self.tenant_header(headers).map(text));
         let kept: Vec<_> = self
             .headers
             .iter()
@@ -54,6 +59,11 @@ impl Keep {
             return Arc::clone(&peer.context);
         }
         Arc::new(RequestContext { tenant, peer: peer.context.peer.clone(), headers: kept })
+    }
+
+    /// Only asked for where the sender's credentials name no tenant.
+    fn tenant_header<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
+        headers.get(self.tenant.as_ref()?)
     }
 }
 

@@ -106,9 +106,11 @@ pub(super) enum Page {
 }
 
 impl Policy {
-    pub fn new(cors: Cors) -> Self {
+    /// Where credentials are asked for, pages may send them.
+    pub fn new(cors: Cors, with_credentials: bool) -> Self {
         let always = ["content-type", "content-encoding"];
-        let names: Vec<&str> = always.into_iter().chain(cors.headers.iter().map(HeaderName::as_str)).collect();
+        let always = always.into_iter().chain(with_credentials.then_some("authorization"));
+        let names: Vec<&str> = always.chain(cors.headers.iter().map(HeaderName::as_str)).collect();
         let headers = HeaderValue::try_from(names.join(", ")).expect("names of headers are values of headers");
         Self { origins: cors.origins, headers, max_age: cors.max_age.as_secs().into() }
     }

@@ -66,12 +66,8 @@ pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
     }
 }
 
-async fn export(
-    shared: &Shared,
-    peer: &Peer,
-    head: &Parts,
-    body: &mut Incoming,
-) -> Result<Accepted, Failure> {
+async fn export(shared: &Shared, peer: &Peer, head: &Parts, body: &mut Incoming) -> Result<Accepted, Failure> {
+    let granted = shared.authenticate(&head.headers).await?;
     let path = head.uri.path();
     if path != EXPORT {
         let message = if OTHER_SIGNALS.iter().any(|prefix| path.starts_with(prefix)) {
@@ -83,10 +79,10 @@ async fn export(
     }
     let encoding = encoding(head)?;
     shared.ready()?;
-    let message = shared.in_time(body::message(body, &shared.payer(peer, head), &shared.limits)).await?;
+    let message = shared.in_time(body::message(body, &shared.payer(peer, head, &granted), &shared.limits)).await?;
     shared.metrics.of(Protocol::grpc).bytes(message.1.bytes.len());
     let held = inflated(encoding, message, &shared.limits)?;
-    shared.handle(held, peer, &head.headers).await
+    shared.handle(held, peer, &head.headers, &granted).await
 }
 
 /// What a call says its message is compressed with, where it is.

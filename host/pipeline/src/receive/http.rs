@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -83,6 +83,7 @@ async fn export(
     format: Option<Format>,
     body: &mut Incoming,
 ) -> Result<Accepted, Failure> {
+    let granted = shared.authenticate(&head.headers).await?;
     let path = head.uri.path();
     if OTHER_SIGNALS.contains(&path) {
         let message = "only traces are taken here: metrics and logs go to another endpoint";
@@ -108,14 +109,14 @@ async fn export(
         return Err(Failure::unsupported(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     };
     shared.ready()?;
-    let held = shared.in_time(body::whole(body, &shared.payer(peer, head), &shared.limits)).await?;
+    let held = shared.in_time(body::whole(body, &shared.payer(peer, head, &granted), &shared.limits)).await?;
     shared.metrics.of(Protocol::http).bytes(held.bytes.len());
     let held = if held.bytes.is_empty() { held } else { body::inflated(encoding, held, &shared.limits)? };
     let held = match format {
         Format::Protobuf => held,
         Format::Json => from_json(shared, held)?,
     };
-    shared.handle(held, peer, &head.headers).await
+    shared.handle(held, peer, &head.headers, &granted).await
 }
 
 /// JSON becomes protobuf here, once. An empty body is an empty request, as it is in protobuf.
@@ -153,6 +154,9 @@ fn refusal(format: Format, head: &Parts, failure: &Failure) -> Response<Reply> {
     headers.insert(CONTENT_TYPE, format.content_type());
     if let Some(seconds) = failure.whole_seconds() {
         headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if let Some(challenge) = failure.challenge {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if failure.http == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));

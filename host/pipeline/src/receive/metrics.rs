@@ -50,11 +50,13 @@ pub(super) enum Reason {
     SlowBody,
     Deadline,
     Unsupported,
+    /// Who sent it has not shown that they may.
+    Unauthenticated,
     Internal,
 }
 
 impl Reason {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Malformed,
         Self::TooLarge,
         Self::NoRoom,
@@ -66,6 +68,7 @@ impl Reason {
         Self::SlowBody,
         Self::Deadline,
         Self::Unsupported,
+        Self::Unauthenticated,
         Self::Internal,
     ];
 
@@ -82,6 +85,7 @@ impl Reason {
             Self::SlowBody => "slow_body",
             Self::Deadline => "deadline",
             Self::Unsupported => "unsupported",
+            Self::Unauthenticated => "unauthenticated",
             Self::Internal => "internal",
         }
     }

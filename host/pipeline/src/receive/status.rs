@@ -11,6 +11,7 @@ use prost::Message as _;
 
 use super::metrics::Reason;
 use crate::admit::Full;
+use crate::auth::Denied;
 use crate::request::{Refusal, RefusalKind};
 
 /// gRPC's status codes that this server gives, by their numbers.
@@ -24,6 +25,7 @@ pub(super) enum Code {
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,
+    Unauthenticated = 16,
 }
 
 /// A request that was not taken, in the words of both protocols.
@@ -34,6 +36,8 @@ pub(super) struct Failure {
     pub message: String,
     /// Set exactly where the sender may try again after a pause.
     pub retry_after: Option<Duration>,
+    /// What HTTP says to who has not said who they are.
+    pub challenge: Option<&'static str>,
     pub reason: Reason,
 }
 
@@ -51,7 +55,7 @@ impl Failure {
             }
             RefusalKind::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, None),
         };
-        Self { code, http, message: refusal.message, retry_after, reason }
+        Self { code, http, message: refusal.message, retry_after, challenge: None, reason }
     }
 
     /// What the handler answered.
@@ -79,10 +83,32 @@ impl Failure {
             Full::Budget => (Reason::NoRoom, "too many bytes of requests are in flight"),
             Full::Connection => (Reason::ConnectionFull, "too many bytes of this connection's requests are in flight"),
             Full::Tenant => (Reason::TenantFull, "too many bytes of this tenant's requests are in flight"),
-            Full::Share => (Reason::UnfairShare, "little room is left, and this sender holds more than its share of it"),
+            Full::Share => {
+                (Reason::UnfairShare, "little room is left, and this sender holds more than its share of it")
+            }
         };
         let message = format!("{why}; send it again after the delay");
         Self::refused(Refusal::unavailable(retry_after, message), reason)
+    }
+
+    /// Somebody who may not send, or of whom that cannot be said now.
+    pub fn denied(denied: Denied, challenge: &'static str, retry_after: Duration) -> Self {
+        let message = match denied {
+            Denied::Missing => format!("credentials are needed: send one header `authorization`, for {challenge}"),
+            Denied::Wrong => "these credentials are not known here".to_owned(),
+            Denied::Busy => {
+                let message = "too many passwords are being checked; send it again after the delay";
+                return Self::refused(Refusal::unavailable(retry_after, message), Reason::Unauthenticated);
+            }
+        };
+        Self {
+            code: Code::Unauthenticated,
+            http: StatusCode::UNAUTHORIZED,
+            message,
+            retry_after: None,
+            challenge: Some(challenge),
+            reason: Reason::Unauthenticated,
+        }
     }
 
     /// A slow network may pass, so this may be tried again.
@@ -97,6 +123,7 @@ impl Failure {
             http: StatusCode::GATEWAY_TIMEOUT,
             message: "the call's own deadline passed before it was done".to_owned(),
             retry_after: None,
+            challenge: None,
             reason: Reason::Deadline,
         }
     }
@@ -108,6 +135,7 @@ impl Failure {
             http: StatusCode::BAD_REQUEST,
             message: message.to_owned(),
             retry_after: None,
+            challenge: None,
             reason: Reason::Malformed,
         }
     }
@@ -119,6 +147,7 @@ impl Failure {
             http,
             message: message.into(),
             retry_after: None,
+            challenge: None,
             reason: Reason::Unsupported,
         }
     }

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{Pem, TlsError};
+use crate::followed::Seen;
 use crate::log_gate::{APART, Gate};
 use crate::tls;
 
@@ -55,7 +56,7 @@ pub struct Tls {
     protocols: &'static [&'static [u8]],
     server: ArcSwap<ServerConfig>,
     /// What the files held when they were looked at last, whether or not it could be used.
-    seen: Mutex<reload::Seen>,
+    seen: Mutex<Seen<Material>>,
     warnings: Gate,
 }
 
@@ -83,11 +84,7 @@ impl Material {
     }
 
     /// What handshakes are made with. No session outlives it: what was trusted before is asked again.
-    fn server(
-        &self,
-        min_version: TlsVersion,
-        protocols: &[&'static [u8]],
-    ) -> Result<Arc<ServerConfig>, TlsError> {
+    fn server(&self, min_version: TlsVersion, protocols: &[&'static [u8]]) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = tls::provider();
         let certified = tls::certified(&self.cert, &self.key, &provider)?;
         expiry::warn(&self.cert.path, &certified, &provider);
@@ -119,7 +116,7 @@ impl Tls {
             config,
             protocols,
             server: ArcSwap::new(server),
-            seen: Mutex::new(reload::Seen::of(material)),
+            seen: Mutex::new(Seen::of(material)),
             warnings: Gate::default(),
         })
     }

@@ -31,7 +31,12 @@ async fn client(server: &Server, address: [u8; 4]) -> Client {
 }
 
 /// Sends, and waits until the request is in flight; or answers how it was refused.
-async fn sent(server: &Server, client: &Client, headers: &[(&'static str, &'static str)], bytes: usize) -> Result<(), Reply> {
+async fn sent(
+    server: &Server,
+    client: &Client,
+    headers: &[(&'static str, &'static str)],
+    bytes: usize,
+) -> Result<(), Reply> {
     let (mut client, headers) = (client.clone(), headers.to_vec());
     let call = tokio::spawn(async move { grpc::send(&mut client, &headers, grpc::frame(0, &vec![1; bytes])).await });
     tokio::select! {

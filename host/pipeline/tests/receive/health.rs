@@ -77,6 +77,11 @@ fn about(service: &str) -> Vec<u8> {
     [&[10, service.len() as u8], service.as_bytes()].concat()
 }
 
+/// Whether it says that it would take spans.
+pub async fn is_serving(server: &Server) -> bool {
+    call(&mut client(server).await, CHECK, about("")).await.unwrap() == SERVING
+}
+
 #[tokio::test]
 async fn health_is_that_of_the_handler_now() {
     let server = start(|_| {}).await;

@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracemill_pipeline::receive::{self, Config, Metrics};
+use tracemill_pipeline::receive::{self, BindError, Config, Metrics, Receivers};
 use tracemill_pipeline::request::{Accepted, Answer, Handler, Refusal, Request};
 
 /// Keeps requests, and answers what it is told to.
@@ -67,13 +67,7 @@ pub async fn start(change: impl FnOnce(&mut Config)) -> Server {
     let any = Some(([127, 0, 0, 1], 0).into());
     let mut config = Config { grpc: any, http: any, ..Config::default() };
     change(&mut config);
-    let handler = Arc::new(Recorder {
-        requests: Mutex::default(),
-        answer: Mutex::new(Ok(Accepted::default())),
-        refuses: Mutex::default(),
-        gate: Semaphore::new(100_000),
-        arrived: Semaphore::new(0),
-    });
+    let handler = recorder();
     let mut registry = Registry::default();
     let metrics = Arc::new(Metrics::register(&mut registry));
     let receivers = receive::bind(config, Arc::clone(&handler) as Arc<dyn Handler>, metrics).unwrap();
@@ -83,6 +77,21 @@ pub async fn start(change: impl FnOnce(&mut Config)) -> Server {
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(receivers.listen().unwrap().serve(shutdown.clone()));
     Server { handler, grpc, http, budget, certificates, shutdown, serving, registry }
+}
+
+fn recorder() -> Arc<Recorder> {
+    Arc::new(Recorder {
+        requests: Mutex::default(),
+        answer: Mutex::new(Ok(Accepted::default())),
+        refuses: Mutex::default(),
+        gate: Semaphore::new(100_000),
+        arrived: Semaphore::new(0),
+    })
+}
+
+/// Receivers to which nobody sends.
+pub fn bound(config: Config) -> Result<Receivers, BindError> {
+    receive::bind(config, recorder(), Arc::new(Metrics::register(&mut Registry::default())))
 }
 
 impl Server {

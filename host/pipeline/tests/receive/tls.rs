@@ -7,20 +7,19 @@ use std::time::Duration;
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use prometheus_client::registry::Registry;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ALL_VERSIONS, ClientConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tracemill_pipeline::receive::{self, Config, Metrics, TlsConfig, TlsVersion};
+use tracemill_pipeline::receive::{Config, TlsConfig, TlsVersion};
 
 use super::certificates::{Authority, Issued};
 use super::grpc;
 use super::http1::raw;
 use super::log::Log;
-use super::support::{Server, request, start};
+use super::support::{Server, bound, request, start};
 
 const LOCAL: &[&str] = &["localhost"];
 const SOON: Duration = Duration::from_secs(30);
@@ -241,9 +240,7 @@ async fn files_that_cannot_be_used_are_named() {
     let message = |tls: TlsConfig| {
         let config =
             Config { grpc: None, http: Some(([127, 0, 0, 1], 0).into()), http_tls: Some(tls), ..Config::default() };
-        let metrics = Arc::new(Metrics::register(&mut Registry::default()));
-        let handler: Arc<dyn tracemill_pipeline::request::Handler> = Arc::new(Nobody);
-        receive::bind(config, handler, metrics).map(drop).map_err(|error| error.to_string())
+        bound(config).map(drop).map_err(|error| error.to_string())
     };
     for file in [&text, &missing] {
         for tls in [
@@ -262,21 +259,6 @@ async fn files_that_cannot_be_used_are_named() {
     assert_eq!(message(bench.tls(&ours.issue_expired(LOCAL), None)), Ok(()));
     let log = bench.logged();
     assert!(log.contains("server.pem") && log.contains("expired"), "{log}");
-}
-
-struct Nobody;
-
-impl tracemill_pipeline::request::Handler for Nobody {
-    fn handle(
-        &self,
-        _: tracemill_pipeline::request::Request,
-    ) -> std::pin::Pin<Box<dyn Future<Output = tracemill_pipeline::request::Answer> + Send + '_>> {
-        unreachable!("nothing is sent")
-    }
-
-    fn refuses(&self) -> Option<tracemill_pipeline::request::Refusal> {
-        None
-    }
 }
 
 #[tokio::test]

@@ -2,8 +2,14 @@
 
 mod table;
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use control::admin::view::Status;
+use http::header::{AUTHORIZATION, HOST};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use pipeline::tls::client;
@@ -46,19 +52,42 @@ async fn get(options: &cli::Status) -> Result<String> {
         None => (false, options.admin.trim_start_matches("http://").trim_end_matches('/')),
     };
     ensure!(is_tls || options.ca.is_none(), "--ca is for TLS: write --admin https://{address}");
+    let mut request = http::Request::get("/status").header(HOST, address);
+    if let Some(credentials) = credentials(options)? {
+        request = request.header(AUTHORIZATION, credentials);
+    }
+    let request = request.body(Empty::new())?;
     let stream = TcpStream::connect(address).await?;
     if !is_tls {
-        return exchange(stream, address).await;
+        return exchange(stream, request).await;
     }
     let name = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    exchange(client::secure(stream, name, options.ca.as_deref()).await?, address).await
+    exchange(client::secure(stream, name, options.ca.as_deref()).await?, request).await
 }
 
-async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, host: &str) -> Result<String> {
+/// They come from files: what stands on a command line can be seen by others.
+fn credentials(options: &cli::Status) -> Result<Option<String>> {
+    let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+    if let Some(file) = &options.token_file {
+        let text = read(file)?;
+        let token = text.split_whitespace().next().with_context(|| format!("{} is empty", file.display()))?;
+        return Ok(Some(format!("Bearer {token}")));
+    }
+    let Some(file) = &options.password_file else { return Ok(None) };
+    Ok(Some(format!("Basic {}", STANDARD.encode(read(file)?.trim_end_matches(['\r', '\n'])))))
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: http::Request<Empty<Bytes>>,
+) -> Result<String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = http::Request::get("/status").header(http::header::HOST, host).body(Empty::<bytes::Bytes>::new())?;
     let answer = sender.send_request(request).await?;
+    ensure!(
+        answer.status() != http::StatusCode::UNAUTHORIZED,
+        "it asks for credentials that it knows: --token-file or --password-file"
+    );
     ensure!(answer.status().is_success(), "it answers {}", answer.status());
     let body = answer.into_body().collect().await?.to_bytes();
     drop(sender);

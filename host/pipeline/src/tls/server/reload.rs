@@ -2,38 +2,11 @@
 //! nothing, and is logged once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ServerConfig;
 
 use super::{Material, Tls, TlsError};
-
-/// How often the files are looked at. A change is taken once two looks have seen the same, as files are written one by one.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Files as they were seen, or why not.
-type Look = Result<Material, String>;
-
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// What was acted upon last.
-    settled: Look,
-    /// What the last look saw.
-    latest: Look,
-}
-
-impl Seen {
-    pub fn of(material: Material) -> Self {
-        Self { settled: Ok(material.clone()), latest: Ok(material) }
-    }
-
-    /// Whether there is something new that stands still.
-    fn is_news(&mut self, look: Look) -> bool {
-        let stands_still = look == self.latest;
-        self.latest = look;
-        stands_still && self.latest != self.settled
-    }
-}
+use crate::followed::{self, Seen};
 
 /// The certificates of all listeners that have TLS. Clones are handles to the same.
 #[derive(Debug, Clone)]
@@ -72,7 +45,7 @@ impl NewCertificates {
     pub fn apply(self) {
         for (tls, material, server) in self.0 {
             let mut seen = tls.seen.lock();
-            if seen.settled.as_ref() != Ok(&material) {
+            if !seen.is_settled(&material) {
                 tls.take(server);
             }
             *seen = Seen::of(material);
@@ -83,23 +56,14 @@ impl NewCertificates {
 impl Tls {
     /// Follows the files for ever.
     pub async fn follow(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let this = Arc::clone(&self);
-            // Files may be on a network that does not answer.
-            if let Err(error) = tokio::task::spawn_blocking(move || this.look()).await {
-                tracing::error!(%error, "looking at certificates failed");
-            }
-        }
+        followed::follow(move || self.look()).await;
     }
 
     fn look(&self) {
-        let read = Material::read(&self.config);
+        let read = Material::read(&self.config).map_err(|error| error.to_string());
         let mut seen = self.seen.lock();
-        if !seen.is_news(read.map_err(|error| error.to_string())) {
-            return;
-        }
-        let server = match &seen.latest {
+        let Some(news) = seen.news(read) else { return };
+        let server = match news {
             Ok(material) => material.server(self.config.min_version, self.protocols).map_err(|error| error.to_string()),
             Err(error) => Err(error.clone()),
         };
@@ -107,8 +71,6 @@ impl Tls {
             Ok(server) => self.take(server),
             Err(error) => tracing::error!("the new certificate is not taken, the old one stays: {error}"),
         }
-        let latest = seen.latest.clone();
-        seen.settled = latest;
     }
 
     fn take(&self, server: Arc<ServerConfig>) {
