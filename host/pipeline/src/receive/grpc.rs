@@ -1,4 +1,4 @@
-//! OTLP/gRPC: one unary method, its framing and its words. Those of `health.rs` go through here as well.
+//! OTLP/gRPC: one unary method, its framing and its words. Those of `health.rs` and `reflection.rs` go through here as well.
 //!
 //! By hand over hyper's HTTP/2, because a general server takes what this one needs: tonic answers a message over the limit
 //! with `OUT_OF_RANGE`, which senders repeat for ever, reads the first gzip member only, and copies every message into a
@@ -17,7 +17,7 @@ use super::inflate::Encoding;
 use super::metrics::{Protocol, Reason};
 use super::reply::Reply;
 use super::status::{Code, Failure};
-use super::{Limits, Shared, body, health, response};
+use super::{Limits, Shared, body, health, reflection, response};
 use crate::request::Accepted;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -47,6 +47,10 @@ pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
     if health::is_asked(&head) {
         let answer = health::answer(shared, &head, &mut body).await;
         return answer.map_or_else(|failure| refusal(&failure), |message| success(framed(&message)));
+    }
+    if reflection::is_asked(&head) {
+        let granted = shared.authenticate(&head.headers).await;
+        return granted.map_or_else(|failure| refusal(&failure), |_| streamed(reflection::answer(body)));
     }
     let call = export(shared, peer, &head, &mut body);
     let result = match head.headers.get(&TIMEOUT).map(timeout) {
@@ -131,33 +135,42 @@ fn exported(accepted: &Accepted) -> Bytes {
     if response::is_full(accepted) { Bytes::from_static(EMPTY) } else { framed(&response::to_protobuf(accepted)) }
 }
 
-fn framed(message: &[u8]) -> Bytes {
+pub(super) fn framed(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).expect("a response's message is cut at some kilobytes");
     [&[0][..], &length.to_be_bytes(), message].concat().into()
 }
 
 fn success(data: Bytes) -> Response<Reply> {
-    let mut trailers = HeaderMap::with_capacity(1);
-    trailers.insert(STATUS, HeaderValue::from_static("0"));
-    let mut response = Response::new(Reply::with_trailers(data, trailers));
+    streamed(Reply::with_trailers(data, trailers(None)))
+}
+
+fn streamed(reply: Reply) -> Response<Reply> {
+    let mut response = Response::new(reply);
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }
 
 fn refusal(failure: &Failure) -> Response<Reply> {
     let mut response = Response::new(Reply::default());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, GRPC);
-    headers.insert(STATUS, HeaderValue::from(failure.code as u16));
+    *response.headers_mut() = trailers(Some(failure));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+/// What a call ends with.
+pub(super) fn trailers(failure: Option<&Failure>) -> HeaderMap {
+    let Some(failure) = failure else { return HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]) };
     let text = |text: String| HeaderValue::try_from(text).expect("percent-encoded and base64 texts are header values");
-    headers.insert(MESSAGE, text(failure.message_header()));
+    let mut trailers = HeaderMap::new();
+    trailers.insert(STATUS, HeaderValue::from(failure.code as u16));
+    trailers.insert(MESSAGE, text(failure.message_header()));
     if let Some(details) = failure.details_header() {
-        headers.insert(DETAILS, text(details));
+        trailers.insert(DETAILS, text(details));
     }
     if failure.code == Code::Unimplemented {
-        headers.insert(ACCEPT_ENCODING, ENCODINGS);
+        trailers.insert(ACCEPT_ENCODING, ENCODINGS);
     }
-    response
+    trailers
 }
 
 /// `grpc-timeout`: at most eight digits and a unit.
