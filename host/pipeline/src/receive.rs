@@ -23,6 +23,7 @@ mod idle;
 mod inflate;
 mod listen;
 mod metrics;
+mod reflection;
 mod reply;
 mod response;
 mod said;

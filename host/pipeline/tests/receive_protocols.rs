@@ -27,6 +27,8 @@ mod lifetime;
 mod limits;
 #[path = "support/log.rs"]
 mod log;
+#[path = "receive/reflection.rs"]
+mod reflection;
 #[path = "receive/support.rs"]
 mod support;
 #[path = "receive/tls.rs"]

@@ -7,7 +7,7 @@ mod certificates;
 mod support;
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn issue(folder: &Path, name: &str) -> Authority {
 }
 
 /// A connection to OTLP/HTTP that trusts one authority.
-fn connect(proxy: &Proxy, trusted: &Authority) -> StreamOwned<ClientConnection, TcpStream> {
+fn connect(address: SocketAddr, trusted: &Authority) -> StreamOwned<ClientConnection, TcpStream> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -37,7 +37,7 @@ fn connect(proxy: &Proxy, trusted: &Authority) -> StreamOwned<ClientConnection, 
         .with_root_certificates(trusted.roots())
         .with_no_client_auth();
     let client = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
-    let stream = TcpStream::connect(proxy.port("http")).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     StreamOwned::new(client, stream)
 }
@@ -66,6 +66,7 @@ fn certificates_are_replaced_on_all_sides_while_it_runs() {
     let mut proxy = Proxy::launch_with(&config, |folder| old = Some(issue(folder, "old")));
     let old = old.unwrap();
     let folder = proxy.folder.path().to_owned();
+    let http = proxy.port("http");
     let url = format!("https://{}", proxy.port("admin"));
     let status = |ca: &str| {
         let ca = format!("{ca}.pem");
@@ -73,15 +74,15 @@ fn certificates_are_replaced_on_all_sides_while_it_runs() {
     };
     proxy.until("readiness", || (status("old").0 == Some(0) && status("old").1.contains("ready")).then_some(()));
 
-    let mut lasting = connect(&proxy, &old);
+    let mut lasting = connect(http, &old);
     assert!(post(&mut lasting).unwrap().starts_with("HTTP/1.1 200"));
     let new = issue(&folder, "new");
     proxy.until("the admin side's new certificate", || (status("new").0 == Some(0)).then_some(()));
-    proxy.until("the receiver's new certificate", || post(&mut connect(&proxy, &new)).ok());
+    proxy.until("the receiver's new certificate", || post(&mut connect(http, &new)).ok());
     let (code, text) = status("old");
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("certificate"), "{text}");
-    assert!(post(&mut connect(&proxy, &old)).is_err());
+    assert!(post(&mut connect(http, &old)).is_err());
     assert!(post(&mut lasting).unwrap().starts_with("HTTP/1.1 200"), "who was connected stays so");
     assert!(received.recv_timeout(SOON).is_ok());
     assert_eq!(proxy.stop(), Some(0));

@@ -4,7 +4,6 @@
 mod support;
 
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
 
 use support::{LISTEN, Proxy, SOON, SPAN, back_end, ended, get, post_span, tracemill};
 

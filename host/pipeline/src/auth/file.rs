@@ -30,7 +30,7 @@ pub enum AuthError {
         message: &'static str,
     },
     /// There is nothing in it.
-    #[error("{} holds no {what}: nobody could send", .path.display())]
+    #[error("{} holds no {what}: nobody would be let in", .path.display())]
     Empty {
         /// Which file.
         path: PathBuf,

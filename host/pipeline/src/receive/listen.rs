@@ -75,7 +75,7 @@ pub(super) async fn serve(
             accepted = listener.accept(), if connections.len() < limits.max => match accepted {
                 Ok((stream, peer)) => {
                     let Ok(place) = places.connection(peer.ip()).take(1) else {
-                        shared.metrics.of(protocol).cut_off(Cut::UnfairShare, peer.ip());
+                        shared.metrics.connections().cut_off(protocol, Cut::UnfairShare, peer.ip());
                         continue;
                     };
                     let (tls, shared, shutdown) = (tls.clone(), Arc::clone(&shared), shutdown.clone());
@@ -120,7 +120,7 @@ async fn connection(
     let Some(tls) = tls else { return talk(stream, until, peer, protocol, shared, limits, ahead, shutdown).await };
     let secured = tokio::select! {
         () = shutdown.cancelled() => return,
-        secured = tls.secure(stream, peer, until, || shared.metrics.of(protocol).failed_handshake()) => secured,
+        secured = tls.secure(stream, peer, until, || shared.metrics.connections().failed_handshake(protocol)) => secured,
     };
     drop(tls);
     if let Some(stream) = secured {
@@ -147,7 +147,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     let address = peer.ip();
     let cut_off = {
         let shared = Arc::clone(&shared);
-        move |cut| shared.metrics.of(protocol).cut_off(cut, address)
+        move |cut| shared.metrics.connections().cut_off(protocol, cut, address)
     };
     let (stream, is_http2) = match sniffed {
         Ok(sniffed) => sniffed,

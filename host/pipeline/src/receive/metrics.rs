@@ -1,6 +1,5 @@
 //! What receivers count: requests, refusals, bytes. Spans are counted by the chain, which reads them.
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use prometheus_client::collector::Collector;
@@ -10,9 +9,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::cut::Cut;
+use self::connections::Connections;
+use self::noted::Noted;
 use crate::admit::Budget;
-use crate::log_gate::Gate;
+
+mod connections;
+mod noted;
 
 /// How a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -113,6 +115,7 @@ struct ProtocolLabels {
 pub struct Metrics {
     grpc: Counters,
     http: Counters,
+    connections: Connections,
     lenient: Counter,
     in_flight: Arc<OnceLock<Budget>>,
 }
@@ -124,28 +127,7 @@ pub(super) struct Counters {
     partial: Counter,
     refused: Counter,
     reasons: [Noted; Reason::ALL.len()],
-    cuts: [Noted; Cut::ALL.len()],
     bytes: Counter,
-    failed_handshakes: Counter,
-}
-
-/// What is counted each time, and logged now and then.
-#[derive(Debug)]
-struct Noted {
-    counter: Counter,
-    log: Gate,
-}
-
-impl Noted {
-    fn new(counter: Counter) -> Self {
-        Self { counter, log: Gate::default() }
-    }
-
-    /// Answers whether to log it: then, how many lines were left out since the last.
-    fn note(&self) -> Option<u64> {
-        self.counter.inc();
-        self.log.open()
-    }
 }
 
 impl Metrics {
@@ -154,8 +136,6 @@ impl Metrics {
         let requests = Family::<RequestLabels, Counter>::default();
         let refused = Family::<ReasonLabels, Counter>::default();
         let bytes = Family::<ProtocolLabels, Counter>::default();
-        let handshakes = Family::<ProtocolLabels, Counter>::default();
-        let cut = Family::<ReasonLabels, Counter>::default();
         let counters = |protocol| {
             let noted = |family: &Family<ReasonLabels, Counter>, reason| {
                 Noted::new(family.get_or_create_owned(&ReasonLabels { protocol, reason }))
@@ -166,28 +146,20 @@ impl Metrics {
                 partial: outcome("partial"),
                 refused: outcome("refused"),
                 reasons: Reason::ALL.map(|reason| noted(&refused, reason.label())),
-                cuts: Cut::ALL.map(|reason| noted(&cut, reason.label())),
                 bytes: bytes.get_or_create_owned(&ProtocolLabels { protocol }),
-                failed_handshakes: handshakes.get_or_create_owned(&ProtocolLabels { protocol }),
             }
         };
         let (grpc, http) = (counters(Protocol::grpc), counters(Protocol::http));
         registry.register("tracemill_receive_requests", "OTLP requests by protocol and outcome", requests);
         registry.register("tracemill_refused_requests", "Requests of which nothing was taken, by reason", refused);
         registry.register("tracemill_receive_bytes", "Bytes of bodies as they came, before decompression", bytes);
-        registry.register(
-            "tracemill_receive_failed_handshakes",
-            "Connections that came to nothing over TLS",
-            handshakes,
-        );
-        let help = "Connections and calls that were cut off before they were requests, by reason";
-        registry.register("tracemill_receive_cut_off", help, cut);
+        let connections = Connections::register(registry);
         let in_flight = Arc::new(OnceLock::new());
         registry.register_collector(Box::new(InFlight(Arc::clone(&in_flight))));
         let lenient = Counter::default();
         let help = "Fields of JSON requests taken though the standard forbids their spelling";
         registry.register("tracemill_receive_lenient_fields", help, lenient.clone());
-        Self { grpc, http, lenient, in_flight }
+        Self { grpc, http, connections, lenient, in_flight }
     }
 
     pub(super) fn watch(&self, budget: &Budget) {
@@ -197,6 +169,11 @@ impl Metrics {
 
     pub(super) fn lenient(&self, fields: u64) {
         self.lenient.inc_by(fields);
+    }
+
+    /// What becomes of connections before there is a request.
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     pub(super) fn of(&self, protocol: Protocol) -> &Counters {
@@ -222,17 +199,6 @@ impl Counters {
         if let Some(left_out) = self.reasons[reason as usize].note() {
             tracing::info!(peer, reason = reason.label(), left_out, "a request was refused: {message}");
         }
-    }
-
-    /// A connection or a call that did not come so far.
-    pub fn cut_off(&self, cut: Cut, peer: IpAddr) {
-        if let Some(left_out) = self.cuts[cut as usize].note() {
-            tracing::warn!(%peer, reason = cut.label(), left_out, "{}", cut.why());
-        }
-    }
-
-    pub fn failed_handshake(&self) {
-        self.failed_handshakes.inc();
     }
 
     pub fn bytes(&self, bytes: usize) {

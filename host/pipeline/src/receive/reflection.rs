@@ -142,7 +142,9 @@ fn answer_to(request: ServerReflectionRequest) -> ServerReflectionResponse {
 
 fn file(found: Option<&[u8]>, what: &str, name: &str) -> Answer {
     match found {
-        Some(file) => Answer::FileDescriptorResponse(FileDescriptorResponse { file_descriptor_proto: vec![file.to_vec()] }),
+        Some(file) => {
+            Answer::FileDescriptorResponse(FileDescriptorResponse { file_descriptor_proto: vec![file.to_vec()] })
+        }
         None => error(Code::NotFound, format!("there is no {what} {name} here")),
     }
 }

@@ -44,7 +44,9 @@ async fn without_a_known_token_nothing_is_taken() {
     let secrets = Secrets::new("sesame\n");
     let server = guarded(&secrets).await;
     let mut client = grpc::connect(&server).await;
-    for (headers, said) in [(&[][..], "credentials are needed"), (&[("authorization", "Bearer guess")], "not known")] {
+    for (headers, said) in
+        [(&[][..], "credentials are needed"), (&[("authorization", "Bearer guess")][..], "not known")]
+    {
         let reply = grpc::send(&mut client, headers, grpc::frame(0, &request(100))).await;
         assert_eq!((reply.http, grpc::status(&reply)), (200, "16"));
         assert!(reply.message.contains(said), "{}", reply.message);
@@ -108,8 +110,9 @@ async fn the_tenant_of_a_token_cannot_be_forged() {
         let token = format!("authorization: Bearer {token}");
         assert_eq!(post(&mut stream, PROTOBUF, &[&token, "x-tenant: other"], b"").await.code, 200);
     }
-    let tenants: Vec<_> = server.handler.requests.lock().iter().map(|request| request.context.tenant.clone()).collect();
-    assert_eq!(tenants, [Some("acme".into()), Some("other".into())]);
+    let requests = server.handler.requests.lock();
+    let tenants: Vec<_> = requests.iter().map(|request| request.context.tenant.as_deref()).collect();
+    assert_eq!(tenants, [Some("acme"), Some("other")]);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn silent_and_slow_senders_are_cut_off_and_resting_ones_are_not() {
     assert_eq!(post(&mut resting, PROTOBUF, &[], b"").await.code, 200);
     until_closed(&mut resting).await;
     drop(connect(&server).await);
-    for (start, reason) in [(&b""[..], "silent"), (b"PRI * HT", "slow_head"), (b"POST /v1/tr", "slow_head")] {
+    for (start, reason) in [(&b""[..], "silent"), (&b"PRI * HT"[..], "slow_head"), (&b"POST /v1/tr"[..], "slow_head")] {
         let mut stream = connect(&server).await;
         stream.write_all(start).await.unwrap();
         until_closed(&mut stream).await;

@@ -30,7 +30,10 @@ pub fn status(options: &cli::Status) -> End {
     let (text, status) = match asked {
         Ok(answer) => answer,
         Err(error) => {
-            complain(&format!("no proxy answers at {}: {error:#} (--admin ADDR names another)", options.admin));
+            complain(&format!(
+                "no proxy answers at {}: {error:#} (--admin ADDR names another, https://ADDR one with TLS)",
+                options.admin
+            ));
             return End::Failed;
         }
     };

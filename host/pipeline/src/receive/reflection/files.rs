@@ -118,11 +118,7 @@ fn health() -> FileDescriptorProto {
         name: Some("grpc/health/v1/health.proto".to_owned()),
         package: Some("grpc.health.v1".to_owned()),
         message_type: vec![request, response],
-        service: vec![ServiceDescriptorProto {
-            name: Some("Health".to_owned()),
-            method: vec![check],
-            options: None,
-        }],
+        service: vec![ServiceDescriptorProto { name: Some("Health".to_owned()), method: vec![check], options: None }],
         syntax: Some("proto3".to_owned()),
         ..FileDescriptorProto::default()
     }
