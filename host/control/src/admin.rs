@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `GET /healthz` | 200 while the process runs |
 //! | `GET /readyz` | 200 while spans are taken, else 503 with the reason |
-//! | `GET /metrics` | OpenMetrics text |
+//! | `GET /metrics` | `OpenMetrics` text |
 //! | `GET /plugins` | the plugin folder as JSON: stages, errors, history |
 //! | `GET /status` | the whole proxy as JSON |
 //! | `GET /` | the same as a page |
