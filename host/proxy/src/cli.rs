@@ -44,7 +44,7 @@ pub struct Run {
 /// What is asked of a running proxy.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// The address of its admin side; https://ADDR where that has TLS.
+    /// The address of its admin side; `https://ADDR` where that has TLS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
     pub admin: String,
     /// The authority that signs for its certificate (PEM), if the system does not trust it.

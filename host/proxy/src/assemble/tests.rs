@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
+//! The parts put together: what is open when, and to whom.
 
 use std::path::Path;
 
