@@ -100,6 +100,12 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
         let plugins = table.section("plugins", plugins::read);
         let export = export(table, lookup);
         receive::keep(&mut receive, export.iter().flat_map(|destination| destination.forward.iter().cloned()));
+        receive::keep(&mut receive, export.iter().flat_map(export::when::headers));
+        let names_tenants = receive.tenant_header.is_some() || matches!(receive.auth, Some(AuthConfig::Tokens(_)));
+        if !names_tenants && export.iter().any(export::when::asks_for_tenant) {
+            let hint = "set receive.tenant_header, or receive.auth.tokens_file";
+            table.refuse("export", format!("a `when` asks for request.tenant, and there is none: {hint}"));
+        }
         let admin = table.section("admin", |table| Admin {
             listen: table.address("listen").unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
             tls: tls::read(table),

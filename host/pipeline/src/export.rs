@@ -7,6 +7,8 @@
 //! Invariant: a refusal leaves nothing in any queue; an acknowledged span is sent, rejected by the back end, or counted as
 //! dropped with a reason, for each destination.
 
+use std::collections::HashSet;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,18 +33,29 @@ use crate::log_gate as gate;
 mod link;
 mod metrics;
 mod queue;
+mod resolve;
+mod routes;
+mod secrets;
 mod sender;
+mod sizes;
 mod split;
 mod status;
+mod target;
+mod targets;
 mod tls;
 mod wire;
 
 pub use crate::tls::TlsError;
-pub use config::{DestinationConfig, Endpoint};
+pub use config::{DestinationConfig, Endpoint, Endpoints};
 pub use metrics::{DropReason, Metrics};
-pub use status::DestinationStatus;
+pub use secrets::SecretError;
+pub use status::{AddressStatus, DestinationStatus, EndpointStatus};
 
 use destination::Destination;
+use dial::Network;
+use gate::Gate;
+use routes::Routes;
+use secrets::Secrets;
 use tls::Material;
 
 /// How long a destination that a reload has taken out goes on with what it holds.
@@ -66,13 +79,31 @@ pub struct Parcel {
 pub struct Exports(Arc<Inner>);
 
 struct Inner {
-    current: ArcSwap<Vec<Arc<Destination>>>,
+    current: ArcSwap<Set>,
     /// Destinations that a reload has taken out and that still send.
     retiring: Mutex<Vec<Arc<Destination>>>,
     metrics: Metrics,
     runtime: Handle,
+    network: Network,
+    unrouted: Gate,
     /// One reload at a time, and none once the end has begun.
     reload: Mutex<Life>,
+}
+
+/// The destinations of one time.
+#[derive(Default)]
+struct Set {
+    destinations: Vec<Arc<Destination>>,
+    /// Who gets what; `None` where each gets everything.
+    routes: Option<Routes>,
+}
+
+impl Deref for Set {
+    type Target = [Arc<Destination>];
+
+    fn deref(&self) -> &[Arc<Destination>] {
+        &self.destinations
+    }
 }
 
 #[derive(PartialEq)]
@@ -95,6 +126,17 @@ pub enum StartError {
         /// Why.
         error: TlsError,
     },
+    /// Conditions that decide where spans go cannot be used.
+    #[error("a destination's `when`: {0}")]
+    When(#[from] config::WhenError),
+    /// A header cannot be had from its file.
+    #[error("destination `{name}`: {error}")]
+    Secret {
+        /// Of which destination.
+        name: String,
+        /// Why.
+        error: SecretError,
+    },
     /// The exports are shut down.
     #[error("the exports are shut down")]
     Ended,
@@ -110,32 +152,63 @@ pub struct DrainReport {
 impl Exports {
     /// Starts destinations, whose senders run on the given runtime.
     pub fn start(configs: Vec<DestinationConfig>, metrics: Metrics, runtime: Handle) -> Result<Self, StartError> {
+        Self::start_over(Network::default(), configs, metrics, runtime)
+    }
+
+    fn start_over(
+        network: Network,
+        configs: Vec<DestinationConfig>,
+        metrics: Metrics,
+        runtime: Handle,
+    ) -> Result<Self, StartError> {
         let exports = Self(Arc::new(Inner {
             current: ArcSwap::default(),
             retiring: Mutex::default(),
             metrics,
             runtime,
+            network,
+            unrouted: Gate::default(),
             reload: Mutex::new(Life::Running),
         }));
         exports.reconfigure(configs)?;
         Ok(exports)
     }
 
-    /// Takes room for a parcel of so many bytes and spans in the queues of all destinations, or in none. A parcel that is larger than
-    /// a whole queue is refused as too large, never to be sent again. Queues that drop by policy never refuse.
-    pub fn reserve(&self, bytes: usize, spans: u32) -> Result<Reservation, Refusal> {
-        let mut reservation = Reservation { destinations: self.0.current.load_full(), taken: 0, bytes };
-        while let Some(destination) = reservation.destinations.get(reservation.taken) {
-            destination.queue().reserve(bytes, spans)?;
-            reservation.taken += 1;
+    /// Hands a parcel to the destinations, to each what it gets of it, or refuses it for all.
+    pub fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
+        let set = self.0.current.load_full();
+        if set.routes.is_none() {
+            set.reserve(parcel.body.len(), parcel.spans)?.commit(parcel);
+            return Ok(());
         }
-        Ok(reservation)
+        let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };
+        self.0.share_out(&set, &parcel)
+    }
+
+    /// Takes room for a parcel of so many bytes and spans in the queues of all destinations, whatever their conditions, or in none. A
+    /// parcel that is larger than a whole queue is refused as too large, never to be sent again. Queues that drop by policy never
+    /// refuse.
+    pub fn reserve(&self, bytes: usize, spans: u32) -> Result<Reservation, Refusal> {
+        self.0.current.load_full().reserve(bytes, spans)
     }
 
     /// Why the next parcel would be refused, if that is known already: cheap, to be asked before a chain runs in vain.
     #[must_use]
     pub fn is_full(&self) -> Option<Refusal> {
-        self.0.current.load().iter().find_map(|destination| destination.queue().is_full())
+        let set = self.0.current.load();
+        let Some(routes) = &set.routes else { return set.iter().find_map(|destination| destination.queue().is_full()) };
+        // Of those that get a part only, a full one may get nothing of it.
+        let mut every = true;
+        let mut first = None;
+        for (at, destination) in set.iter().enumerate() {
+            let full = destination.queue().is_full();
+            if full.is_some() && routes.is_everything(at) {
+                return full;
+            }
+            every &= full.is_some();
+            first = first.or(full);
+        }
+        first.filter(|_| every)
     }
 
     /// How many bytes the largest parcel may have that all queues would take now.
@@ -157,10 +230,11 @@ impl Exports {
         if *life == Life::Ended {
             return Err(StartError::Ended);
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         if let Some(twice) = configs.iter().find(|config| !seen.insert(config.name.as_str())) {
             return Err(StartError::SameName(twice.name.clone()));
         }
+        let routes = Routes::new(configs.iter().map(|config| config.when.as_ref()))?;
         let old = self.0.current.load_full();
         let mut new = Vec::with_capacity(configs.len());
         let mut replaced = Vec::new();
@@ -169,17 +243,22 @@ impl Exports {
         for config in configs {
             let tls = |error| StartError::Tls { name: config.name.clone(), error };
             let material = Material::read(&config).map_err(tls)?;
-            tls::client(&config, &material).map_err(tls)?;
-            ready.push((config, material));
+            for endpoint in config.endpoints.iter() {
+                tls::client(&config.tls, endpoint, &material).map_err(tls)?;
+            }
+            let secrets = Secrets::read(&config.name, config.file_headers.clone());
+            let secrets = secrets.map_err(|error| StartError::Secret { name: config.name.clone(), error })?;
+            ready.push((config, material, secrets));
         }
-        for (config, material) in ready {
+        for (config, material, secrets) in ready {
             let known = old.iter().find(|known| known.name() == config.name);
             if let Some(known) = known.filter(|known| known.is(&config, &material)) {
                 new.push(Arc::clone(known));
                 continue;
             }
             let name = config.name.clone();
-            let destination = Destination::start(config, material, &self.0.metrics, &self.0.runtime)
+            let Inner { network, metrics, runtime, .. } = &*self.0;
+            let destination = Destination::start(config, material, &secrets, network, metrics, runtime)
                 .map_err(|error| StartError::Tls { name, error })?;
             if let Some(known) = known {
                 replaced.push((Arc::clone(known), Arc::clone(&destination)));
@@ -189,7 +268,13 @@ impl Exports {
         let stays = |gone: &Arc<Destination>| new.iter().any(|kept| Arc::ptr_eq(kept, gone));
         let gone: Vec<_> = old.iter().filter(|known| !stays(known)).cloned().collect();
         self.0.metrics.show_limits(new.iter().map(|kept| (kept.name(), kept.config().queue.max_bytes)));
-        self.0.current.store(Arc::new(new));
+        let shown: HashSet<_> = new.iter().flat_map(|kept| kept.endpoints()).collect();
+        for (destination, endpoint) in old.iter().flat_map(|known| known.endpoints()) {
+            if !shown.contains(&(destination, endpoint)) {
+                self.0.metrics.forget_endpoint(destination, endpoint);
+            }
+        }
+        self.0.current.store(Arc::new(Set { destinations: new, routes }));
         for (known, successor) in replaced {
             known.queue().replace(successor.queue());
         }
@@ -234,10 +319,76 @@ impl Exports {
     }
 }
 
+impl Set {
+    fn reserve(self: Arc<Self>, bytes: usize, spans: u32) -> Result<Reservation, Refusal> {
+        let mut reservation = Reservation { destinations: self, taken: 0, bytes };
+        while let Some(destination) = reservation.destinations.get(reservation.taken) {
+            destination.queue().reserve(bytes, spans)?;
+            reservation.taken += 1;
+        }
+        Ok(reservation)
+    }
+}
+
+impl Inner {
+    /// Hands each destination its share, or refuses for all.
+    fn share_out(&self, set: &Set, whole: &Parcel) -> Result<(), Refusal> {
+        let Some(shares) = set.routes.as_ref().map(|routes| routes.share(whole)) else { return Ok(()) };
+        let mut taken = Vec::new();
+        for (destination, share) in set.iter().zip(shares.each) {
+            let Some((body, spans)) = share else { continue };
+            // Room that is not used is given back.
+            taken.push((Room::take(destination, body.len(), spans)?, body, spans));
+        }
+        for (room, body, spans) in taken {
+            room.fill(Parcel { body, spans, context: Arc::clone(&whole.context) });
+        }
+        if shares.unrouted > 0 {
+            self.metrics.unrouted.inc_by(u64::from(shares.unrouted));
+            if let Some(unsaid) = self.unrouted.open() {
+                tracing::warn!(
+                    spans = shares.unrouted,
+                    unsaid,
+                    "spans dropped: no destination's `when` takes them; give one `when: otherwise` if they are wanted"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Room in the queue of one destination. Given back when it is dropped without being filled.
+struct Room<'a> {
+    destination: &'a Destination,
+    /// `None` once it is filled.
+    bytes: Option<usize>,
+}
+
+impl<'a> Room<'a> {
+    fn take(destination: &'a Destination, bytes: usize, spans: u32) -> Result<Self, Refusal> {
+        destination.queue().reserve(bytes, spans)?;
+        Ok(Self { destination, bytes: Some(bytes) })
+    }
+
+    fn fill(mut self, parcel: Parcel) {
+        if let Some(bytes) = self.bytes.take() {
+            self.destination.queue().commit(bytes, parcel);
+        }
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if let Some(bytes) = self.bytes.take() {
+            self.destination.queue().cancel(bytes);
+        }
+    }
+}
+
 /// Room in all queues. Given back when it is dropped without a commit.
 #[must_use = "room that is not used is given back"]
 pub struct Reservation {
-    destinations: Arc<Vec<Arc<Destination>>>,
+    destinations: Arc<Set>,
     /// How many of them have given room.
     taken: usize,
     bytes: usize,

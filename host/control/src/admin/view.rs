@@ -104,8 +104,11 @@ pub struct Destination {
     pub name: String,
     /// `grpc` or `http`.
     pub protocol: String,
-    /// Its URL.
+    /// Its URL; of several, the first.
     pub endpoint: String,
+    /// All of them, where there are several, or where each address counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
     /// Bytes in its queue, being sent or reserved.
     pub queue_bytes: u64,
     /// The queue's bound.
@@ -121,6 +124,30 @@ pub struct Destination {
     /// What went wrong last, until something goes right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+/// One of several endpoints of a destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its URL.
+    pub url: String,
+    /// Whether it is left alone for a while, because it failed or asked for that.
+    pub resting: bool,
+    /// The addresses behind its name, where each counts as a back end of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
+    /// What went wrong with its last request, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// One of the addresses behind a name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Address {
+    /// With its port.
+    pub address: String,
+    /// Whether it is left alone for a while.
+    pub resting: bool,
 }
 
 impl View {

@@ -1,4 +1,5 @@
-//! `when` in a sidecar: which spans a plugin is shown, as people write it. Paths and operators are the contract's.
+//! `when`: which spans a plugin is shown, and which resources a destination gets, as people write it. Paths and operators are the
+//! contract's.
 //!
 //! A list of conditions, one of which suffices; an element that is itself a list wants all of its conditions.
 
@@ -32,6 +33,12 @@ pub fn read(path: &str, items: &[Node], problems: &Problems) -> Vec<Vec<Conditio
         }
     };
     items.iter().enumerate().map(one).collect()
+}
+
+/// Reads those under a key of a table.
+pub(super) fn of(table: &mut Table<'_>, key: &'static str) -> Vec<Vec<Condition>> {
+    let items = table.items(key);
+    read(&table.path_of(key), items, table.problems())
 }
 
 fn condition(table: &mut Table<'_>) -> Option<Condition> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pipeline::receive::Cors;
 
-use super::export::header_name;
+use super::export::headers::name_of as header_name;
 use super::table::Table;
 
 const HOUR: Duration = Duration::from_hours(1);

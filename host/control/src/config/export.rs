@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use pipeline::export::config::{
     BatchConfig, Compression, DestinationConfig, Endpoint, Identity, OnFull, QueueConfig, RetryConfig, TlsConfig,
     check_headers,
@@ -12,15 +12,19 @@ use pipeline::export::config::{
 use super::env::Lookup;
 use super::table::Table;
 
+mod endpoints;
+pub(super) mod headers;
+pub(super) mod when;
+
 const MILLI: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Reads one destination; `None` if it has no usable endpoint (the problem is noted).
 pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<DestinationConfig> {
-    let endpoint = endpoint(table);
-    // Everything is read, whatever is wrong with the endpoint, so that all errors are shown at once.
-    let placeholder = Endpoint::grpc("http://localhost").expect("a constant URL");
-    let mut config = DestinationConfig::new(name, endpoint.clone().unwrap_or(placeholder));
+    let endpoints = endpoints::read(table);
+    // Everything is read, whatever is wrong with the endpoints, so that all errors are shown at once.
+    let placeholder = || Endpoint::grpc("http://localhost").expect("a constant URL").into();
+    let mut config = DestinationConfig::new(name, endpoints.clone().unwrap_or_else(placeholder));
     config.compression = table
         .choice("compression", &[("none", Compression::None), ("gzip", Compression::GZIP), ("zstd", Compression::ZSTD)])
         .unwrap_or(config.compression);
@@ -36,8 +40,11 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
             Compression::Zstd(_) => Compression::Zstd(level as u8),
         };
     }
-    config.headers = headers(table);
-    config.forward = table.texts("forward").iter().filter_map(|name| header_name(table, "forward", name)).collect();
+    config.when = when::read(table);
+    config.headers = headers::read(table);
+    config.file_headers = headers::of_files(table, &config.headers);
+    config.forward =
+        table.texts("forward").iter().filter_map(|name| headers::name_of(table, "forward", name)).collect();
     config.timeout = table.duration("timeout", MILLI..=HOUR).unwrap_or(config.timeout);
     config.concurrency = table.count("concurrency", 1..=1000).map_or(config.concurrency, |count| count as usize);
     config.connections = table.count("connections", 1..=64).map_or(config.connections, |count| count as usize);
@@ -48,54 +55,7 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
     if config.queue.max_bytes < config.batch.max_bytes {
         table.refuse("queue", "`size` must not be below the size of a batch: a full batch would never fit");
     }
-    endpoint.map(|_| config)
-}
-
-fn endpoint(table: &mut Table<'_>) -> Option<Endpoint> {
-    let mut found = None;
-    for (key, read) in [("grpc", Endpoint::grpc as fn(&str) -> _), ("http", Endpoint::http)] {
-        let Some(url) = table.text(key) else { continue };
-        if found.is_some() {
-            table.refuse(key, "one destination speaks one protocol: give the other a name of its own");
-        }
-        match read(&url) {
-            Ok(endpoint) => found = Some(Some(endpoint)),
-            Err(error) => {
-                table.refuse(key, error.to_string());
-                found = Some(None);
-            }
-        }
-    }
-    if found.is_none() && !table.has("grpc") && !table.has("http") {
-        table.refuse_whole("needs `grpc` or `http` with a URL, like http://localhost:4317");
-    }
-    found.flatten()
-}
-
-fn headers(table: &mut Table<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in table.pairs("headers") {
-        let Some(name) = header_name(table, "headers", &name) else { continue };
-        match HeaderValue::from_str(&value) {
-            Ok(mut value) => {
-                // Most often a secret: kept out of logs.
-                value.set_sensitive(true);
-                headers.append(name, value);
-            }
-            Err(_) => {
-                table.refuse("headers", format!("the value of {name} holds characters that a header cannot have"));
-            }
-        }
-    }
-    if let Err(error) = check_headers(&headers) {
-        table.refuse("headers", error.to_string());
-    }
-    headers
-}
-
-pub(super) fn header_name(table: &Table<'_>, key: &str, name: &str) -> Option<HeaderName> {
-    let parsed = HeaderName::from_bytes(name.as_bytes());
-    parsed.map_err(|_| table.refuse(key, format!("\"{name}\" is not the name of a header"))).ok()
+    endpoints.map(|_| config)
 }
 
 fn queue(table: &mut Table<'_>) -> QueueConfig {
@@ -227,12 +187,12 @@ mod tests {
         let http =
             from(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"), ("OTEL_EXPORTER_OTLP_HEADERS", "a=1, b=x%20y")]);
         let http = http.unwrap().unwrap();
-        assert_eq!(http.endpoint.uri().to_string(), "http://c:4318/v1/traces");
+        assert_eq!(http.endpoints.first().uri().to_string(), "http://c:4318/v1/traces");
         assert_eq!(http.headers["b"], "x y");
         let grpc = from(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
-        assert_eq!(grpc.unwrap().unwrap().endpoint.protocol(), Protocol::Grpc);
+        assert_eq!(grpc.unwrap().unwrap().endpoints.protocol(), Protocol::Grpc);
         let traces = from(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318/in")]).unwrap().unwrap();
-        assert_eq!(traces.endpoint.uri().to_string(), "http://c:4318/in");
+        assert_eq!(traces.endpoints.first().uri().to_string(), "http://c:4318/in");
     }
 
     #[test]

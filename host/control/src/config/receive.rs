@@ -9,7 +9,7 @@ use pipeline::receive::{AuthConfig, Config};
 
 use super::auth;
 use super::cors;
-use super::export::header_name;
+use super::export::headers::name_of as header_name;
 use super::table::Table;
 use super::tls;
 use super::yaml::Value;
@@ -88,7 +88,7 @@ fn part(table: &mut Table<'_>, key: &'static str, all: usize) -> Option<usize> {
     Some(part)
 }
 
-/// Headers that destinations pass on have to be kept by the receivers.
+/// Headers that destinations pass on, or ask for, have to be kept by the receivers.
 pub(super) fn keep(config: &mut Config, forwarded: impl Iterator<Item = HeaderName>) {
     for name in forwarded {
         if !config.keep_headers.contains(&name) {

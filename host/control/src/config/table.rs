@@ -257,7 +257,12 @@ impl<'a> Table<'a> {
         None
     }
 
-    fn path_of(&self, key: &str) -> String {
+    pub(super) fn problems(&self) -> &'a Problems {
+        self.problems
+    }
+
+    /// A key's path from the root.
+    pub(super) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 

@@ -9,7 +9,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, StatusCode, header};
 
-use super::link::{LARGEST_ANSWER, Reply};
+use super::link::{LARGEST_ANSWER, LinkError, Reply};
 
 mod message;
 
@@ -20,6 +20,8 @@ pub(super) enum Answer {
     Accepted { rejected: u64, message: String },
     /// Refused for good.
     Rejected { reason: String },
+    /// Refused because it is larger than the back end takes: smaller requests may be taken.
+    TooLarge { reason: String },
     /// Not taken now: to be sent again, no sooner than after the delay that the back end asked for.
     Retry { after: Option<Duration>, reason: String },
 }
@@ -47,31 +49,48 @@ pub(super) fn of_grpc(reply: &Reply) -> Answer {
         return judge(code, None, reason);
     };
     if code == 0 {
-        return accepted(&grpc_message(reply));
+        return match grpc_message(reply) {
+            Some(message) => accepted(&message),
+            None => Answer::Rejected { reason: LinkError::AnswerTooLarge.to_string() },
+        };
     }
     let text = trailers.get("grpc-message").map(|text| percent_decoded(text.as_bytes())).unwrap_or_default();
+    let reason = format!("gRPC status {} {}: {}", code, name_of(code), shortened(&text));
     let details = trailers.get("grpc-status-details-bin").and_then(|details| BASE64.decode(details).ok());
     let retry_info = details.as_deref().and_then(message::retry_info);
-    judge(code, retry_info, format!("gRPC status {} {}: {}", code, name_of(code), shortened(&text)))
+    if matches!(code, RESOURCE_EXHAUSTED | OUT_OF_RANGE) && retry_info.is_none() && is_about_size(&text) {
+        return Answer::TooLarge { reason };
+    }
+    judge(code, retry_info, reason)
+}
+
+/// Whether a status is about the size of the message and nothing else that may be exhausted. gRPC has no code of its own for
+/// that, and OTLP's table knows one of the two that servers use as passing: only their words tell. In order: Go, the C core
+/// and JavaScript; tonic, and OTLP servers; Java; .NET.
+fn is_about_size(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["larger than", "too large", "exceeds maximum size", "exceeds the maximum configured message size"]
+        .iter()
+        .any(|words| text.contains(words))
 }
 
 /// The message behind five bytes of framing: a flag, and the length. Servers in Go compress answers to compressed requests,
-/// whatever the request says that it accepts. Empty where it cannot be read.
-fn grpc_message(reply: &Reply) -> Cow<'_, [u8]> {
-    let Some((&[flag, ..], message)) = reply.body.split_first_chunk::<5>() else { return Cow::default() };
+/// whatever the request says that it accepts. Empty where it cannot be read; `None` where it is larger than is read.
+fn grpc_message(reply: &Reply) -> Option<Cow<'_, [u8]>> {
+    let Some((&[flag, ..], message)) = reply.body.split_first_chunk::<5>() else { return Some(Cow::default()) };
     let encoding = reply.headers.get("grpc-encoding").map_or(&b""[..], |value| value.as_bytes());
     let mut inflated = Vec::new();
-    let limit = LARGEST_ANSWER as u64;
+    let limit = LARGEST_ANSWER as u64 + 1;
     let read = match (flag, encoding) {
-        (0, _) => return Cow::Borrowed(message),
+        (0, _) => return Some(Cow::Borrowed(message)),
         (_, b"gzip") => flate2::read::MultiGzDecoder::new(message).take(limit).read_to_end(&mut inflated),
         (_, b"zstd") => zstd::Decoder::new(message).and_then(|decoder| decoder.take(limit).read_to_end(&mut inflated)),
-        _ => return Cow::default(),
+        _ => return Some(Cow::default()),
     };
     if read.is_err() {
         inflated.clear();
     }
-    Cow::Owned(inflated)
+    (inflated.len() <= LARGEST_ANSWER).then_some(Cow::Owned(inflated))
 }
 
 /// With or without padding, as the gRPC specification asks.
@@ -133,6 +152,7 @@ pub(super) fn of_http(reply: &Reply, now: SystemTime) -> Answer {
     let text = reason_of_http(reply);
     let reason = format!("HTTP {}: {}", reply.status, shortened(&text));
     match reply.status.as_u16() {
+        413 => Answer::TooLarge { reason },
         429 | 502..=504 => Answer::Retry { after: retry_after(&reply.headers, now), reason },
         _ => Answer::Rejected { reason },
     }

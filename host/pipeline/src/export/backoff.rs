@@ -10,13 +10,20 @@ const LONGEST_OBEYED: Duration = Duration::from_mins(15);
 /// The delays of one request: exponential, with jitter, never shorter than what the back end asked for.
 #[derive(Debug)]
 pub(super) struct Backoff {
+    initial: Duration,
     next: Duration,
     max: Duration,
 }
 
 impl Backoff {
     pub fn new(config: &RetryConfig) -> Self {
-        Self { next: config.initial.min(config.max), max: config.max }
+        let initial = config.initial.min(config.max);
+        Self { initial, next: initial, max: config.max }
+    }
+
+    /// Begins anew, after a success.
+    pub fn reset(&mut self) {
+        self.next = self.initial;
     }
 
     /// The next delay. `asked` is what the back end wants to be waited; `chance` lies in 0..1 and spreads the attempts of
@@ -43,6 +50,16 @@ mod tests {
         let mut backoff = backoff();
         let delays: Vec<_> = (0..6).map(|_| backoff.delay(None, 0.5).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1000, 1000]);
+    }
+
+    #[test]
+    fn after_a_success_delays_begin_anew() {
+        let mut backoff = backoff();
+        for _ in 0..4 {
+            backoff.delay(None, 0.5);
+        }
+        backoff.reset();
+        assert_eq!(backoff.delay(None, 0.5).as_millis(), 100);
     }
 
     #[test]

@@ -6,24 +6,36 @@ use std::time::Duration;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Uri};
 
+mod endpoints;
+mod route;
+mod secret;
+
+pub use endpoints::{Balance, Dns, Endpoints, EndpointsError};
+pub use route::{When, WhenError, check_when};
+pub use secret::{FileHeader, Form};
+
 /// Where parcels are delivered to, and how. Two that are equal are the same destination to a reload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DestinationConfig {
     /// What it is called in the configuration, in metrics and in messages. Unique among the destinations.
     pub name: String,
-    /// Protocol and address.
-    pub endpoint: Endpoint,
+    /// Protocol and addresses.
+    pub endpoints: Endpoints,
+    /// What it gets; `None`: everything.
+    pub when: Option<When>,
     /// How request bodies are compressed.
     pub compression: Compression,
     /// Sent with every request. See [`check_headers`].
     pub headers: HeaderMap,
+    /// Likewise, with values from files.
+    pub file_headers: Vec<FileHeader>,
     /// The kept headers of incoming requests that are passed on. Only parcels that agree in them are joined.
     pub forward: Vec<HeaderName>,
     /// How long one attempt may take, connecting included.
     pub timeout: Duration,
     /// How many requests may be under way at once.
     pub concurrency: usize,
-    /// Over how many connections they go (gRPC only: HTTP/1.1 has one for each).
+    /// Over how many connections they go, for each endpoint (gRPC only: HTTP/1.1 has one for each request).
     pub connections: usize,
     /// The queue before it.
     pub queue: QueueConfig,
@@ -38,17 +50,20 @@ pub struct DestinationConfig {
 impl DestinationConfig {
     /// A destination with the defaults.
     #[must_use]
-    pub fn new(name: impl Into<String>, endpoint: Endpoint) -> Self {
-        let max_request_bytes = match endpoint.protocol {
+    pub fn new(name: impl Into<String>, endpoints: impl Into<Endpoints>) -> Self {
+        let endpoints = endpoints.into();
+        let max_request_bytes = match endpoints.protocol() {
             Protocol::Grpc => 4 << 20,
             Protocol::Http => 20 << 20,
         };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             name: name.into(),
-            endpoint,
+            endpoints,
+            when: None,
             compression: Compression::GZIP,
             headers: HeaderMap::new(),
+            file_headers: Vec::new(),
             forward: Vec::new(),
             timeout: Duration::from_secs(10),
             concurrency: 4,
@@ -142,6 +157,25 @@ impl Endpoint {
     pub(super) fn is_tls(&self) -> bool {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
+
+    /// Its host, without the brackets of an IPv6 address.
+    pub(super) fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.uri.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
+    }
+
+    /// What it is called in metrics and messages: as it was written, but for the query, which may hold a key.
+    pub(super) fn shown(&self) -> String {
+        let (scheme, authority) = (self.uri.scheme_str().unwrap_or_default(), self.uri.authority());
+        let base = match self.protocol {
+            Protocol::Grpc => "",
+            Protocol::Http => self.uri.path().trim_end_matches("/v1/traces").trim_end_matches('/'),
+        };
+        format!("{scheme}://{}{base}", authority.map_or("", |authority| authority.as_str()))
+    }
 }
 
 fn parse(url: &str) -> Result<Uri, EndpointError> {
@@ -195,7 +229,8 @@ pub struct QueueConfig {
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, on_full: OnFull::Refuse }
+        // Twice the largest request that receivers take unless told otherwise: it has room even if it grows in the chain.
+        Self { max_bytes: 128 << 20, on_full: OnFull::Refuse }
     }
 }
 
@@ -312,6 +347,13 @@ mod tests {
         assert_eq!(of(Endpoint::http("https://host/otlp/?key=1")), "https://host/otlp/v1/traces?key=1");
         assert_eq!(of(Endpoint::http_traces("http://host:1/in")), "http://host:1/in");
         assert_eq!(of(Endpoint::http_traces("http://host:1")), "http://host:1/");
+    }
+
+    #[test]
+    fn an_endpoint_is_shown_as_it_was_written_but_for_its_query() {
+        assert_eq!(Endpoint::http("https://host/otlp/?key=1").unwrap().shown(), "https://host/otlp");
+        assert_eq!(Endpoint::http("http://host:4318").unwrap().shown(), "http://host:4318");
+        assert_eq!(Endpoint::grpc("http://[::1]:4317/").unwrap().shown(), "http://[::1]:4317");
     }
 
     #[test]

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::{DestinationConfig, TlsConfig};
-use super::dial::Dialer;
+use super::dial::Network;
 use super::gate::Gate;
-use super::link;
 use super::metrics::{DropReason, Metrics};
 use super::queue::Queue;
+use super::secrets::Secrets;
 use super::sender::{Sender, Shared};
-use super::tls::{self, Material};
-use super::wire::Template;
+use super::sizes::Sizes;
+use super::targets::Targets;
+use super::tls::Material;
 use crate::tls::TlsError;
 
 /// A running destination.
@@ -24,6 +24,7 @@ pub(super) struct Destination {
     config: DestinationConfig,
     material: Material,
     queue: Arc<Queue>,
+    targets: Arc<Targets>,
     senders: TaskTracker,
     stop: CancellationToken,
 }
@@ -31,28 +32,20 @@ pub(super) struct Destination {
 impl Destination {
     /// Starts its senders on the runtime.
     pub fn start(
-        config: DestinationConfig,
+        mut config: DestinationConfig,
         material: Material,
+        secrets: &Arc<Secrets>,
+        network: &Network,
         metrics: &Metrics,
         runtime: &Handle,
     ) -> Result<Arc<Self>, TlsError> {
-        if !config.endpoint.is_tls() && config.tls != TlsConfig::default() {
+        if !config.endpoints.has_tls() && config.tls != TlsConfig::default() {
             tracing::warn!(
                 destination = config.name,
                 "nothing is encrypted: `tls` is set, but the endpoint is http:// and not https://"
             );
         }
-        let dialer = Dialer::new(config.endpoint.uri(), tls::client(&config, &material)?);
-        Ok(Self::start_with(config, material, dialer, metrics, runtime))
-    }
-
-    pub fn start_with(
-        mut config: DestinationConfig,
-        material: Material,
-        dialer: Dialer,
-        metrics: &Metrics,
-        runtime: &Handle,
-    ) -> Arc<Self> {
+        let targets = Targets::new(&config, &material, secrets, network, metrics)?;
         let original = config.clone();
         // Joined parcels are never cut again.
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, config.batch.max_request_bytes.max(1));
@@ -64,24 +57,31 @@ impl Destination {
             metrics.of(&config.name),
         );
         let shared = Arc::new(Shared {
-            template: Template::new(&config),
+            targets: Arc::clone(&targets),
+            sizes: Sizes::new(config.batch.max_request_bytes),
             queue: Arc::clone(&queue),
             config,
-            quiet: Mutex::new(None),
             failures: Gate::default(),
             rejections: Gate::default(),
             warnings: Gate::default(),
             oversize: Gate::default(),
             exhausted: Gate::default(),
         });
-        let links = link::links(&shared.config, &Arc::new(dialer));
         let (senders, stop) = (TaskTracker::new(), CancellationToken::new());
-        for link in links {
-            let sender = Sender { shared: Arc::clone(&shared), link };
+        for number in 0..shared.config.concurrency.max(1) {
+            let sender = Sender::new(Arc::clone(&shared), number);
             senders.spawn_on(stop.clone().run_until_cancelled_owned(sender.run()), runtime);
         }
         senders.close();
-        Arc::new(Self { config: original, material, queue, senders, stop })
+        if targets.has_names() {
+            let following = Targets::follow(Arc::downgrade(&targets), original.endpoints.resolve_every);
+            drop(runtime.spawn(stop.clone().run_until_cancelled_owned(following)));
+        }
+        if !secrets.is_empty() {
+            let following = Secrets::follow(Arc::downgrade(secrets));
+            drop(runtime.spawn(stop.clone().run_until_cancelled_owned(following)));
+        }
+        Ok(Arc::new(Self { config: original, material, queue, targets, senders, stop }))
     }
 
     pub fn name(&self) -> &str {
@@ -94,6 +94,15 @@ impl Destination {
 
     pub fn queue(&self) -> &Arc<Queue> {
         &self.queue
+    }
+
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// Its endpoints as metrics call them: its name and theirs.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.targets.sites().iter().map(|site| (self.name(), site.name.as_str()))
     }
 
     /// Whether it would do exactly what one of this configuration does.
@@ -115,6 +124,7 @@ impl Destination {
             // Gone only when what they held is accounted for.
             self.senders.wait().await;
         }
+        self.stop.cancel();
         self.queue.kill(reason);
         self.queue.lost()
     }

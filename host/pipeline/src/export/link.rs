@@ -5,6 +5,7 @@
 //! senders. That saves a task, a queue and a copy of the body for each call, and leaves the codec and its level to us.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,6 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 
-use super::config::{DestinationConfig, Protocol};
 use super::dial::{DialError, Dialer};
 use super::frames::Frames;
 use crate::gathered::{Attending, Gathered};
@@ -59,50 +59,71 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// How often a request goes over another connection because the last was being closed when it was met.
+const AGAIN: u32 = 3;
+
 /// One sender's way to the back end.
 pub(super) enum Link {
-    /// A connection of its own.
-    Http1 { dialer: Arc<Dialer>, connection: Option<http1::SendRequest<Frames>> },
+    /// A connection of its own, and where it leads.
+    Http1 { dialer: Arc<Dialer>, connection: Option<(http1::SendRequest<Frames>, Option<SocketAddr>)> },
     /// A connection that it may share.
     Http2 { slot: Arc<Slot>, used: u64 },
 }
 
-/// A shared connection, and how often it was replaced.
+/// A shared connection.
 pub(super) struct Slot {
     dialer: Arc<Dialer>,
-    current: Mutex<(u64, Option<http2::SendRequest<Frames>>)>,
+    current: Mutex<Current>,
     /// One sender at a time opens a connection; the others wait for it, each within its own time.
     dialing: tokio::sync::Mutex<()>,
 }
 
-impl Slot {
-    fn new(dialer: &Arc<Dialer>) -> Arc<Self> {
-        let current = Mutex::new((0, None));
-        Arc::new(Self { dialer: Arc::clone(dialer), current, dialing: tokio::sync::Mutex::default() })
-    }
-
-    /// The connection and its number, unless it is known to be closed. Its number then is the last one's.
-    fn live(&self) -> (u64, Option<http2::SendRequest<Frames>>) {
-        let current = self.current.lock();
-        (current.0, current.1.as_ref().filter(|connection| !connection.is_closed()).cloned())
-    }
+/// The connection that there is, and how often it was replaced.
+#[derive(Default)]
+struct Current {
+    number: u64,
+    connection: Option<http2::SendRequest<Frames>>,
+    peer: Option<SocketAddr>,
 }
 
-/// The links for all senders of a destination.
-pub(super) fn links(config: &DestinationConfig, dialer: &Arc<Dialer>) -> Vec<Link> {
-    let senders = config.concurrency.max(1);
-    match config.endpoint.protocol() {
-        Protocol::Http => (0..senders).map(|_| Link::Http1 { dialer: Arc::clone(dialer), connection: None }).collect(),
-        Protocol::Grpc => {
-            let slots: Vec<_> = (0..config.connections.clamp(1, senders)).map(|_| Slot::new(dialer)).collect();
-            slots.iter().cycle().take(senders).map(|slot| Link::Http2 { slot: Arc::clone(slot), used: 0 }).collect()
+impl Slot {
+    pub fn new(dialer: Arc<Dialer>) -> Arc<Self> {
+        Arc::new(Self { dialer, current: Mutex::default(), dialing: tokio::sync::Mutex::default() })
+    }
+
+    /// The connection and its number, unless it is known to be closed or to lead where the name does no more. Its number then
+    /// is the last one's.
+    fn live(&self) -> (u64, Option<http2::SendRequest<Frames>>) {
+        let mut current = self.current.lock();
+        if !self.dialer.leads_to(current.peer) {
+            current.connection = None;
+        }
+        let live = current.connection.as_ref().filter(|connection| !connection.is_closed());
+        (current.number, live.cloned())
+    }
+
+    /// Lets go of the connection if it leads where nothing should go any more. It ends when its calls have.
+    pub fn follow(&self, is_gone: bool) {
+        let mut current = self.current.lock();
+        if is_gone || !self.dialer.leads_to(current.peer) {
+            current.connection = None;
         }
     }
 }
 
 impl Link {
-    /// Sends a request and reads the answer, both within a time. A connection that the back end closed while it was idle is
-    /// replaced, once. After any failure the next request goes over a new connection.
+    /// A way that has not been gone yet.
+    pub fn http1(dialer: Arc<Dialer>) -> Self {
+        Self::Http1 { dialer, connection: None }
+    }
+
+    /// Likewise, over a connection that others go over as well.
+    pub fn http2(slot: Arc<Slot>) -> Self {
+        Self::Http2 { slot, used: 0 }
+    }
+
+    /// Sends a request and reads the answer, both within a time. Where a connection was being closed, so that the back end
+    /// has not looked at the request, it goes over another. After any failure the next request goes over a new connection.
     pub async fn send(&mut self, request: &Request<Frames>, within: Duration) -> Result<Reply, LinkError> {
         if let Ok(answered) = tokio::time::timeout(within, self.exchange(request)).await {
             if answered.is_err() {
@@ -117,7 +138,10 @@ impl Link {
 
     async fn exchange(&mut self, request: &Request<Frames>) -> Result<Reply, LinkError> {
         let (mut response, mut fresh) = self.attempt(request).await?;
-        if !fresh && response.as_ref().is_err_and(is_stale) {
+        for _ in 0..AGAIN {
+            if !response.as_ref().is_err_and(|error| is_unseen(error) || (!fresh && is_stale(error))) {
+                break;
+            }
             self.discard();
             (response, fresh) = self.attempt(request).await?;
         }
@@ -142,18 +166,21 @@ impl Link {
     ) -> Result<(Result<Response<Incoming>, hyper::Error>, bool), LinkError> {
         match self {
             Self::Http1 { dialer, connection } => {
-                if let Some(old) = connection
+                if let Some((old, peer)) = connection
+                    && dialer.leads_to(*peer)
                     && old.ready().await.is_ok()
                 {
                     return Ok((old.send_request(request.clone()).await, false));
                 }
                 *connection = None;
-                let (new, driver) = match http1::handshake(TokioIo::new(dialer.dial().await?)).await {
+                let (stream, peer) = dialer.dial().await?;
+                let (new, driver) = match http1::handshake(TokioIo::new(stream)).await {
                     Ok(made) => made,
                     Err(error) => return Ok((Err(error), true)),
                 };
                 tokio::spawn(driver);
-                Ok((connection.insert(new).send_request(request.clone()).await, true))
+                let (new, _) = connection.insert((new, peer));
+                Ok((new.send_request(request.clone()).await, true))
             }
             Self::Http2 { slot, used } => {
                 let (mut number, mut live) = slot.live();
@@ -167,7 +194,8 @@ impl Link {
                     drop(turn);
                     return Ok((old.send_request(request.clone()).await, false));
                 }
-                let stream = Gathered::outgoing(slot.dialer.dial().await?);
+                let (stream, peer) = slot.dialer.dial().await?;
+                let stream = Gathered::outgoing(stream);
                 let (mut new, driver) =
                     match http2_settings(Attending(stream.clone())).handshake(TokioIo::new(stream)).await {
                         Ok(made) => made,
@@ -175,7 +203,7 @@ impl Link {
                     };
                 tokio::spawn(driver);
                 *used = number + 1;
-                *slot.current.lock() = (*used, Some(new.clone()));
+                *slot.current.lock() = Current { number: *used, connection: Some(new.clone()), peer };
                 drop(turn);
                 Ok((new.send_request(request.clone()).await, true))
             }
@@ -189,7 +217,8 @@ impl Link {
             Self::Http2 { slot, used } => {
                 let mut current = slot.current.lock();
                 // Unless another sender has replaced it already.
-                let known = if current.0 == *used { current.1.take() } else { current.1.clone() };
+                let known =
+                    if current.number == *used { current.connection.take() } else { current.connection.clone() };
                 known.is_some_and(|connection| !connection.is_closed())
             }
         }
@@ -207,6 +236,18 @@ fn http2_settings<E: Clone>(executor: E) -> http2::Builder<E> {
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(false);
     builder
+}
+
+/// Whether the back end has said that it has not looked at the request: it was over the connection's limit of requests, or
+/// came when the back end had begun to close the connection in good order (HTTP/2's `GOAWAY`).
+fn is_unseen(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|error| {
+        let reason = error.reason();
+        error.is_remote()
+            && (reason == Some(h2::Reason::REFUSED_STREAM)
+                || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)))
+    })
 }
 
 /// Whether a used connection was found closed, so that the request has most likely not been seen. If it has been, it

@@ -27,6 +27,19 @@ struct RequestsOf {
     outcome: Outcome,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointOf {
+    destination: String,
+    endpoint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointRequestsOf {
+    destination: String,
+    endpoint: String,
+    outcome: Outcome,
+}
+
 /// Why a destination did not get spans that it had admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropReason {
@@ -59,8 +72,12 @@ pub(super) enum Outcome {
     Ok,
     Partial,
     Rejected,
+    /// To be sent again in smaller requests.
+    TooLarge,
     Retry,
 }
+
+const OUTCOMES: [Outcome; 5] = [Outcome::Ok, Outcome::Partial, Outcome::Rejected, Outcome::TooLarge, Outcome::Retry];
 
 impl EncodeLabelValue for DropReason {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
@@ -82,6 +99,7 @@ impl EncodeLabelValue for Outcome {
             Self::Ok => "ok",
             Self::Partial => "partial",
             Self::Rejected => "rejected",
+            Self::TooLarge => "too_large",
             Self::Retry => "retry",
         };
         name.encode(encoder)
@@ -103,6 +121,9 @@ pub struct Metrics {
     retries: Family<Of, Counter>,
     bytes: Family<Of, Counter>,
     duration: Family<Of, Histogram, fn() -> Histogram>,
+    endpoint_requests: Family<EndpointRequestsOf, Counter>,
+    endpoint_up: Family<EndpointOf, Gauge>,
+    pub(super) unrouted: Counter,
 }
 
 fn duration_histogram() -> Histogram {
@@ -126,6 +147,9 @@ impl Metrics {
             retries: Family::default(),
             bytes: Family::default(),
             duration: Family::new_with_constructor(duration_histogram),
+            endpoint_requests: Family::default(),
+            endpoint_up: Family::default(),
+            unrouted: Counter::default(),
         };
         let mut add = |name: &str, help: &str, metric: &Family<Of, Counter>| {
             registry.register(format!("tracemill_export_{name}"), help, metric.clone());
@@ -162,6 +186,21 @@ impl Metrics {
             "How long the back end took to answer",
             new.duration.clone(),
         );
+        registry.register(
+            "tracemill_export_unrouted_spans",
+            "Spans that were dropped because no destination's conditions take them",
+            new.unrouted.clone(),
+        );
+        registry.register(
+            "tracemill_export_endpoint_requests",
+            "Requests sent to one endpoint of a destination, by outcome",
+            new.endpoint_requests.clone(),
+        );
+        registry.register(
+            "tracemill_export_endpoint_up",
+            "Whether the last request to an endpoint had an answer for good",
+            new.endpoint_up.clone(),
+        );
         new
     }
 
@@ -174,12 +213,29 @@ impl Metrics {
         }
     }
 
+    /// Those of one endpoint, looked up once. One that was not asked yet counts as up.
+    pub(super) fn of_endpoint(&self, destination: &str, endpoint: &str) -> EndpointCounters {
+        let (destination, endpoint) = (destination.to_owned(), endpoint.to_owned());
+        let requests = OUTCOMES.map(|outcome| {
+            let of = EndpointRequestsOf { destination: destination.clone(), endpoint: endpoint.clone(), outcome };
+            self.endpoint_requests.get_or_create_owned(&of)
+        });
+        let up = self.endpoint_up.get_or_create_owned(&EndpointOf { destination, endpoint });
+        up.set(1);
+        EndpointCounters { requests, up }
+    }
+
+    /// Shows no more whether an endpoint is up.
+    pub(super) fn forget_endpoint(&self, destination: &str, endpoint: &str) {
+        self.endpoint_up.remove(&EndpointOf { destination: destination.to_owned(), endpoint: endpoint.to_owned() });
+    }
+
     /// Those of one destination, looked up once.
     pub(super) fn of(&self, name: &str) -> Counters {
         let of = Of { destination: name.to_owned() };
         let dropped =
             REASONS.map(|reason| self.dropped.get_or_create_owned(&DroppedOf { destination: name.to_owned(), reason }));
-        let requests = [Outcome::Ok, Outcome::Partial, Outcome::Rejected, Outcome::Retry]
+        let requests = OUTCOMES
             .map(|outcome| self.requests.get_or_create_owned(&RequestsOf { destination: name.to_owned(), outcome }));
         Counters {
             admitted: self.admitted.get_or_create_owned(&of),
@@ -207,7 +263,7 @@ pub(super) struct Counters {
     dropped: [Counter; REASONS.len()],
     pub held: Gauge,
     pub queue_bytes: Gauge,
-    requests: [Counter; 4],
+    requests: [Counter; OUTCOMES.len()],
     pub retries: Counter,
     pub bytes: Counter,
     pub duration: Histogram,
@@ -224,5 +280,20 @@ impl Counters {
 
     pub fn requests(&self, outcome: Outcome) -> &Counter {
         &self.requests[outcome as usize]
+    }
+}
+
+/// One endpoint's metrics.
+#[derive(Debug, Clone)]
+pub(super) struct EndpointCounters {
+    requests: [Counter; OUTCOMES.len()],
+    up: Gauge,
+}
+
+impl EndpointCounters {
+    /// A request has ended so.
+    pub fn count(&self, outcome: Outcome) {
+        self.requests[outcome as usize].inc();
+        self.up.set(i64::from(outcome != Outcome::Retry));
     }
 }

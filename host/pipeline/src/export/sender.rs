@@ -1,9 +1,9 @@
-//! Sends batches, one at a time, until the back end has answered each for good. A destination has several senders.
+//! Sends batches, one at a time, until a back end has answered each for good. A destination has several senders.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
@@ -13,18 +13,16 @@ use super::gate::Gate;
 use super::link::{Link, LinkError};
 use super::metrics::{DropReason, Outcome};
 use super::queue::{Batch, Parts, Queue};
-use super::wire::Template;
-
-/// While the process drains, a back end that does not answer is tried this often: there is little time left.
-const DRAINING_DELAY: Duration = Duration::from_millis(500);
+use super::sizes::{Sizes, Work, cut};
+use super::target::{DRAINING_DELAY, Resting, Target};
+use super::targets::{Choice, Targets};
 
 /// What the senders of one destination share.
 pub(super) struct Shared {
     pub config: DestinationConfig,
     pub queue: Arc<Queue>,
-    pub template: Template,
-    /// Until when the back end asked to be left alone.
-    pub quiet: Mutex<Option<Instant>>,
+    pub targets: Arc<Targets>,
+    pub sizes: Sizes,
     pub failures: Gate,
     pub rejections: Gate,
     pub warnings: Gate,
@@ -32,114 +30,173 @@ pub(super) struct Shared {
     pub exhausted: Gate,
 }
 
+/// A batch that the back end would take in smaller requests, if at all.
+struct TooLarge {
+    batch: Batch,
+    reason: String,
+}
+
 /// One sender.
 pub(super) struct Sender {
-    pub shared: Arc<Shared>,
-    pub link: Link,
+    shared: Arc<Shared>,
+    number: usize,
+    /// The targets that it knows, and its way to those that it has sent to.
+    known: Arc<Vec<Arc<Target>>>,
+    links: Vec<(Arc<Target>, Link)>,
 }
 
 impl Sender {
+    /// The sender of that number.
+    pub fn new(shared: Arc<Shared>, number: usize) -> Self {
+        let known = shared.targets.current();
+        Self { shared, number, known, links: Vec::new() }
+    }
+
     /// Sends what comes until the queue is closed and empty.
     pub async fn run(mut self) {
         while let Some(batch) = self.shared.queue.clone().next().await {
-            let limit = self.shared.config.batch.max_request_bytes;
-            if batch.bytes() <= limit {
-                self.deliver(batch).await;
-            } else {
-                self.deliver_parts(batch.in_parts(limit)).await;
-            }
+            self.deliver_all(batch).await;
         }
     }
 
-    async fn deliver_parts(&mut self, mut parts: Parts) {
-        while let Some(part) = parts.next() {
-            self.deliver(part).await;
-        }
-        if parts.too_large() > 0
-            && let Some(unsaid) = self.shared.oversize.open()
-        {
-            tracing::warn!(
-                destination = self.shared.config.name,
-                spans = parts.too_large(),
-                limit = self.shared.config.batch.max_request_bytes,
-                unsaid,
-                "spans dropped: each is larger than batch.max_request"
-            );
+    /// Sends a batch in as many requests as it takes.
+    async fn deliver_all(&mut self, batch: Batch) {
+        let shared = Arc::clone(&self.shared);
+        let most = shared.config.batch.max_request_bytes;
+        // What is still to be sent, the next at the end.
+        let mut left = vec![Work::Batch(batch)];
+        while let Some(next) = left.pop() {
+            let batch = match next {
+                Work::Batch(batch) if batch.bytes() > shared.sizes.limit() => {
+                    cut(batch, shared.sizes.limit(), most, &mut left);
+                    continue;
+                }
+                Work::Batch(batch) => batch,
+                Work::Parts(mut parts) => {
+                    let Some(part) = parts.next() else {
+                        shared.note_oversize(&parts);
+                        continue;
+                    };
+                    left.push(Work::Parts(parts));
+                    part
+                }
+            };
+            let Some(TooLarge { batch, reason }) = self.deliver(batch).await else { continue };
+            let bytes = batch.bytes();
+            shared.note_too_large(bytes, &reason);
+            // Whatever is made of it is smaller, so that this ends.
+            cut(batch, bytes / 2, bytes - 1, &mut left);
         }
     }
 
-    async fn deliver(&mut self, batch: Batch) {
+    /// Sends a batch in one request, until it is done with; gives it back if it is too large for that.
+    async fn deliver(&mut self, batch: Batch) -> Option<TooLarge> {
         let shared = Arc::clone(&self.shared);
         let counters = shared.queue.counters();
         let started = Instant::now();
         let mut backoff = Backoff::new(&shared.config.retry);
-        let mut first = true;
+        // What went wrong last.
+        let mut failure: Option<String> = None;
         loop {
-            shared.keep_quiet().await;
+            // Asked for before looking, so that nothing is told in between.
+            let news = pin!(shared.targets.news().notified());
+            let choice = shared.targets.choose(shared.queue.closing().is_cancelled());
+            let (target, is_only) = match choice {
+                Choice::Try { target, is_only } => (target, is_only),
+                Choice::Wait(resting) => {
+                    if let Some(reason) = &failure {
+                        let delay = resting.until.saturating_duration_since(Instant::now());
+                        if shared.is_over(&batch, started.elapsed() + delay, reason) {
+                            batch.dropped(DropReason::RetriesExhausted);
+                            return None;
+                        }
+                        shared.is_failing(reason, delay);
+                    }
+                    tokio::select! {
+                        () = shared.keep_quiet(resting) => {}
+                        () = news => {}
+                    }
+                    if shared.queue.is_replaced() {
+                        batch.hand_over();
+                        return None;
+                    }
+                    continue;
+                }
+            };
             if shared.queue.is_replaced() {
-                return batch.hand_over();
+                batch.hand_over();
+                return None;
             }
-            if !first {
+            if failure.is_some() {
                 counters.retries.inc();
             }
-            first = false;
-            let (after, reason) = match self.attempt(&batch).await {
+            let begun = Instant::now();
+            let (after, reason) = match self.attempt(&target, &batch).await {
                 Answer::Accepted { rejected, message } => {
-                    shared.queue.set_retry_hint(None);
+                    shared.is_well(&target);
                     shared.queue.trouble().is_over();
-                    shared.note_accepted(&batch, rejected, &message);
-                    return batch.delivered(rejected);
+                    shared.note_accepted(&target, &batch, rejected, &message);
+                    batch.delivered(rejected);
+                    return None;
                 }
-                Answer::Rejected { reason } => {
-                    shared.queue.set_retry_hint(None);
+                Answer::TooLarge { reason } if batch.spans() > 1 => {
+                    shared.is_well(&target);
+                    shared.count(&target, Outcome::TooLarge);
+                    return Some(TooLarge { batch, reason });
+                }
+                Answer::Rejected { reason } | Answer::TooLarge { reason } => {
+                    shared.is_well(&target);
                     shared.queue.trouble().is(&reason);
-                    counters.requests(Outcome::Rejected).inc();
+                    shared.count(&target, Outcome::Rejected);
                     if let Some(unsaid) = shared.rejections.open() {
                         tracing::warn!(destination = shared.config.name, spans = batch.spans(), %reason, unsaid,
                             "the back end rejected spans for good");
                     }
-                    return batch.rejected();
+                    batch.rejected();
+                    return None;
                 }
                 Answer::Retry { after, reason } => (after, reason),
             };
-            counters.requests(Outcome::Retry).inc();
+            shared.count(&target, Outcome::Retry);
+            target.site.trouble.is(&reason);
             let delay = backoff.delay(after, rand::random());
-            if shared.config.retry.max_elapsed.is_some_and(|most| started.elapsed() + delay > most) {
-                if let Some(unsaid) = shared.exhausted.open() {
-                    tracing::warn!(destination = shared.config.name, spans = batch.spans(), %reason, unsaid,
-                        "spans dropped: the back end did not take them within retry.max_elapsed");
-                }
-                return batch.dropped(DropReason::RetriesExhausted);
-            }
-            shared.queue.set_retry_hint(Some(delay));
-            shared.queue.trouble().is(&reason);
-            if let Some(unsaid) = shared.failures.open() {
-                tracing::warn!(destination = shared.config.name, %reason, ?delay, unsaid, "export failed, to be tried again");
-            }
             if after.is_some() {
                 // The back end means all senders, not this one.
-                let until = Instant::now() + delay;
-                let mut quiet = shared.quiet.lock();
-                *quiet = Some(quiet.map_or(until, |known| known.max(until)));
-            } else {
+                target.rests(delay);
+            }
+            if !is_only {
+                // Another is tried at once, if there is one.
+                if after.is_none() {
+                    target.failed(begun);
+                }
+                // Whoever waits for what this request would find out need not wait so long.
+                shared.targets.news().notify_waiters();
+                shared.is_failing_at(&target, &reason);
+            } else if after.is_none() {
+                if shared.is_over(&batch, started.elapsed() + delay, &reason) {
+                    batch.dropped(DropReason::RetriesExhausted);
+                    return None;
+                }
+                shared.is_failing(&reason, delay);
                 shared.pause(delay).await;
             }
+            failure = Some(reason);
         }
     }
 
-    async fn attempt(&mut self, batch: &Batch) -> Answer {
-        let shared = &self.shared;
+    async fn attempt(&mut self, target: &Arc<Target>, batch: &Batch) -> Answer {
+        let shared = Arc::clone(&self.shared);
         let counters = shared.queue.counters();
-        let request = match shared.template.request(batch.bodies().cloned().collect(), batch.head()).await {
+        let request = match target.site.template.request(batch.bodies().cloned().collect(), batch.head()).await {
             Ok(request) => request,
             Err(error) => return Answer::Rejected { reason: error.to_string() },
         };
         counters.bytes.inc_by(request.body().bytes());
         let started = Instant::now();
-        let answer = self.link.send(&request, shared.config.timeout).await;
+        let answer = self.link(target).send(&request, shared.config.timeout).await;
         counters.duration.observe(started.elapsed().as_secs_f64());
         match answer {
-            Ok(reply) => match shared.config.endpoint.protocol() {
+            Ok(reply) => match target.site.template.protocol() {
                 Protocol::Grpc => answer::of_grpc(&reply),
                 Protocol::Http => answer::of_http(&reply, SystemTime::now()),
             },
@@ -147,20 +204,38 @@ impl Sender {
             Err(error) => Answer::Retry { after: None, reason: error.to_string() },
         }
     }
+
+    /// The way to a target. Those to targets that are gone are forgotten.
+    fn link(&mut self, target: &Arc<Target>) -> &mut Link {
+        let current = self.shared.targets.current();
+        // More than there are: one was gone already when it was sent to.
+        if !Arc::ptr_eq(&current, &self.known) || self.links.len() > current.len() {
+            self.links.retain(|(known, _)| current.iter().any(|kept| Arc::ptr_eq(kept, known)));
+            self.known = current;
+        }
+        let at = self.links.iter().position(|(known, _)| Arc::ptr_eq(known, target)).unwrap_or_else(|| {
+            self.links.push((Arc::clone(target), target.link(self.number)));
+            self.links.len() - 1
+        });
+        &mut self.links[at].1
+    }
 }
 
 impl Shared {
-    /// Waits as long as the back end asked for: even while draining, but not once another destination has taken over.
-    async fn keep_quiet(&self) {
-        let until = *self.quiet.lock();
-        let Some(until) = until else { return };
-        tokio::select! {
-            () = tokio::time::sleep_until(until) => {}
-            () = self.queue.closing().cancelled() => {
-                if !self.queue.is_replaced() {
-                    tokio::time::sleep_until(until).await;
-                }
+    /// Waits until a target may be tried again. What it asked for is waited out even while draining, but not once another
+    /// destination has taken over.
+    async fn keep_quiet(&self, resting: Resting) {
+        let Resting { until, asked } = resting;
+        let closing = self.queue.closing();
+        if !closing.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                () = closing.cancelled() => {}
             }
+        }
+        if !self.queue.is_replaced() {
+            let until = if asked { until } else { until.min(Instant::now() + DRAINING_DELAY) };
+            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -177,9 +252,84 @@ impl Shared {
         }
     }
 
-    fn note_accepted(&self, batch: &Batch, rejected: u64, message: &str) {
-        let outcome = if rejected > 0 { Outcome::Partial } else { Outcome::Ok };
+    fn count(&self, target: &Target, outcome: Outcome) {
         self.queue.counters().requests(outcome).inc();
+        target.site.count(outcome);
+    }
+
+    /// A target has answered, whatever it said.
+    fn is_well(&self, target: &Target) {
+        self.queue.set_retry_hint(None);
+        if target.answered() {
+            tracing::info!(destination = self.config.name, endpoint = target.site.name, "the back end answers again");
+            self.targets.news().notify_waiters();
+        }
+    }
+
+    /// One target of several takes nothing.
+    fn is_failing_at(&self, target: &Target, reason: &str) {
+        self.queue.trouble().is(reason);
+        if let Some(unsaid) = self.failures.open() {
+            let endpoint = &target.site.name;
+            tracing::warn!(
+                destination = self.config.name,
+                endpoint,
+                reason,
+                unsaid,
+                "export failed, to be tried elsewhere"
+            );
+        }
+    }
+
+    /// Nothing takes a batch before that delay.
+    fn is_failing(&self, reason: &str, delay: Duration) {
+        self.queue.set_retry_hint(Some(delay));
+        self.queue.trouble().is(reason);
+        if let Some(unsaid) = self.failures.open() {
+            tracing::warn!(destination = self.config.name, reason, ?delay, unsaid, "export failed, to be tried again");
+        }
+    }
+
+    fn note_oversize(&self, parts: &Parts) {
+        if parts.too_large() > 0
+            && let Some(unsaid) = self.oversize.open()
+        {
+            let (destination, spans) = (&self.config.name, parts.too_large());
+            let limit = self.config.batch.max_request_bytes;
+            tracing::warn!(destination, spans, limit, unsaid, "spans dropped: each is larger than batch.max_request");
+        }
+    }
+
+    fn note_too_large(&self, bytes: usize, reason: &str) {
+        if let Some(limit) = self.sizes.refused(bytes) {
+            let destination = &self.config.name;
+            tracing::warn!(
+                destination,
+                bytes,
+                reason,
+                limit,
+                "the back end takes no request of that size: smaller ones are sent from now on; set batch.max_request to its limit"
+            );
+        }
+    }
+
+    /// Whether a batch is given up rather than tried again when so much time has passed.
+    fn is_over(&self, batch: &Batch, passed: Duration, reason: &str) -> bool {
+        let is_over = self.config.retry.max_elapsed.is_some_and(|most| passed > most);
+        if is_over && let Some(unsaid) = self.exhausted.open() {
+            tracing::warn!(
+                destination = self.config.name,
+                spans = batch.spans(),
+                reason,
+                unsaid,
+                "spans dropped: the back end did not take them within retry.max_elapsed"
+            );
+        }
+        is_over
+    }
+
+    fn note_accepted(&self, target: &Target, batch: &Batch, rejected: u64, message: &str) {
+        self.count(target, if rejected > 0 { Outcome::Partial } else { Outcome::Ok });
         if (rejected > 0 || !message.is_empty())
             && let Some(unsaid) = self.warnings.open()
         {

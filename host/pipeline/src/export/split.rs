@@ -1,12 +1,12 @@
 //! Cuts a request that is larger than a back end may be sent, piece by piece: between its `ResourceSpans` where that is enough,
 //! else between the `ScopeSpans` of one, else between the spans of one. Knows nothing of queues.
 //!
-//! Whatever a `ResourceSpans` or `ScopeSpans` holds beside what it is cut into (the resource, the schema's URL, unknown
-//! fields) is repeated in each piece, byte for byte. Pieces are made one at a time: a large resource that is repeated for each
+//! Whatever a request, a `ResourceSpans` or a `ScopeSpans` holds beside what it is cut into (the resource, the schema's URL,
+//! unknown fields) is repeated in each piece, byte for byte. Pieces are made one at a time: a large resource that is repeated for each
 //! few spans costs the memory of one piece and not of all.
 
 use bytes::Bytes;
-use otlp::wire::{Field, Payload, Reader, Slice, WireError, field_len, put_bytes, put_header};
+use otlp::wire::{Field, Reader, Slice, WireError, field_len, put_bytes, put_header};
 
 /// The fields that a request, a `ResourceSpans` and a `ScopeSpans` are cut into.
 const ELEMENTS: [u32; 3] = [1, 2, 2];
@@ -26,6 +26,8 @@ pub(super) enum Piece {
 pub(super) struct Cutter {
     body: Bytes,
     limit: usize,
+    /// How large a piece of a single span may be all the same.
+    most: usize,
     /// What is left of the request, of the `ResourceSpans` that is being cut, and of the `ScopeSpans` in it.
     levels: Vec<Level>,
     /// How many spans are left.
@@ -41,7 +43,7 @@ struct Level {
 }
 
 /// Elements of the innermost level that go into one piece.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Run {
     parts: Vec<Slice>,
     bytes: usize,
@@ -51,10 +53,13 @@ struct Run {
 }
 
 impl Cutter {
-    /// Cuts a request of `spans` spans into pieces of at most `limit` bytes.
-    pub fn new(body: Bytes, spans: u32, limit: usize) -> Self {
+    /// Cuts a request of `spans` spans into pieces of at most `limit` bytes, or of one span that takes at most `most`.
+    pub fn new(body: Bytes, spans: u32, limit: usize, most: usize) -> Self {
         let rest = Slice { at: 0, len: u32::try_from(body.len()).unwrap_or(u32::MAX) };
-        Self { body, limit, levels: vec![Level { head: Vec::new(), rest }], spans }
+        let mut cutter = Self { body, limit, most: most.max(limit), levels: Vec::new(), spans };
+        // What cannot be read has no level that could be cut.
+        let _unreadable = cutter.open(rest);
+        cutter
     }
 
     /// The next piece; `None` when nothing is left.
@@ -72,26 +77,36 @@ impl Cutter {
     /// What is left, as one request of any size, and its spans.
     pub fn rest(&self) -> (Bytes, u32) {
         let Some((request, inner)) = self.levels.split_first() else { return (Bytes::new(), self.spans) };
-        let following = self.body.slice(request.rest.at as usize..request.rest.end() as usize);
+        let following = if request.head.is_empty() {
+            self.body.slice(request.rest.at as usize..request.rest.end() as usize)
+        } else {
+            self.elements(request, ELEMENTS[0], request.head.clone()).into()
+        };
         let mut opened = Vec::new();
         for (depth, level) in inner.iter().enumerate().rev() {
             let mut message = level.head.clone();
             message.append(&mut opened);
-            let mut reader = Reader::within(&self.body, level.rest);
-            // All of it was read when it was opened.
-            while let Ok(Some(field)) = reader.next() {
-                if field.number == ELEMENTS[depth + 1] {
-                    message.extend_from_slice(self.raw(&field));
-                }
-            }
+            let message = self.elements(level, ELEMENTS[depth + 1], message);
             put_bytes(&mut opened, ELEMENTS[depth], &message);
         }
         let rest = if opened.is_empty() { following } else { [&opened[..], &following].concat().into() };
         (rest, self.spans)
     }
 
+    /// What is left of a level's elements, behind what stands before them.
+    fn elements(&self, level: &Level, element: u32, mut message: Vec<u8>) -> Vec<u8> {
+        let mut reader = Reader::within(&self.body, level.rest);
+        // All of it was read when it was opened.
+        while let Ok(Some(field)) = reader.next() {
+            if field.number == element {
+                message.extend_from_slice(self.raw(&field));
+            }
+        }
+        message
+    }
+
     fn cut(&mut self) -> Result<Option<Piece>, WireError> {
-        while let Some(element) = self.levels.len().checked_sub(1).map(|depth| ELEMENTS[depth]) {
+        while !self.levels.is_empty() {
             let (run, beyond) = self.run()?;
             if run.spans > 0 {
                 self.advance(run.end);
@@ -102,16 +117,13 @@ impl Cutter {
                 continue;
             };
             self.advance(field.end);
-            match field.payload {
-                Payload::Bytes(message) if field.number == element => {
-                    if self.levels.len() == ELEMENTS.len() {
-                        return Ok(Some(Piece::Oversize(1)));
-                    }
-                    self.open(message)?;
-                }
-                // No field of OTLP: it holds no span.
-                _ => {}
+            if self.levels.len() < ELEMENTS.len() {
+                self.open(field.bytes()?)?;
+                continue;
             }
+            let alone = Run::default().with(&field, 1);
+            let fits = self.wrapped_len(alone.bytes) <= self.most;
+            return Ok(Some(if fits { self.piece(&alone) } else { Piece::Oversize(1) }));
         }
         Ok(None)
     }
@@ -122,7 +134,7 @@ impl Cutter {
         }
     }
 
-    /// Goes on inside a message that is too large itself.
+    /// Goes on inside a message that is too large itself: the request, or an element of the innermost level.
     fn open(&mut self, message: Slice) -> Result<(), WireError> {
         let element = ELEMENTS[self.levels.len()];
         let mut head = Vec::new();
@@ -140,21 +152,16 @@ impl Cutter {
     fn run(&self) -> Result<(Run, Option<Field>), WireError> {
         let depth = self.levels.len() - 1;
         let rest = self.levels[depth].rest;
-        let mut run = Run { parts: Vec::new(), bytes: 0, spans: 0, end: rest.at };
+        let mut run = Run { end: rest.at, ..Run::default() };
         let mut reader = Reader::within(&self.body, rest);
         while let Some(field) = reader.next()? {
-            let is_element = field.number == ELEMENTS[depth];
-            // What else stands inside a message is in its head already.
-            if is_element || depth == 0 {
-                let bytes = run.bytes + (field.end - field.start) as usize;
-                if self.wrapped_len(bytes) > self.limit {
+            // What else stands there is in the head already.
+            if field.number == ELEMENTS[depth] {
+                if self.wrapped_len(run.bytes + (field.end - field.start) as usize) > self.limit {
                     return Ok((run, Some(field)));
                 }
-                run.bytes = bytes;
-                run.push(Slice::between(field.start, field.end));
-            }
-            if is_element {
-                run.spans += spans_of(&self.body, field.bytes()?, depth)?;
+                let spans = spans_of(&self.body, field.bytes()?, depth)?;
+                run = run.with(&field, spans);
             }
             run.end = field.end;
         }
@@ -164,13 +171,16 @@ impl Cutter {
     /// How large a request is with so many bytes on the innermost level.
     fn wrapped_len(&self, bytes: usize) -> usize {
         let inner = self.levels[1..].iter().zip(ELEMENTS);
-        inner.rev().fold(bytes, |bytes, (level, number)| field_len(number, level.head.len() + bytes))
+        let inner = inner.rev().fold(bytes, |bytes, (level, number)| field_len(number, level.head.len() + bytes));
+        self.levels[0].head.len() + inner
     }
 
     fn piece(&self, run: &Run) -> Piece {
         let spans = run.spans;
         let bytes = |part: &Slice| part.at as usize..part.end() as usize;
-        if let ([_], [only]) = (&self.levels[..], &run.parts[..]) {
+        if let ([request], [only]) = (&self.levels[..], &run.parts[..])
+            && request.head.is_empty()
+        {
             return Piece::Fits { body: self.body.slice(bytes(only)), spans, is_copy: false };
         }
         let mut body = Vec::with_capacity(run.bytes);
@@ -184,6 +194,7 @@ impl Cutter {
             wrapped.append(&mut body);
             body = wrapped;
         }
+        body.splice(0..0, self.levels[0].head.iter().copied());
         Piece::Fits { body: body.into(), spans, is_copy: true }
     }
 
@@ -193,16 +204,22 @@ impl Cutter {
 }
 
 impl Run {
-    fn push(&mut self, part: Slice) {
+    /// With one more element, of so many spans.
+    fn with(mut self, element: &Field, spans: u32) -> Self {
+        let part = Slice::between(element.start, element.end);
         match self.parts.last_mut().filter(|last| last.end() == part.at) {
             Some(last) => last.len += part.len,
             None => self.parts.push(part),
         }
+        self.bytes += part.len as usize;
+        self.spans += spans;
+        self.end = element.end;
+        self
     }
 }
 
 /// How many spans an element of a level holds: a `ResourceSpans` at depth 0, a span at depth 2.
-fn spans_of(body: &[u8], element: Slice, depth: usize) -> Result<u32, WireError> {
+pub(super) fn spans_of(body: &[u8], element: Slice, depth: usize) -> Result<u32, WireError> {
     let Some(&inner) = ELEMENTS.get(depth + 1) else { return Ok(1) };
     let mut reader = Reader::within(body, element);
     let mut sum = 0;

@@ -1,11 +1,13 @@
 //! How it stands with each destination, for people: read from its queue and counters when somebody asks.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::config::Protocol;
+use super::config::{Endpoint, Protocol};
 use super::destination::Destination;
+use super::target::{Site, Target};
 
 /// One destination at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +16,8 @@ pub struct DestinationStatus {
     pub name: String,
     /// How it is spoken to.
     pub protocol: Protocol,
-    /// The URL that requests go to.
-    pub uri: String,
+    /// The endpoints that requests go to, in the order of the configuration.
+    pub endpoints: Vec<EndpointStatus>,
     /// Bytes reserved, waiting and being sent.
     pub queue_bytes: u64,
     /// The queue's bound.
@@ -30,6 +32,28 @@ pub struct DestinationStatus {
     pub dropped: u64,
     /// What went wrong with the last request, if it did.
     pub trouble: Option<String>,
+}
+
+/// One of its endpoints at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointStatus {
+    /// The URL that requests go to.
+    pub uri: String,
+    /// The addresses behind its name, where each counts as a back end of its own; empty before they are known.
+    pub addresses: Vec<AddressStatus>,
+    /// Whether it is left alone because it failed or asked for that.
+    pub resting: bool,
+    /// What went wrong with the last request to it, if it did.
+    pub trouble: Option<String>,
+}
+
+/// One of the addresses behind a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressStatus {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Whether it is left alone.
+    pub resting: bool,
 }
 
 /// What went wrong with the last request. Written once a request, read by whoever looks at the status.
@@ -61,8 +85,8 @@ pub(super) fn of(destination: &Destination) -> DestinationStatus {
     let whole = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
     DestinationStatus {
         name: config.name.clone(),
-        protocol: config.endpoint.protocol(),
-        uri: config.endpoint.uri().to_string(),
+        protocol: config.endpoints.protocol(),
+        endpoints: endpoints(destination),
         queue_bytes: whole(counters.queue_bytes.get()),
         queue_limit: config.queue.max_bytes as u64,
         sent: counters.sent.get(),
@@ -71,4 +95,22 @@ pub(super) fn of(destination: &Destination) -> DestinationStatus {
         dropped: counters.all_dropped(),
         trouble: queue.trouble().get(),
     }
+}
+
+fn endpoints(destination: &Destination) -> Vec<EndpointStatus> {
+    let targets = destination.targets().current();
+    let sites = destination.targets().sites().iter().zip(destination.config().endpoints.iter());
+    let one = |(site, endpoint): (&Arc<Site>, &Endpoint)| {
+        let own = || targets.iter().filter(|target| Arc::ptr_eq(&target.site, site));
+        let address = |target: &Arc<Target>| {
+            target.address.map(|address| AddressStatus { address, resting: target.is_resting() })
+        };
+        EndpointStatus {
+            uri: endpoint.uri().to_string(),
+            addresses: own().filter_map(address).collect(),
+            resting: own().all(|target| target.is_resting()),
+            trouble: site.trouble.get(),
+        }
+    };
+    sites.map(one).collect()
 }

@@ -10,9 +10,14 @@ use prost::Message as _;
 use super::config::{Compression, OnFull, Protocol};
 use super::*;
 
+mod closing;
 mod delivery;
+mod endpoints;
 mod faults;
 mod life;
+mod names;
+mod routing;
+mod secrets;
 mod sink;
 
 use sink::{Reply, Sink};
@@ -47,20 +52,19 @@ struct Bench {
 
 impl Bench {
     fn new(configs: Vec<DestinationConfig>) -> Self {
+        Self::over(Network::default(), configs)
+    }
+
+    fn over(network: Network, configs: Vec<DestinationConfig>) -> Self {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
-        let exports = Exports::start(configs, metrics, Handle::current()).unwrap();
+        let exports = Exports::start_over(network, configs, metrics, Handle::current()).unwrap();
         Self { exports, registry }
     }
 
     /// One destination over connections in memory: for paused time.
     fn in_memory(config: DestinationConfig, sink: &Sink) -> Self {
-        let bench = Self::new(Vec::new());
-        let dialer = dial::Dialer::in_memory(sink.in_memory());
-        let destination =
-            Destination::start_with(config, Material::default(), dialer, &bench.exports.0.metrics, &Handle::current());
-        bench.exports.0.current.store(Arc::new(vec![destination]));
-        bench
+        Self::over(in_memory(&[("127.0.0.1", sink)]), vec![config])
     }
 
     fn send(&self, parcel: Parcel) -> Result<(), Refusal> {
@@ -119,6 +123,33 @@ fn endpoint(protocol: Protocol, address: std::net::SocketAddr) -> Endpoint {
         Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
         Protocol::Http => Endpoint::http(&url).unwrap(),
     }
+}
+
+/// What is logged on this thread from now on, on which the test's runtime runs.
+fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let writer = Arc::clone(&log);
+    let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Lines(Arc::clone(&writer))).finish();
+    (log, tracing::subscriber::set_default(lines))
+}
+
+/// Hosts that are reached within this process.
+fn in_memory(hosts: &[(&str, &Sink)]) -> Network {
+    let in_memory = hosts.iter().map(|(host, sink)| ((*host).to_owned(), sink.in_memory())).collect();
+    Network { in_memory, ..Network::default() }
 }
 
 /// A destination that does not wait long for anything.

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::config::{DestinationConfig, Protocol, TlsConfig};
+use super::config::{DestinationConfig, Endpoint, Protocol, TlsConfig};
 use crate::tls::{self, Pem, TlsError};
 
 mod advice;
@@ -50,7 +50,7 @@ pub(super) struct Material {
 impl Material {
     /// Reads the files of a destination that needs them.
     pub fn read(config: &DestinationConfig) -> Result<Self, TlsError> {
-        if !config.endpoint.is_tls() {
+        if !config.endpoints.has_tls() {
             return Ok(Self::default());
         }
         let identity = config.tls.identity.as_ref();
@@ -62,22 +62,21 @@ impl Material {
     }
 }
 
-/// What to connect with; `None` for an endpoint without TLS.
-pub(super) fn client(config: &DestinationConfig, material: &Material) -> Result<Option<Tls>, TlsError> {
-    if !config.endpoint.is_tls() {
+/// What to connect to an endpoint with; `None` for one without TLS.
+pub(super) fn client(tls: &TlsConfig, endpoint: &Endpoint, material: &Material) -> Result<Option<Tls>, TlsError> {
+    if !endpoint.is_tls() {
         return Ok(None);
     }
-    let host = config.endpoint.uri().host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let name = config.tls.server_name.as_deref().unwrap_or(host);
+    let name = tls.server_name.as_deref().unwrap_or(endpoint.host());
     let name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))?;
     let provider = tls::provider();
     let identity = Arc::new(identity(material, &provider)?);
-    let (roots, trusted) = roots(&config.tls, material)?;
+    let (roots, trusted) = roots(tls, material)?;
     let mut client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::clone(&identity) as _);
-    client.alpn_protocols = match config.endpoint.protocol() {
+    client.alpn_protocols = match endpoint.protocol() {
         Protocol::Grpc => vec![b"h2".to_vec()],
         Protocol::Http => vec![b"http/1.1".to_vec()],
     };

@@ -1,18 +1,21 @@
 //! Requests as they go onto the wire, for both protocols: bodies framed, headers set.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 
 use super::Parcel;
 use super::codec::{self, CodecError};
-use super::config::{DestinationConfig, Protocol};
+use super::config::{DestinationConfig, Endpoint, Protocol};
 use super::frames::Frames;
+use super::secrets::Secrets;
 
-/// What all requests to one destination have in common.
+/// What all requests to one endpoint of a destination have in common.
 #[derive(Debug)]
 pub(super) struct Template {
+    secrets: Arc<Secrets>,
     protocol: Protocol,
     compression: super::config::Compression,
     uri: Uri,
@@ -21,16 +24,16 @@ pub(super) struct Template {
 }
 
 impl Template {
-    pub fn new(config: &DestinationConfig) -> Self {
-        let uri = config.endpoint.uri();
+    pub fn new(config: &DestinationConfig, endpoint: &Endpoint, secrets: Arc<Secrets>) -> Self {
+        let uri = endpoint.uri();
         let codec = codec::name(config.compression).map(HeaderValue::from_static);
         let mut headers = config.headers.clone();
         // The configuration may name another.
         if !headers.contains_key(header::USER_AGENT) {
-            let agent = HeaderValue::from_static(concat!("tracemill/", env!("CARGO_PKG_VERSION")));
+            let agent = HeaderValue::from_static(concat!("tracemill/", env!("CARGO_PKG_VERSION"), " (Rust)"));
             headers.insert(header::USER_AGENT, agent);
         }
-        let uri = match config.endpoint.protocol() {
+        let uri = match endpoint.protocol() {
             Protocol::Grpc => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
                 headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -61,12 +64,18 @@ impl Template {
             }
         };
         Self {
-            protocol: config.endpoint.protocol(),
+            secrets,
+            protocol: endpoint.protocol(),
             compression: config.compression,
             uri,
             headers,
             forward: config.forward.clone(),
         }
+    }
+
+    /// How the endpoint is spoken to.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// A request with these bodies, one after another. `head` is the first parcel, for what is passed on.
@@ -92,6 +101,7 @@ impl Template {
             Protocol::Http => Version::HTTP_11,
         };
         *request.headers_mut() = self.headers.clone();
+        self.secrets.set(request.headers_mut());
         if let Some(head) = head {
             self.pass_on(head, request.headers_mut());
         }

@@ -1,9 +1,9 @@
 //! Between the chain and the exports, and between the exports and the admin side.
 
-use control::admin::view::Destination;
+use control::admin::view::{Address, Destination, Endpoint};
 use pipeline::chain::outlet::Outlet;
 use pipeline::export::config::Protocol;
-use pipeline::export::{DestinationStatus, Exports, Parcel};
+use pipeline::export::{AddressStatus, DestinationStatus, EndpointStatus, Exports, Parcel};
 use pipeline::request::Refusal;
 
 /// The chain's outlet: the queues of all destinations.
@@ -19,8 +19,7 @@ impl Outlet for Queues {
     }
 
     fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
-        self.0.reserve(parcel.body.len(), parcel.spans)?.commit(parcel);
-        Ok(())
+        self.0.accept(parcel)
     }
 }
 
@@ -30,19 +29,31 @@ pub fn destinations(exports: Exports) -> Box<dyn Fn() -> Vec<Destination> + Send
 }
 
 fn shown(status: DestinationStatus) -> Destination {
+    let says_more = status.endpoints.len() > 1 || status.endpoints.iter().any(|one| !one.addresses.is_empty());
     Destination {
         name: status.name,
         protocol: match status.protocol {
             Protocol::Grpc => "grpc".to_owned(),
             Protocol::Http => "http".to_owned(),
         },
-        endpoint: status.uri,
+        endpoint: status.endpoints.first().map(|first| first.uri.clone()).unwrap_or_default(),
+        endpoints: if says_more { status.endpoints.into_iter().map(endpoint).collect() } else { Vec::new() },
         queue_bytes: status.queue_bytes,
         queue_limit_bytes: status.queue_limit,
         sent_spans: status.sent,
         held_spans: status.held,
         rejected_spans: status.rejected,
         dropped_spans: status.dropped,
+        last_error: status.trouble,
+    }
+}
+
+fn endpoint(status: EndpointStatus) -> Endpoint {
+    let address = |known: AddressStatus| Address { address: known.address.to_string(), resting: known.resting };
+    Endpoint {
+        url: status.uri,
+        resting: status.resting,
+        addresses: status.addresses.into_iter().map(address).collect(),
         last_error: status.trouble,
     }
 }

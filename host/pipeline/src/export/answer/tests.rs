@@ -72,6 +72,45 @@ fn e1_resource_exhausted_is_retried_only_with_retry_info() {
 }
 
 #[test]
+fn a_request_that_is_too_large_is_told_from_other_refusals_by_what_servers_say() {
+    let answer = |code: u32, text: &str, details: Option<&str>| {
+        let mut reply = grpc(code, details);
+        reply.trailers.insert("grpc-message", text.parse().unwrap());
+        of_grpc(&reply)
+    };
+    for (code, text) in [
+        (RESOURCE_EXHAUSTED, "grpc: received message larger than max (5242880 vs. 4194304)"),
+        (RESOURCE_EXHAUSTED, "grpc: received message after decompression larger than max 4194304"),
+        (RESOURCE_EXHAUSTED, "gRPC message exceeds maximum size 4194304: 5242880"),
+        (RESOURCE_EXHAUSTED, "Received message exceeds the maximum configured message size."),
+        (OUT_OF_RANGE, "Error, decoded message length too large: found 5242880 bytes, the limit is: 4194304 bytes"),
+    ] {
+        assert!(matches!(answer(code, text, None), Answer::TooLarge { .. }), "{text}");
+    }
+    let rate = "RATE_LIMITED: ingestion rate limit (15000000 bytes) exceeded while adding 1000 bytes";
+    assert!(matches!(answer(RESOURCE_EXHAUSTED, rate, None), Answer::Rejected { .. }));
+    assert!(is_retry(&answer(OUT_OF_RANGE, "", None)));
+    assert!(is_retry(&answer(UNAVAILABLE, "the queue is too large", None)));
+    let details = BASE64.encode(status_with_retry_info(3, 0));
+    assert!(is_retry(&answer(RESOURCE_EXHAUSTED, "too large a backlog", Some(&details))));
+    assert!(matches!(of_http(&http(413, &[], b""), SystemTime::now()), Answer::TooLarge { .. }));
+}
+
+#[test]
+fn e7_an_answer_that_is_over_the_limit_once_it_is_inflated_is_a_permanent_failure() {
+    use std::io::Write as _;
+    for (bytes, is_taken) in [(LARGEST_ANSWER, true), (LARGEST_ANSWER + 1, false)] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&vec![0; bytes]).unwrap();
+        let packed = gzip.finish().unwrap();
+        let mut reply = grpc(0, None);
+        reply.headers.insert("grpc-encoding", "gzip".parse().unwrap());
+        reply.body = [&[1][..], &(packed.len() as u32).to_be_bytes(), &packed].concat().into();
+        assert_eq!(matches!(of_grpc(&reply), Answer::Accepted { .. }), is_taken, "{bytes}");
+    }
+}
+
+#[test]
 fn a_status_in_the_headers_of_an_answer_without_a_message_counts() {
     let mut reply = grpc(14, None);
     std::mem::swap(&mut reply.headers, &mut reply.trailers);
@@ -141,7 +180,7 @@ fn the_reason_is_the_status_message_or_the_text_of_the_body() {
         other => panic!("{other:?}"),
     };
     assert_eq!(reason(&http(400, &protobuf, &status_with_retry_info(0, 0))), "HTTP 400 Bad Request: busy");
-    assert_eq!(reason(&http(413, &[], b" too big\n")), "HTTP 413 Payload Too Large: too big");
+    assert_eq!(reason(&http(400, &[], b" too big\n")), "HTTP 400 Bad Request: too big");
     assert!(reason(&http(400, &[], "ä".repeat(1000).as_bytes())).chars().count() < 400);
 }
 

@@ -50,9 +50,26 @@ impl Batch {
         self.parcels.iter().map(|waiting| &waiting.parcel.body)
     }
 
-    /// In parts that are within the limit for requests.
-    pub fn in_parts(self, limit: usize) -> Parts {
-        Parts::new(self, limit)
+    /// In parts of at most so many bytes each, or of one span that has at most `most`.
+    pub fn in_parts(self, limit: usize, most: usize) -> Parts {
+        Parts::new(self, limit, most)
+    }
+
+    /// Takes the second half of its parcels out, about half by bytes; `None` where there is one only.
+    pub fn halve(&mut self) -> Option<Self> {
+        let last = self.parcels.len().checked_sub(1).filter(|&last| last > 0)?;
+        let (half, mut bytes) = (self.bytes() / 2, 0);
+        let middle = self.parcels.iter().position(|waiting| {
+            bytes += waiting.parcel.body.len();
+            bytes > half
+        });
+        let mut second = Self::new(Arc::clone(&self.queue));
+        for waiting in self.parcels.split_off(middle.unwrap_or(last).clamp(1, last)) {
+            self.charge -= waiting.charge();
+            self.spans -= u64::from(waiting.parcel.spans);
+            second.add(waiting);
+        }
+        Some(second)
     }
 
     /// The back end has taken the batch, but for so many spans.

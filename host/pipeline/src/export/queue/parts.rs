@@ -18,13 +18,15 @@ pub(in super::super) struct Parts {
     waiting: VecDeque<Waiting>,
     cutting: Option<(Cutter, Waiting)>,
     limit: usize,
+    /// How large a part of a single span may be.
+    most: usize,
     too_large: u64,
 }
 
 impl Parts {
-    pub(super) fn new(mut batch: Batch, limit: usize) -> Self {
+    pub(super) fn new(mut batch: Batch, limit: usize, most: usize) -> Self {
         let waiting = std::mem::take(&mut batch.parcels).into();
-        Self { left: batch, waiting, cutting: None, limit, too_large: 0 }
+        Self { left: batch, waiting, cutting: None, limit, most, too_large: 0 }
     }
 
     /// The next part, unless there is none or another queue has taken the place of this: then what is left goes there whole.
@@ -36,7 +38,8 @@ impl Parts {
             let Some((cutter, waiting)) = &mut self.cutting else {
                 let waiting = self.waiting.pop_front()?;
                 let parcel = &waiting.parcel;
-                self.cutting = Some((Cutter::new(parcel.body.clone(), parcel.spans, self.limit), waiting));
+                let cutter = Cutter::new(parcel.body.clone(), parcel.spans, self.limit, self.most);
+                self.cutting = Some((cutter, waiting));
                 continue;
             };
             match cutter.next() {

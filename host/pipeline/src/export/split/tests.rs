@@ -48,7 +48,7 @@ fn flat(body: &[u8]) -> Vec<(ResourceSpans, ScopeSpans, Span)> {
 
 /// The pieces, and how many spans are in none.
 fn pieces(body: &Bytes, spans: u32, limit: usize) -> (Vec<(Bytes, u32)>, u32) {
-    let mut cutter = Cutter::new(body.clone(), spans, limit);
+    let mut cutter = Cutter::new(body.clone(), spans, limit, limit);
     let (mut fitting, mut oversize) = (Vec::new(), 0);
     while let Some(piece) = cutter.next() {
         match piece {
@@ -131,9 +131,47 @@ fn what_is_unknown_is_repeated_as_it_came() {
 }
 
 #[test]
+fn what_is_unknown_in_the_request_itself_is_repeated_wherever_it_stands() {
+    let unknown = [b"before".as_slice(), b"between", b"behind"];
+    let resources = request(&[&[&[100, 100, 100]], &[&[100]], &[&[10]]]).resource_spans;
+    let mut body = Vec::new();
+    for (number, resource) in (70..).zip(&resources) {
+        put_bytes(&mut body, number, unknown[number as usize - 70]);
+        put_bytes(&mut body, 1, &resource.encode_to_vec());
+    }
+    let mut head = Vec::new();
+    (70..).zip(unknown).for_each(|(number, text)| put_bytes(&mut head, number, text));
+    let body = Bytes::from(body);
+    for limit in 250..=body.len() {
+        let (fitting, oversize) = pieces(&body, 5, limit);
+        assert_eq!(oversize, 0);
+        for (piece, _) in &fitting {
+            assert!(piece.len() <= limit);
+            assert!(piece.starts_with(&head), "{limit}");
+        }
+        let spans: Vec<_> = fitting.iter().flat_map(|(piece, _)| flat(piece)).collect();
+        assert_eq!(spans, flat(&body));
+    }
+}
+
+#[test]
+fn a_span_over_the_limit_may_go_alone_where_that_is_asked_for() {
+    let body: Bytes = request(&[&[&[10, 10, 300, 10, 600]]]).encode_to_vec().into();
+    let mut cutter = Cutter::new(body, 5, 200, 500);
+    let mut seen = Vec::new();
+    while let Some(piece) = cutter.next() {
+        seen.push(match piece {
+            Piece::Fits { body, spans, .. } => (flat(&body)[0].2.span_id[7], spans),
+            Piece::Oversize(spans) => (0, spans),
+        });
+    }
+    assert_eq!(seen, [(1, 2), (3, 1), (4, 1), (0, 1)]);
+}
+
+#[test]
 fn what_cannot_be_read_is_left_out_whole() {
     assert_eq!(pieces(&Bytes::from_static(&[0x0a, 0xff]), 0, 1).1, 0);
-    let mut cutter = Cutter::new(Bytes::from_static(&[0x0a, 0xff]), 5, 1);
+    let mut cutter = Cutter::new(Bytes::from_static(&[0x0a, 0xff]), 5, 1, 1);
     assert_eq!(cutter.next(), Some(Piece::Oversize(5)));
     assert_eq!(cutter.next(), None);
 }

@@ -20,7 +20,8 @@ async fn every_protocol_and_codec_delivers_each_span_once() {
             bench.until_quiet("back").await;
             assert!(seen.taken.values().all(|&times| times == 1));
             assert_eq!(seen.requests[0]["x-scope-orgid"], "team");
-            let agent = concat!("tracemill/", env!("CARGO_PKG_VERSION"));
+            // E9: the exporter, its version and its language.
+            let agent = concat!("tracemill/", env!("CARGO_PKG_VERSION"), " (Rust)");
             assert!(seen.requests.iter().all(|headers| headers["user-agent"] == agent));
             assert_eq!(bench.of("sent_spans_total", "back"), 900);
             assert_eq!(bench.of("retries_total", "back"), 0);
@@ -49,7 +50,7 @@ async fn parcels_are_joined_until_the_batch_is_large_or_old_enough() {
 async fn parcels_with_different_passed_on_headers_are_never_joined() {
     let sink = Sink::new([], Reply::Ok);
     let mut config = paused(Protocol::Http);
-    config.endpoint = endpoint(Protocol::Http, sink.listen().await);
+    config.endpoints = endpoint(Protocol::Http, sink.listen().await).into();
     config.forward = vec![http::HeaderName::from_static("x-scope-orgid")];
     config.batch.timeout = Duration::from_millis(20);
     let bench = Bench::new(vec![config]);
@@ -102,6 +103,52 @@ async fn a_parcel_that_is_sent_in_pieces_goes_on_at_the_destinations_successor()
     assert!(seen.taken.keys().all(|number| !first.taken.contains_key(number)));
     bench.until_quiet("back").await;
     assert_eq!((bench.of("sent_spans_total", "back"), bench.all_dropped("back")), (100, 0));
+}
+
+#[tokio::test]
+async fn what_the_back_end_finds_too_large_is_halved_until_it_fits_and_later_requests_fit_at_once() {
+    for protocol in BOTH {
+        let sink = Sink::of_size(100_000);
+        let mut config = quick("back", endpoint(protocol, sink.listen().await));
+        config.concurrency = 1;
+        let bench = Bench::new(vec![config]);
+        // One parcel of 1,000 spans of 500 bytes; then many that are joined.
+        bench.send(parcel_of(0..1000, 500)).unwrap();
+        bench.until_quiet("back").await;
+        let refused = bench.value("requests_total{destination=\"back\",outcome=\"too_large\"}");
+        assert!((3..10).contains(&refused), "{refused}");
+        for n in 100..200 {
+            bench.send(parcel_of(n * 10..n * 10 + 10, 500)).unwrap();
+        }
+        let seen = sink.until(|seen| seen.taken.len() == 2000).await;
+        bench.until_quiet("back").await;
+        assert!(seen.taken.values().all(|&times| times == 1), "{protocol:?}");
+        assert_eq!(bench.value("requests_total{destination=\"back\",outcome=\"too_large\"}"), refused);
+        assert_eq!((bench.of("sent_spans_total", "back"), bench.of("rejected_spans_total", "back")), (2000, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_span_that_is_too_large_alone_is_rejected_and_costs_no_other() {
+    for protocol in BOTH {
+        let sink = Sink::of_size(10_000);
+        let mut config = quick("back", endpoint(protocol, sink.listen().await));
+        (config.concurrency, config.batch.timeout) = (1, Duration::from_millis(20));
+        let bench = Bench::new(vec![config]);
+        // One near the limit, that takes nearly all of what it comes with, and one above it.
+        let parts = [parcel(0..5), parcel_of(5..6, 9_800), parcel(6..10), parcel_of(10..11, 10_100), parcel(11..20)];
+        let body = parts.map(|part| part.body).concat();
+        bench.send(Parcel { body: body.into(), spans: 20, context: Arc::default() }).unwrap();
+        for n in 20..40 {
+            bench.send(parcel_of(n..n + 1, 900)).unwrap();
+        }
+        bench.until_quiet("back").await;
+        let seen = sink.seen();
+        assert_eq!(seen.taken.len(), 39, "{protocol:?}");
+        assert!(!seen.taken.contains_key(&10) && seen.taken.values().all(|&times| times == 1));
+        assert_eq!((bench.of("sent_spans_total", "back"), bench.of("rejected_spans_total", "back")), (39, 1));
+        assert_eq!(bench.all_dropped("back"), 0);
+    }
 }
 
 #[tokio::test]

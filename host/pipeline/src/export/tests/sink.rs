@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,10 +20,11 @@ use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::trace::v1::Span;
 use parking_lot::Mutex;
 use prost::Message as _;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 /// What one request is answered.
@@ -34,10 +37,14 @@ pub enum Reply {
     Status(u16, u32, Option<Duration>),
     /// Reads and never answers.
     Hang,
+    /// Takes all, but answers only once it is let go on.
+    Held,
     /// Closes without an answer.
     HangUp,
     /// An answer of so many bytes.
     Huge(usize),
+    /// The request is larger than is taken.
+    TooLarge,
 }
 
 /// What arrived, and what is answered next.
@@ -47,6 +54,11 @@ pub struct Sink(Arc<Inner>);
 struct Inner {
     script: Mutex<VecDeque<Reply>>,
     otherwise: Reply,
+    /// How large a request may be, uncompressed.
+    most: usize,
+    /// After how many requests a connection is ended in good order.
+    lasts: usize,
+    goes_on: watch::Sender<bool>,
     seen: Mutex<Seen>,
     news: watch::Sender<()>,
 }
@@ -61,13 +73,32 @@ pub struct Seen {
     pub times: Vec<Instant>,
     /// How many spans each held.
     pub sizes: Vec<usize>,
+    /// How many connections were begun, and how many of them have ended.
+    pub connections: (usize, usize),
 }
 
 impl Sink {
     pub fn new(script: impl IntoIterator<Item = Reply>, otherwise: Reply) -> Self {
+        Self::with(usize::MAX, usize::MAX, script, otherwise)
+    }
+
+    /// Takes requests up to a size, and refuses others as back ends do.
+    pub fn of_size(most: usize) -> Self {
+        Self::with(usize::MAX, most, [], Reply::Ok)
+    }
+
+    /// Ends connections in good order after so many requests.
+    pub fn lasting(lasts: usize) -> Self {
+        Self::with(lasts, usize::MAX, [], Reply::Ok)
+    }
+
+    fn with(lasts: usize, most: usize, script: impl IntoIterator<Item = Reply>, otherwise: Reply) -> Self {
         Self(Arc::new(Inner {
             script: Mutex::new(script.into_iter().collect()),
             otherwise,
+            most,
+            lasts,
+            goes_on: watch::channel(false).0,
             seen: Mutex::default(),
             news: watch::channel(()).0,
         }))
@@ -99,9 +130,31 @@ impl Sink {
     }
 
     pub async fn serve<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static>(self, stream: T) {
-        let service = service_fn(move |request| self.clone().handle(request));
+        self.0.seen.lock().connections.0 += 1;
+        let (requests, enough) = (AtomicUsize::new(0), Notify::new());
+        let service = service_fn(|request| {
+            if requests.fetch_add(1, Ordering::Relaxed) + 1 == self.0.lasts {
+                enough.notify_one();
+            }
+            self.clone().handle(request)
+        });
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         // A client that goes away is no failure of the sink.
-        drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await);
+        tokio::select! {
+            ended = connection.as_mut() => drop(ended),
+            () = enough.notified() => {
+                connection.as_mut().graceful_shutdown();
+                drop(connection.await);
+            }
+        }
+        self.0.seen.lock().connections.1 += 1;
+        self.0.news.send_replace(());
+    }
+
+    /// Lets those that are held be answered.
+    pub fn go_on(&self) {
+        self.0.goes_on.send_replace(true);
     }
 
     pub fn seen(&self) -> Seen {
@@ -132,11 +185,14 @@ impl Sink {
         let (head, body) = request.into_parts();
         let is_grpc = head.headers["content-type"] == "application/grpc";
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-        let spans = spans_of(&body, &head.headers, is_grpc);
-        let reply = self.0.script.lock().pop_front().unwrap_or_else(|| self.0.otherwise.clone());
+        let (bytes, spans) = spans_of(&body, &head.headers, is_grpc);
+        let mut reply = self.0.script.lock().pop_front().unwrap_or_else(|| self.0.otherwise.clone());
+        if bytes > self.0.most {
+            reply = Reply::TooLarge;
+        }
         {
             let mut seen = self.0.seen.lock();
-            if let Reply::Ok | Reply::Partial(_) = reply {
+            if let Reply::Ok | Reply::Held | Reply::Partial(_) = reply {
                 for &span in &spans {
                     *seen.taken.entry(span).or_default() += 1;
                 }
@@ -148,12 +204,17 @@ impl Sink {
         self.0.news.send_replace(());
         let (status, code, message, delay) = match reply {
             Reply::Ok => (200, 0, Vec::new(), None),
+            Reply::Held => {
+                drop(self.0.goes_on.subscribe().wait_for(|goes_on| *goes_on).await);
+                (200, 0, Vec::new(), None)
+            }
             Reply::Partial(rejected_spans) => {
                 let partial = ExportTracePartialSuccess { rejected_spans, error_message: "not these".into() };
                 (200, 0, ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec(), None)
             }
             Reply::Status(status, code, delay) => (status, code, Vec::new(), delay),
             Reply::Huge(bytes) => (200, 0, vec![0; bytes], None),
+            Reply::TooLarge => (413, 8, Vec::new(), None),
             Reply::Hang => std::future::pending().await,
             Reply::HangUp => return Err(std::io::Error::other("hung up")),
         };
@@ -161,7 +222,8 @@ impl Sink {
     }
 }
 
-fn spans_of(body: &[u8], headers: &HeaderMap, is_grpc: bool) -> Vec<u64> {
+/// How large a request is uncompressed, and the numbers of its spans.
+fn spans_of(body: &[u8], headers: &HeaderMap, is_grpc: bool) -> (usize, Vec<u64>) {
     let (message, encoding) = if is_grpc {
         let length = u32::from_be_bytes(body[1..5].try_into().unwrap());
         assert_eq!(body.len(), 5 + length as usize);
@@ -179,7 +241,8 @@ fn spans_of(body: &[u8], headers: &HeaderMap, is_grpc: bool) -> Vec<u64> {
     }
     let request = ExportTraceServiceRequest::decode(&plain[..]).unwrap();
     let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-    scopes.flat_map(|scope| scope.spans).map(|span| u64::from_be_bytes(span.span_id.try_into().unwrap())).collect()
+    let number = |span: Span| u64::from_be_bytes(span.span_id.try_into().unwrap());
+    (plain.len(), scopes.flat_map(|scope| scope.spans).map(number).collect())
 }
 
 fn http_answer(
@@ -201,6 +264,9 @@ fn grpc_answer(
 ) -> Response<http_body_util::combinators::BoxBody<Bytes, Infallible>> {
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", code.into());
+    if code == 8 && delay.is_none() {
+        trailers.insert("grpc-message", HeaderValue::from_static("grpc: received message larger than max"));
+    }
     if let Some(delay) = delay {
         let delay = prost_types::Duration { seconds: delay.as_secs() as i64, nanos: delay.subsec_nanos() as i32 };
         // RetryInfo and Status, written by hand: each has the next inside.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use control::admin::view::{Destination, Status};
+use control::admin::view::{Address, Destination, Endpoint, Status};
 use control::config::units::show_size;
 use control::plugins::status::{Stage, State};
 
@@ -13,7 +13,9 @@ pub fn failed(status: &Status) -> bool {
     !status.ready
         || status.config.error.is_some()
         || status.plugins.stages.iter().any(stage)
-        || status.destinations.iter().any(|destination| destination.last_error.is_some())
+        || status.destinations.iter().any(|destination| {
+            destination.last_error.is_some() || destination.endpoints.iter().any(|one| one.last_error.is_some())
+        })
 }
 
 /// The table.
@@ -52,6 +54,9 @@ pub fn show(status: &Status) -> String {
         for destination in &status.destinations {
             if let Some(error) = &destination.last_error {
                 line(&mut out, &format!("  {}: {error}", destination.name));
+            }
+            for endpoint in &destination.endpoints {
+                line(&mut out, &format!("  {} {}", destination.name, self::endpoint(endpoint)));
             }
         }
     }
@@ -97,8 +102,21 @@ fn destination(destination: &Destination) -> [String; 8] {
         destination.dropped_spans.to_string(),
         destination.rejected_spans.to_string(),
         format!("{percent}% of {}", show_size(queue_limit_bytes)),
-        destination.endpoint.clone(),
+        match destination.endpoints.len() {
+            0 | 1 => destination.endpoint.clone(),
+            all => format!("{} and {} more", destination.endpoint, all - 1),
+        },
     ]
+}
+
+fn endpoint(endpoint: &Endpoint) -> String {
+    let Endpoint { url, resting, addresses, last_error } = endpoint;
+    let state = if *resting { "LEFT ALONE" } else { "takes spans" };
+    let address = |known: &Address| format!("{}{}", known.address, if known.resting { " (left alone)" } else { "" });
+    let behind: Vec<String> = addresses.iter().map(address).collect();
+    let behind = if behind.is_empty() { String::new() } else { format!(", at {}", behind.join(", ")) };
+    let error = last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    format!("{url} {state}{behind}{error}")
 }
 
 fn rows<const N: usize>(out: &mut String, rows: impl Iterator<Item = [String; N]>) {
@@ -130,10 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_stage_is_a_failure() {
+    fn a_failed_stage_is_a_failure_and_so_is_one_endpoint_of_several() {
         let mut status = status();
         assert!(failed(&status));
         status.plugins.stages.retain(|stage| stage.error.is_none());
+        assert!(failed(&status));
+        status.destinations.iter_mut().flat_map(|d| &mut d.endpoints).for_each(|endpoint| endpoint.last_error = None);
         assert!(!failed(&status));
         status.ready = false;
         assert!(failed(&status));
