@@ -32,7 +32,7 @@ enum Task {
     },
     /// Runs every check and test, with its own set-up.
     Test {
-        /// Adds what takes long: guests built with other tool chains, long fuzzing, the dependency policy.
+        /// Adds what takes long: senders with every SDK, guests built with other tool chains, long fuzzing, the dependency policy.
         #[arg(long)]
         full: bool,
     },

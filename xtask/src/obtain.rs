@@ -12,6 +12,16 @@ pub const FOR_TESTS: &[Wanted] = &[
     Wanted { name: "SDK for Python", obtain: backends::python },
 ];
 
+/// What `--full` needs beside it.
+pub const FOR_LONG_TESTS: &[Wanted] = &[
+    Wanted { name: "SDK for Go", obtain: backends::go_client },
+    Wanted { name: "NestJS with automatic instrumentation", obtain: backends::nest_modules },
+    Wanted { name: "Java agent", obtain: backends::java_agent },
+    Wanted { name: "SDK for browsers, with Chromium", obtain: backends::browser },
+    Wanted { name: "guest in JavaScript", obtain: backends::javascript_guest },
+    Wanted { name: "guest in Python", obtain: backends::python_guest },
+];
+
 /// What `cargo xtask bench` compares with.
 pub const PEER: Wanted = Wanted { name: "OpenTelemetry Collector", obtain: backends::collector };
 
@@ -38,7 +48,7 @@ impl Wanted {
 /// All of it.
 pub fn everything() -> Result<()> {
     heading("back ends and clients");
-    for wanted in FOR_TESTS.iter().chain([&PEER]) {
+    for wanted in FOR_TESTS.iter().chain(FOR_LONG_TESTS).chain([&PEER]) {
         if let Some(why) = wanted.get()? {
             say(format!("MISSING {why}"));
         }

@@ -34,6 +34,14 @@ pub enum Obtained {
 }
 
 impl Obtained {
+    /// The path, or an error: for tests that run only where they are asked for, and so are never left out.
+    pub fn or_fail(self, who: &str) -> Result<PathBuf> {
+        match self {
+            Self::Ready(path) => Ok(path),
+            Self::Missing(program) => bail!("{who} needs `{program}`, which is not on the PATH"),
+        }
+    }
+
     /// The path, or nothing after a loud line that `who` was skipped. In CI, where Go must be there, that is an error.
     pub fn or_skip(self, who: &str) -> Result<Option<PathBuf>> {
         match self {
@@ -114,7 +122,6 @@ fn home() -> Result<PathBuf> {
 }
 
 fn key(folder: &Path, files: &[&str]) -> Result<String> {
-    use std::fmt::Write as _;
     let mut hash = Sha256::new();
     for file in files {
         let bytes = fs::read(folder.join(file)).with_context(|| format!("reading {file}"))?;
@@ -122,10 +129,15 @@ fn key(folder: &Path, files: &[&str]) -> Result<String> {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(&bytes);
     }
-    Ok(hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
+    Ok(hex(&hash.finalize()[..8]))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes any text");
         text
-    }))
+    })
 }
 
 /// Runs a command to its end; its output is shown only when it fails.

@@ -68,7 +68,7 @@ fn copy(from: &Path, to: &Path, file: &str) -> Result<()> {
     Ok(())
 }
 
-fn build(folder: &Path) -> Command {
+pub(crate) fn build(folder: &Path) -> Command {
     let mut command = Command::new("go");
     // GOWORK and GOFLAGS of the machine must not change what the lock files say.
     command.current_dir(folder).env("GOWORK", "off").env("GOFLAGS", "");

@@ -10,7 +10,7 @@ mod guests;
 mod tools;
 
 pub use cache::{Obtained, Recipe, on_path, required};
-pub use clients::{node_modules, python};
+pub use clients::{Browser, JavaAgent, browser, go_client, java_agent, nest_modules, node_modules, python};
 pub use go::{collector, jaeger, tempo};
 pub use guests::{javascript_guest, python_guest};
 pub use tools::{cargo_deny, cargo_fuzz};

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 /// A running back end of the test's own; it ends with this.
 #[derive(Debug)]
 pub struct Ends {
-    pub(crate) _process: Process,
-    pub(crate) _folder: TempDir,
+    pub(crate) process: Process,
+    pub(crate) folder: TempDir,
     pub(crate) grpc: u16,
     pub(crate) http: u16,
     pub(crate) query: u16,
@@ -30,6 +30,11 @@ pub trait BackEnd {
     /// Its OTLP/gRPC end.
     fn grpc_url(&self) -> String {
         url(self.ends().grpc)
+    }
+
+    /// The same as a port.
+    fn grpc_port(&self) -> u16 {
+        self.ends().grpc
     }
 
     /// Its OTLP/HTTP end.

@@ -1,4 +1,4 @@
-//! A real Jaeger of the test's own, on free ports, its traces in memory.
+//! A real Jaeger of the test's own, on free ports, its traces in memory or, to outlive a crash, on disk.
 
 use crate::back_end::{BackEnd, Ends, url};
 use crate::fetch;
@@ -6,42 +6,73 @@ use crate::process::{Process, free_ports};
 use crate::stored::Stored;
 use anyhow::{Context as _, Result};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 use tokio::process::Command;
 
 /// A running Jaeger; it ends with this handle.
 #[derive(Debug)]
-pub struct Jaeger(Ends);
+pub struct Jaeger {
+    ends: Ends,
+    binary: PathBuf,
+    query_grpc: u16,
+}
 
 impl Jaeger {
     /// Builds it if needed, starts it and waits until it answers. Nothing where Go is missing and may be.
     pub async fn start() -> Result<Option<Self>> {
         let Some(binary) = backends::jaeger()?.or_skip("tests against Jaeger")? else { return Ok(None) };
-        Self::launch(&binary).await.map(Some)
+        Self::launch(binary, "jaeger.yaml").await.map(Some)
     }
 
-    async fn launch(binary: &Path) -> Result<Self> {
+    /// One that can be crashed and started again with all that it had; an error where Go is missing.
+    pub async fn start_lasting() -> Result<Self> {
+        Self::launch(backends::jaeger()?.or_fail("a test against Jaeger")?, LASTING).await
+    }
+
+    async fn launch(binary: PathBuf, config: &str) -> Result<Self> {
         let [grpc, http, query, query_grpc] = free_ports()?;
         let folder = tempfile::tempdir()?;
-        let mut command = Command::new(binary);
-        command
-            .arg(format!("--config=file:{}", backends::root().join("tests/backends/jaeger/jaeger.yaml").display()))
-            .env("JAEGER_OTLP_GRPC", grpc.to_string())
-            .env("JAEGER_OTLP_HTTP", http.to_string())
-            .env("JAEGER_QUERY_HTTP", query.to_string())
-            .env("JAEGER_QUERY_GRPC", query_grpc.to_string());
-        let mut process = Process::start("jaeger", command, &folder.path().join("log"))?;
-        let services = url(query) + "/api/services";
-        process.until_it_answers("Jaeger to answer", &services).await?;
-        Ok(Self(Ends { _process: process, _folder: folder, grpc, http, query }))
+        let process = process(&binary, config, &folder, [grpc, http, query, query_grpc]).await?;
+        Ok(Self { ends: Ends { process, folder, grpc, http, query }, binary, query_grpc })
     }
+
+    /// Ends it at once.
+    pub async fn crash(&mut self) -> Result<()> {
+        self.ends.process.kill().await
+    }
+
+    /// Starts one that lasts again, where it was before.
+    pub async fn again(&mut self) -> Result<()> {
+        let Ends { folder, grpc, http, query, .. } = &self.ends;
+        self.ends.process = process(&self.binary, LASTING, folder, [*grpc, *http, *query, self.query_grpc]).await?;
+        Ok(())
+    }
+}
+
+const LASTING: &str = "jaeger-lasting.yaml";
+
+async fn process(binary: &Path, config: &str, folder: &TempDir, ports: [u16; 4]) -> Result<Process> {
+    let [grpc, http, query, query_grpc] = ports;
+    let mut command = Command::new(binary);
+    command
+        .arg(format!("--config=file:{}", backends::root().join("tests/backends/jaeger").join(config).display()))
+        .env("JAEGER_FOLDER", folder.path())
+        .env("JAEGER_OTLP_GRPC", grpc.to_string())
+        .env("JAEGER_OTLP_HTTP", http.to_string())
+        .env("JAEGER_QUERY_HTTP", query.to_string())
+        .env("JAEGER_QUERY_GRPC", query_grpc.to_string());
+    let mut process = Process::start("jaeger", command, &folder.path().join("log"))?;
+    let services = url(query) + "/api/services";
+    process.until_it_answers("Jaeger to answer", &services).await?;
+    Ok(process)
 }
 
 impl BackEnd for Jaeger {
     const NAME: &'static str = "Jaeger";
 
     fn ends(&self) -> &Ends {
-        &self.0
+        &self.ends
     }
 
     /// Asked for raw: otherwise Jaeger shows spans that it holds twice only once.
@@ -52,6 +83,12 @@ impl BackEnd for Jaeger {
             return Ok(Vec::new());
         }
         let mut value: serde_json::Value = serde_json::from_str(&answer.text).with_context(|| answer.text.clone())?;
+        for resource in value["result"]["resourceSpans"].as_array_mut().into_iter().flatten() {
+            // opentelemetry-proto's reader insists on their empty lists, which JSON leaves out.
+            if let Some(resource) = resource["resource"].as_object_mut() {
+                resource.remove("entityRefs");
+            }
+        }
         let traces: TracesData = serde_json::from_value(value["result"].take()).with_context(|| answer.text.clone())?;
         Ok(Stored::all(traces.resource_spans))
     }

@@ -73,26 +73,13 @@ impl Sdk {
         parent: Option<&str>,
     ) -> Result<Scenario> {
         ensure!(self.protocols().contains(&protocol), "{self:?} does not send {protocol:?}");
-        let name = match protocol {
-            Protocol::Grpc => "grpc",
-            Protocol::HttpProtobuf => "http/protobuf",
-            Protocol::HttpJson => "http/json",
-        };
         let mut command = self.command()?;
-        command
-            .env("OTEL_SERVICE_NAME", service)
-            .env("OTEL_TRACES_EXPORTER", "otlp")
-            .env("OTEL_METRICS_EXPORTER", "none")
-            .env("OTEL_LOGS_EXPORTER", "none")
-            .env("OTEL_NODE_RESOURCE_DETECTORS", "env")
-            .env("OTEL_EXPORTER_OTLP_PROTOCOL", name)
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"))
-            .env("TRACEPARENT", parent.unwrap_or_default())
-            .kill_on_drop(true);
+        environment(&mut command, protocol, address, service);
+        command.env("TRACEPARENT", parent.unwrap_or_default()).kill_on_drop(true);
         let output = command.output().await.with_context(|| format!("starting {self:?}"))?;
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{self:?} over {name} failed: {said}{complained}");
+        ensure!(output.status.success(), "{self:?} over {protocol:?} failed: {said}{complained}");
         serde_json::from_str(&said).with_context(|| format!("{self:?} said {said:?} {complained}"))
     }
 
@@ -119,6 +106,23 @@ impl Sdk {
             }
         })
     }
+}
+
+/// What every SDK is told where to send and how: the variables that README.md tells users to set.
+pub(crate) fn environment(command: &mut Command, protocol: Protocol, address: &str, service: &str) {
+    let name = match protocol {
+        Protocol::Grpc => "grpc",
+        Protocol::HttpProtobuf => "http/protobuf",
+        Protocol::HttpJson => "http/json",
+    };
+    command
+        .env("OTEL_SERVICE_NAME", service)
+        .env("OTEL_TRACES_EXPORTER", "otlp")
+        .env("OTEL_METRICS_EXPORTER", "none")
+        .env("OTEL_LOGS_EXPORTER", "none")
+        .env("OTEL_NODE_RESOURCE_DETECTORS", "env")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", name)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"));
 }
 
 #[cfg(test)]

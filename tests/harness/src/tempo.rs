@@ -37,7 +37,7 @@ impl Tempo {
         let mut process = Process::start("tempo", command, &folder.path().join("log"))?;
         let ready = url(query) + "/ready";
         process.until_it_answers("Tempo to be ready", &ready).await?;
-        Ok(Self(Ends { _process: process, _folder: folder, grpc, http, query }))
+        Ok(Self(Ends { process, folder, grpc, http, query }))
     }
 }
 

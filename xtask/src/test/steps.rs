@@ -28,7 +28,8 @@ pub const ALWAYS: &[Step] = &[
 
 /// What `--full` adds.
 pub const LONG: &[Step] = &[
-    Step { name: "system tests with guests of other tool chains", run: test_other_guests, first: false },
+    Step { name: "clients and guests of other tool chains", run: obtain_more, first: false },
+    Step { name: "long system tests", run: test_system_at_length, first: false },
     Step { name: "long fuzz run", run: fuzz_long, first: false },
     Step { name: "dependency policy", run: check_dependencies, first: false },
 ];
@@ -93,8 +94,18 @@ fn fuzz_shortly() -> Result<Outcome> {
     Ok(Outcome::default())
 }
 
-fn test_other_guests() -> Result<Outcome> {
-    counted(tests().env("TRACEMILL_FULL", "1").args(["--test", "all", "--", "other_guests"]))
+/// Whoever asks for all is not given less: a missing tool chain is an error here.
+fn obtain_more() -> Result<Outcome> {
+    for wanted in obtain::FOR_TESTS.iter().chain(obtain::FOR_LONG_TESTS) {
+        if let Some(why) = wanted.get()? {
+            bail!("--full leaves nothing out, but {why}");
+        }
+    }
+    Ok(Outcome::default())
+}
+
+fn test_system_at_length() -> Result<Outcome> {
+    counted(tests().args(["--test", "senders", "--test", "all", "--", "--ignored"]))
 }
 
 fn tests() -> Command {

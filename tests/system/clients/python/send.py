@@ -8,6 +8,7 @@ import json
 import os
 import sys
 
+import exporter
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -21,22 +22,18 @@ sent = {"service": os.environ["OTEL_SERVICE_NAME"], "spans": [], "health": [], "
 failed = []
 
 
-def exporter():
-    if os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    else:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    made = OTLPSpanExporter()
+def watched():
+    made = exporter.from_environment()
     export = made.export
 
-    def watched(spans):
+    def watch(spans):
         """The SDK only logs a failed export; the test has to know."""
         result = export(spans)
         if result is not SpanExportResult.SUCCESS:
             failed.append(str(result))
         return result
 
-    made.export = watched
+    made.export = watch
     return made
 
 
@@ -79,7 +76,7 @@ def health_check(tracer):
 
 def main():
     provider = TracerProvider(resource=Resource.create())
-    provider.add_span_processor(BatchSpanProcessor(exporter()))
+    provider.add_span_processor(BatchSpanProcessor(watched()))
     tracer = provider.get_tracer("accounts", "2.0.1")
     order(tracer, propagator.extract({"traceparent": os.environ.get("TRACEPARENT", "")}))
     health_check(tracer)
