@@ -100,7 +100,7 @@ mod tests {
         let started = Instant::now();
         assert!(client.send(&generator.request(3).request).await?.is_whole());
         assert!(started.elapsed() >= LONG, "{:?}", started.elapsed());
-        gate.delay(Duration::from_secs(3_600));
+        gate.delay(Duration::from_hours(1));
         let request = generator.request(3).request;
         let waiting = tokio::spawn(async move { client.send(&request).await });
         sink.wait_for_spans(9).await?;

@@ -2,9 +2,10 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use pipeline::chain::stage::FaultKind;
+use pipeline::chain::stage::{Call, FaultKind};
 use tracemill_wasm::{StateLimits, StateStore};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -135,7 +136,9 @@ fn a_flood_of_lines_is_cut_off_and_said_to_be() {
     let (plugin, log) = (Plugin::default(), Log::default());
     let _listening = log.listen();
     let mut instance = plugin.instance("log-flood");
-    instance.call(call(1, &[])).expect("no edits");
+    // Time enough for a hundred thousand lines on a busy machine.
+    let patient = Call { deadline: Duration::from_secs(5), ..call(1, &[]) };
+    instance.call(patient).expect("no edits");
     instance.settle(true);
     let lines = log.lines();
     assert_eq!(lines.len(), plugin.options.log_lines + 1);
