@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// How often files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// What files held, or why they could not be read.
 type Look<T> = Result<T, String>;

@@ -4,7 +4,6 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
@@ -13,9 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 
 use super::config::{FileHeader, Form};
-
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+use crate::followed::{self, Seen};
 
 /// No header is longer; what is, is another file.
 const LONGEST: u64 = 64 << 10;
@@ -55,25 +52,14 @@ pub(super) struct Secrets {
     destination: String,
     files: Vec<FileHeader>,
     current: ArcSwap<HeaderMap>,
-    seen: Mutex<Seen>,
-}
-
-/// What the files held, or why that could not be told.
-type Look = Result<HeaderMap, String>;
-
-#[derive(Debug)]
-struct Seen {
-    /// What was acted upon last.
-    settled: Look,
-    /// What the last look saw.
-    latest: Look,
+    seen: Mutex<Seen<HeaderMap>>,
 }
 
 impl Secrets {
     /// Reads all files.
     pub fn read(destination: &str, files: Vec<FileHeader>) -> Result<Arc<Self>, SecretError> {
         let headers = read(&files)?;
-        let seen = Mutex::new(Seen { settled: Ok(headers.clone()), latest: Ok(headers.clone()) });
+        let seen = Mutex::new(Seen::of(headers.clone()));
         Ok(Arc::new(Self { destination: destination.to_owned(), files, current: ArcSwap::from_pointee(headers), seen }))
     }
 
@@ -92,7 +78,7 @@ impl Secrets {
     /// Follows the files for as long as anybody sends with them.
     pub async fn follow(this: Weak<Self>) {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(followed::LOOK).await;
             let Some(secrets) = this.upgrade() else { return };
             // Files may be on a network that does not answer.
             if let Err(error) = tokio::task::spawn_blocking(move || secrets.look()).await {
@@ -104,21 +90,15 @@ impl Secrets {
     fn look(&self) {
         let look = read(&self.files).map_err(|error| error.to_string());
         let mut seen = self.seen.lock();
-        let stands_still = look == seen.latest;
-        seen.latest = look;
-        if !stands_still || seen.latest == seen.settled {
-            return;
-        }
+        let Some(news) = seen.news(look) else { return };
         let destination = &self.destination;
-        match &seen.latest {
+        match news {
             Ok(headers) => {
                 self.current.store(Arc::new(headers.clone()));
                 tracing::info!(destination, "headers read anew from their files");
             }
             Err(error) => tracing::error!(destination, "headers are not read anew, the old ones stay: {error}"),
         }
-        let latest = seen.latest.clone();
-        seen.settled = latest;
     }
 }
 
