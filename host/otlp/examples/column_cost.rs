@@ -16,6 +16,7 @@ use tracemill_otlp::edit::{Constant, Sampling};
 use tracemill_otlp::json;
 use tracemill_otlp::path::{Layout, Path, Want};
 use tracemill_otlp::sampling::Sampler;
+use tracemill_otlp::signal::Signal;
 use tracemill_otlp::value::{self, Value};
 use tracemill_otlp::wire;
 
@@ -129,7 +130,7 @@ fn from_json() {
     let spans = vec![span; SPANS as usize].join(",");
     let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
     println!("JSON of {} bytes a span", text.len() as u64 / SPANS);
-    measure("JSON to protobuf", || json::to_protobuf(text.as_bytes()).expect("it is valid").body.len());
+    measure("JSON to protobuf", || json::to_protobuf(Signal::Traces, text.as_bytes()).expect("it is valid").body.len());
 }
 
 fn path_of(text: &str) -> Path {

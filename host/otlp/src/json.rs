@@ -4,6 +4,7 @@
 //! Lenient where senders are known to be sloppy, and says so: names of enums, keys in `snake_case`. Builds no tree: each
 //! value is written to the wire as it is read.
 
+mod packed;
 mod scalar;
 mod schema;
 mod write;

@@ -17,5 +17,6 @@ pub mod json;
 pub mod path;
 pub mod sampling;
 pub mod shown;
+pub mod signal;
 pub mod value;
 pub mod wire;

@@ -1,10 +1,13 @@
-//! What leaves: parcels of encoded spans, the queues of all destinations, and what sends them.
+//! What leaves: parcels of spans, data points and log records, the queues of all destinations, and what sends them.
 //!
 //! The way: [`Exports::reserve`] takes room in every queue or refuses; [`Reservation::commit`] hands the parcel to all of them.
 //! From there each destination goes its own way: [`queue`] joins parcels to batches, [`sender`] sends them over its [`link`]
 //! until there is an [`answer`] for good.
 //!
-//! Invariant: a refusal leaves nothing in any queue; an acknowledged span is sent, rejected by the back end, or counted as
+//! A destination that takes several signals has a queue, senders and connections for each: no signal holds another up, and none
+//! are joined in a request.
+//!
+//! Invariant: a refusal leaves nothing in any queue; an acknowledged item is sent, rejected by the back end, or counted as
 //! dropped with a reason, for each destination.
 
 use std::collections::HashSet;
@@ -15,6 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use otlp::batch::RequestContext;
+use otlp::signal::Signal;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -61,15 +65,27 @@ use tls::Material;
 /// How long a destination that a reload has taken out goes on with what it holds.
 const REMOVAL_GRACE: Duration = Duration::from_secs(30);
 
-/// Encoded spans on their way to the back ends.
+/// When senders come back whose signal's last destination has just gone. Then they are told that there is nobody.
+const GONE: Duration = Duration::from_secs(1);
+
+/// Items of one signal on their way to the back ends: spans, data points or log records.
 #[derive(Debug, Clone)]
 pub struct Parcel {
-    /// An `ExportTraceServiceRequest`. Parcels are joined by joining their bytes.
+    /// What it holds.
+    pub signal: Signal,
+    /// An `ExportTraceServiceRequest`, or what metrics or logs have in its place. Parcels are joined by joining their bytes.
     pub body: Bytes,
-    /// How many spans it holds.
-    pub spans: u32,
+    /// How many items it holds.
+    pub items: u32,
     /// What came with the request (or with all requests that were joined: they agree in tenant and kept headers).
     pub context: Arc<RequestContext>,
+}
+
+impl Parcel {
+    /// A parcel with a part of the items.
+    fn part(&self, body: Bytes, items: u32) -> Self {
+        Self { signal: self.signal, body, items, context: Arc::clone(&self.context) }
+    }
 }
 
 /// All destinations. Clones are handles to the same.
@@ -79,7 +95,8 @@ pub struct Parcel {
 pub struct Exports(Arc<Inner>);
 
 struct Inner {
-    current: ArcSwap<Set>,
+    /// Those of each signal.
+    current: [ArcSwap<Set>; Signal::ALL.len()],
     /// Destinations that a reload has taken out and that still send.
     retiring: Mutex<Vec<Arc<Destination>>>,
     metrics: Metrics,
@@ -145,8 +162,8 @@ pub enum StartError {
 /// What could not be delivered before the end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DrainReport {
-    /// Each destination with spans that were given up, and how many.
-    pub undelivered: Vec<(String, u64)>,
+    /// Each destination with items that were given up, of which signal, and how many.
+    pub undelivered: Vec<(String, Signal, u64)>,
 }
 
 impl Exports {
@@ -162,7 +179,7 @@ impl Exports {
         runtime: Handle,
     ) -> Result<Self, StartError> {
         let exports = Self(Arc::new(Inner {
-            current: ArcSwap::default(),
+            current: <[ArcSwap<_>; Signal::ALL.len()]>::default(),
             retiring: Mutex::default(),
             metrics,
             runtime,
@@ -176,26 +193,32 @@ impl Exports {
 
     /// Hands a parcel to the destinations, to each what it gets of it, or refuses it for all.
     pub fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
-        let set = self.0.current.load_full();
+        let set = self.0.of(parcel.signal)?;
         if set.routes.is_none() {
-            set.reserve(parcel.body.len(), parcel.spans)?.commit(parcel);
+            set.reserve(parcel.body.len(), parcel.items)?.commit(parcel);
             return Ok(());
         }
         let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };
         self.0.share_out(&set, &parcel)
     }
 
-    /// Takes room for a parcel of so many bytes and spans in the queues of all destinations, whatever their conditions, or in none. A
-    /// parcel that is larger than a whole queue is refused as too large, never to be sent again. Queues that drop by policy never
-    /// refuse.
-    pub fn reserve(&self, bytes: usize, spans: u32) -> Result<Reservation, Refusal> {
-        self.0.current.load_full().reserve(bytes, spans)
+    /// Takes room for a parcel of so many bytes and items in the queues of all destinations that take the signal, whatever their
+    /// conditions, or in none. A parcel that is larger than a whole queue is refused as too large, never to be sent again. Queues
+    /// that drop by policy never refuse.
+    pub fn reserve(&self, signal: Signal, bytes: usize, items: u32) -> Result<Reservation, Refusal> {
+        self.0.of(signal)?.reserve(bytes, items)
     }
 
-    /// Why the next parcel would be refused, if that is known already: cheap, to be asked before a chain runs in vain.
+    /// Whether there is a destination for this signal.
+    #[must_use]
+    pub fn takes(&self, signal: Signal) -> bool {
+        !self.0.current[signal as usize].load().is_empty()
+    }
+
+    /// Why the next parcel of spans would be refused, if that is known already: cheap, to be asked before a chain runs in vain.
     #[must_use]
     pub fn is_full(&self) -> Option<Refusal> {
-        let set = self.0.current.load();
+        let set = self.0.current[Signal::Traces as usize].load();
         let Some(routes) = &set.routes else { return set.iter().find_map(|destination| destination.queue().is_full()) };
         // Of those that get a part only, a full one may get nothing of it.
         let mut every = true;
@@ -211,16 +234,17 @@ impl Exports {
         first.filter(|_| every)
     }
 
-    /// How many bytes the largest parcel may have that all queues would take now.
+    /// How many bytes the largest parcel of spans may have that all queues would take now.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.0.current.load().iter().map(|destination| destination.queue().room()).min().unwrap_or(usize::MAX)
+        let set = self.0.current[Signal::Traces as usize].load();
+        set.iter().map(|destination| destination.queue().room()).min().unwrap_or(usize::MAX)
     }
 
-    /// How it stands with each destination.
+    /// How it stands with each destination, signal by signal.
     #[must_use]
     pub fn status(&self) -> Vec<DestinationStatus> {
-        self.0.current.load().iter().map(|destination| status::of(destination)).collect()
+        self.0.all().iter().map(|destination| status::of(destination)).collect()
     }
 
     /// Takes another set of destinations. Those that are unchanged go on with queue and connections; a changed one hands
@@ -234,13 +258,18 @@ impl Exports {
         if let Some(twice) = configs.iter().find(|config| !seen.insert(config.name.as_str())) {
             return Err(StartError::SameName(twice.name.clone()));
         }
-        let routes = Routes::new(configs.iter().map(|config| config.when.as_ref()))?;
-        let old = self.0.current.load_full();
-        let mut new = Vec::with_capacity(configs.len());
+        let routes_of = |signal| {
+            let takers = configs.iter().filter(|config| config.signals.contains(&signal));
+            Routes::new(takers.map(|config| config.when.as_ref()))
+        };
+        let [traces, metrics, logs] = Signal::ALL.map(routes_of);
+        let routes = [traces?, metrics?, logs?];
+        let old = self.0.all();
+        let mut new = Vec::new();
         let mut replaced = Vec::new();
         // Everything that can fail comes before anything is changed. Started destinations that are let go have nothing to do.
-        let mut ready = Vec::with_capacity(configs.len());
-        for config in configs {
+        let mut ready = Vec::new();
+        for config in configs.into_iter().flat_map(DestinationConfig::by_signal) {
             let tls = |error| StartError::Tls { name: config.name.clone(), error };
             let material = Material::read(&config).map_err(tls)?;
             for endpoint in config.endpoints.iter() {
@@ -251,7 +280,7 @@ impl Exports {
             ready.push((config, material, secrets));
         }
         for (config, material, secrets) in ready {
-            let known = old.iter().find(|known| known.name() == config.name);
+            let known = old.iter().find(|known| known.name() == config.name && known.signal() == config.signal());
             if let Some(known) = known.filter(|known| known.is(&config, &material)) {
                 new.push(Arc::clone(known));
                 continue;
@@ -267,14 +296,17 @@ impl Exports {
         }
         let stays = |gone: &Arc<Destination>| new.iter().any(|kept| Arc::ptr_eq(kept, gone));
         let gone: Vec<_> = old.iter().filter(|known| !stays(known)).cloned().collect();
-        self.0.metrics.show_limits(new.iter().map(|kept| (kept.name(), kept.config().queue.max_bytes)));
+        self.0.metrics.show_limits(new.iter().map(|kept| (kept.name(), kept.signal(), kept.config().queue.max_bytes)));
         let shown: HashSet<_> = new.iter().flat_map(|kept| kept.endpoints()).collect();
         for (destination, endpoint) in old.iter().flat_map(|known| known.endpoints()) {
             if !shown.contains(&(destination, endpoint)) {
                 self.0.metrics.forget_endpoint(destination, endpoint);
             }
         }
-        self.0.current.store(Arc::new(Set { destinations: new, routes }));
+        for (signal, routes) in Signal::ALL.into_iter().zip(routes) {
+            let destinations = new.iter().filter(|kept| kept.signal() == signal).cloned().collect();
+            self.0.current[signal as usize].store(Arc::new(Set { destinations, routes }));
+        }
         for (known, successor) in replaced {
             known.queue().replace(successor.queue());
         }
@@ -295,8 +327,9 @@ impl Exports {
                 if lost > 0 {
                     tracing::warn!(
                         destination = destination.name(),
-                        spans = lost,
-                        "spans dropped: the destination was removed and its back end did not take them in time"
+                        signal = %destination.signal(),
+                        items = lost,
+                        "dropped: the destination was removed and its back end did not take them in time"
                     );
                 }
             });
@@ -308,22 +341,22 @@ impl Exports {
         *self.0.reload.lock() = Life::Ended;
         let deadline = Instant::now() + within;
         let mut all = std::mem::take(&mut *self.0.retiring.lock());
-        all.extend(self.0.current.load().iter().cloned());
+        all.extend(self.0.all());
         let endings = all.iter().map(|destination| destination.finish(DropReason::Shutdown, deadline));
         let lost = futures_util::future::join_all(endings).await;
         let mut report = DrainReport::default();
         for (destination, lost) in all.iter().zip(lost).filter(|(_, lost)| *lost > 0) {
-            report.undelivered.push((destination.name().to_owned(), lost));
+            report.undelivered.push((destination.name().to_owned(), destination.signal(), lost));
         }
         report
     }
 }
 
 impl Set {
-    fn reserve(self: Arc<Self>, bytes: usize, spans: u32) -> Result<Reservation, Refusal> {
+    fn reserve(self: Arc<Self>, bytes: usize, items: u32) -> Result<Reservation, Refusal> {
         let mut reservation = Reservation { destinations: self, taken: 0, bytes };
         while let Some(destination) = reservation.destinations.get(reservation.taken) {
-            destination.queue().reserve(bytes, spans)?;
+            destination.queue().reserve(bytes, items)?;
             reservation.taken += 1;
         }
         Ok(reservation)
@@ -331,25 +364,41 @@ impl Set {
 }
 
 impl Inner {
+    /// The destinations of a signal. Without any, spans are taken and let go; metrics and logs are refused: the last one has gone
+    /// since somebody asked whether there was any.
+    fn of(&self, signal: Signal) -> Result<Arc<Set>, Refusal> {
+        let set = self.current[signal as usize].load_full();
+        if set.is_empty() && signal != Signal::Traces {
+            return Err(Refusal::unavailable(GONE, format!("no destination takes {signal} any more")));
+        }
+        Ok(set)
+    }
+
+    /// Those of all signals.
+    fn all(&self) -> Vec<Arc<Destination>> {
+        self.current.iter().flat_map(|of_signal| of_signal.load().to_vec()).collect()
+    }
+
     /// Hands each destination its share, or refuses for all.
     fn share_out(&self, set: &Set, whole: &Parcel) -> Result<(), Refusal> {
         let Some(shares) = set.routes.as_ref().map(|routes| routes.share(whole)) else { return Ok(()) };
         let mut taken = Vec::new();
         for (destination, share) in set.iter().zip(shares.each) {
-            let Some((body, spans)) = share else { continue };
+            let Some((body, items)) = share else { continue };
             // Room that is not used is given back.
-            taken.push((Room::take(destination, body.len(), spans)?, body, spans));
+            taken.push((Room::take(destination, body.len(), items)?, body, items));
         }
-        for (room, body, spans) in taken {
-            room.fill(Parcel { body, spans, context: Arc::clone(&whole.context) });
+        for (room, body, items) in taken {
+            room.fill(whole.part(body, items));
         }
         if shares.unrouted > 0 {
-            self.metrics.unrouted.inc_by(u64::from(shares.unrouted));
+            self.metrics.unrouted(whole.signal).inc_by(u64::from(shares.unrouted));
             if let Some(unsaid) = self.unrouted.open() {
                 tracing::warn!(
-                    spans = shares.unrouted,
+                    signal = %whole.signal,
+                    items = shares.unrouted,
                     unsaid,
-                    "spans dropped: no destination's `when` takes them; give one `when: otherwise` if they are wanted"
+                    "dropped: no destination's `when` takes them; give one `when: otherwise` if they are wanted"
                 );
             }
         }
@@ -365,8 +414,8 @@ struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn take(destination: &'a Destination, bytes: usize, spans: u32) -> Result<Self, Refusal> {
-        destination.queue().reserve(bytes, spans)?;
+    fn take(destination: &'a Destination, bytes: usize, items: u32) -> Result<Self, Refusal> {
+        destination.queue().reserve(bytes, items)?;
         Ok(Self { destination, bytes: Some(bytes) })
     }
 
@@ -395,7 +444,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Hands the parcel to all destinations. Never fails: from here on the spans are the exports' to account for. A parcel
+    /// Hands the parcel to all destinations. Never fails: from here on the items are the exports' to account for. A parcel
     /// larger than what was reserved is taken too, beyond the queues' bounds by the difference.
     pub fn commit(mut self, parcel: Parcel) {
         let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };

@@ -1,5 +1,5 @@
-//! The data plane, in the order of the flow: receive, admit, chain, queue, export. Knows stages, not Wasm; knows no
-//! configuration file and no plugin folder.
+//! The data plane, in the order of the flow: receive, admit, chain, queue, export; metrics and logs are forwarded past the chain.
+//! Knows stages, not Wasm; knows no configuration file and no plugin folder.
 #![forbid(unsafe_code)]
 
 pub mod admit;
@@ -8,8 +8,11 @@ pub mod chain;
 mod compact;
 pub mod export;
 mod followed;
+pub mod fork;
+pub mod forward;
 mod gathered;
 mod log_gate;
+mod paths;
 pub mod receive;
 pub mod request;
 pub mod tls;

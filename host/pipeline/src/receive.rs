@@ -1,5 +1,5 @@
 //! Receivers: OTLP/gRPC and OTLP/HTTP in, [`Request`]s out to a [`Handler`]. Knows both protocols' words; knows neither
-//! spans nor what stands behind the handler.
+//! what a request holds nor what stands behind the handler.
 //!
 //! Both are served by hyper. gRPC's framing is added by hand (`receive/grpc.rs` says why); HTTP/1.1 and HTTP/2 are told
 //! apart by their first bytes. The way of a request: may its sender send? is the handler ready? is there room? read, inflate, (JSON to
@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName};
+use otlp::signal::Signal;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -357,8 +358,13 @@ impl Limits {
 }
 
 impl Shared {
-    fn ready(&self) -> Result<(), Failure> {
-        self.handler.refuses().map_or(Ok(()), |refusal| Err(Failure::refused(refusal, Reason::NotReady)))
+    /// Whether there is anybody for a signal: where not, there is no such endpoint.
+    fn served(&self, signal: Signal) -> Result<(), Failure> {
+        if self.handler.takes(signal) { Ok(()) } else { Err(Failure::no_destination(signal)) }
+    }
+
+    fn ready(&self, signal: Signal) -> Result<(), Failure> {
+        self.handler.refuses(signal).map_or(Ok(()), |refusal| Err(Failure::refused(refusal, Reason::NotReady)))
     }
 
     async fn in_time<T>(&self, reading: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -381,17 +387,18 @@ impl Shared {
 
     async fn handle(
         &self,
+        signal: Signal,
         held: Held,
         peer: &Peer,
         headers: &HeaderMap,
         granted: &Granted,
     ) -> Result<Accepted, Failure> {
         let context = self.keep.of_request(peer, headers, granted);
-        let request = Request { body: held.bytes, context, permit: held.permit };
+        let request = Request { signal, body: held.bytes, context, permit: held.permit };
         self.handler.handle(request).await.map_err(Failure::by_handler)
     }
 }
 
 fn outcome(accepted: &Accepted) -> Outcome {
-    if accepted.rejected_spans == 0 { Outcome::Accepted } else { Outcome::Partial }
+    if accepted.rejected == 0 { Outcome::Accepted } else { Outcome::Partial }
 }

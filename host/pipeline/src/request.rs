@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use otlp::batch::RequestContext;
+use otlp::signal::Signal;
 
 use crate::admit::Permit;
 
 /// One OTLP export call: protobuf, uncompressed.
 #[derive(Debug)]
 pub struct Request {
-    /// An `ExportTraceServiceRequest`.
+    /// What it carries.
+    pub signal: Signal,
+    /// An `ExportTraceServiceRequest`, or what metrics or logs have in its place.
     pub body: Bytes,
     /// What came with it.
     pub context: Arc<RequestContext>,
@@ -22,11 +25,11 @@ pub struct Request {
     pub permit: Permit,
 }
 
-/// The spans are taken; some of them may have been rejected for good (OTLP's partial success).
+/// The items are taken; some of them may have been rejected for good (OTLP's partial success).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Accepted {
-    /// How many spans were rejected.
-    pub rejected_spans: u64,
+    /// How many spans, data points or log records were rejected.
+    pub rejected: u64,
     /// Why, or a warning where none was rejected; empty if there is nothing to say.
     pub message: String,
 }
@@ -59,7 +62,7 @@ pub enum RefusalKind {
 }
 
 impl Refusal {
-    /// The spans are not OTLP.
+    /// It is not OTLP.
     #[must_use]
     pub fn malformed(message: impl Into<String>) -> Self {
         Self { kind: RefusalKind::Malformed, message: message.into() }
@@ -89,9 +92,13 @@ pub type Answer = Result<Accepted, Refusal>;
 
 /// Where receivers hand requests to.
 pub trait Handler: Send + Sync + 'static {
-    /// Takes a request through the chain and into the queues, and answers when they have it.
+    /// Takes a request into the queues, through the chain if it holds spans, and answers when they have it.
     fn handle(&self, request: Request) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>>;
 
-    /// Whether requests would be refused now whatever they hold (not ready, shutting down): asked before a body is read.
-    fn refuses(&self) -> Option<Refusal>;
+    /// Whether there is anybody for this signal: where not, it is as if its endpoint did not exist.
+    fn takes(&self, signal: Signal) -> bool;
+
+    /// Whether requests of this signal would be refused now whatever they hold (not ready, shutting down): asked before a body
+    /// is read.
+    fn refuses(&self, signal: Signal) -> Option<Refusal>;
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use otlp::signal::Signal;
 use prost::Message;
 
 use support::{ByName, Rig, request_of, spans_of};
+use tracemill_pipeline::chain::metrics::SignalLabel;
 use tracemill_pipeline::chain::plan::{Affinity, Failure};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
 
@@ -20,7 +22,7 @@ async fn what_is_dropped_is_counted_by_plugin_and_reason_and_the_rest_leaves() {
     let stage = rig.stage("by-name", ByName::new(Failure::Pass, Affinity::Any));
     rig.chains.publish(vec![stage]);
     let answer = rig.send(request_of(&["a", "drop-me", "b", "drop-me"])).await.unwrap();
-    assert_eq!(answer.rejected_spans, 0, "what a plugin drops is not rejected");
+    assert_eq!(answer.rejected, 0, "what a plugin drops is not rejected");
     assert_eq!(rig.outlet.names(), ["a", "b"]);
     assert_eq!(rig.sums(&[], &[("by-name", "named")]), [4, 0, 2, 2]);
 }
@@ -46,7 +48,7 @@ async fn one_poisonous_span_costs_only_itself() {
         let seen = program.seen.clone();
         rig.chains.publish(vec![rig.stage("by-name", program)]);
         let answer = rig.send(request_of(&names)).await.unwrap();
-        assert_eq!(answer.rejected_spans, rejected, "{on_error:?}");
+        assert_eq!(answer.rejected, rejected, "{on_error:?}");
         assert_eq!(rig.outlet.names().len(), left, "{on_error:?}");
         let [received, refused, dropped, admitted] = rig.sums(&["plugin_fault"], &[("by-name", "plugin_fault")]);
         assert_eq!(received, refused + dropped + admitted, "{on_error:?}");
@@ -76,7 +78,7 @@ async fn an_open_breaker_of_a_rejecting_stage_refuses_whole_requests_retryably()
     let rig = Rig::new(1);
     rig.chains.publish(vec![fragile(&rig, "scrub", Affinity::Any, Duration::from_hours(1))]);
     for _ in 0..2 {
-        assert_eq!(rig.send(request_of(&["poison"])).await.unwrap().rejected_spans, 1);
+        assert_eq!(rig.send(request_of(&["poison"])).await.unwrap().rejected, 1);
     }
     let refusal = rig.send(request_of(&["fine", "fine"])).await.unwrap_err();
     assert!(refusal.is_retryable(), "{refusal}");
@@ -166,12 +168,13 @@ async fn malformed_requests_and_invalid_ids_are_told_apart() {
     let refusal = rig.send(vec![0x0a, 200]).await.unwrap_err();
     assert!(!refusal.is_retryable());
     assert!(refusal.message.contains("ExportTraceServiceRequest"), "{refusal}");
-    assert_eq!(rig.metrics.malformed.get(), 1);
+    let of_traces = SignalLabel::of(Signal::Traces);
+    assert_eq!(rig.metrics.malformed.get_or_create(&of_traces).get(), 1);
 
     let mut request = ExportTraceServiceRequest::decode(&*request_of(&["a", "b"])).unwrap();
     request.resource_spans[0].scope_spans[0].spans[0].trace_id.pop();
     let answer = rig.send(request.encode_to_vec()).await.unwrap();
-    assert_eq!(answer.rejected_spans, 1);
+    assert_eq!(answer.rejected, 1);
     assert!(answer.message.contains("trace_id"), "{}", answer.message);
     assert_eq!(rig.outlet.names(), ["b"]);
     assert_eq!(rig.sums(&["invalid_ids"], &[]), [2, 1, 0, 1]);

@@ -29,6 +29,8 @@ mod limits;
 mod log;
 #[path = "receive/reflection.rs"]
 mod reflection;
+#[path = "receive/signals.rs"]
+mod signals;
 #[path = "receive/support.rs"]
 mod support;
 #[path = "receive/tls.rs"]

@@ -24,6 +24,8 @@ use pipeline::chain::intake::Intake;
 use pipeline::chain::live::Chains;
 use pipeline::chain::metrics::Metrics as ChainMetrics;
 use pipeline::export::{self, Exports};
+use pipeline::fork::Fork;
+use pipeline::forward::{self, Forward};
 use pipeline::receive::{self, Receivers};
 use pipeline::tls::server::{Certificates, Tls};
 use tokio::runtime::Handle;
@@ -47,7 +49,10 @@ pub struct Proxy {
     reload: Option<Reload>,
     /// Shared with the reload, which gives it other settings.
     folder: Arc<Folder>,
+    /// Of spans: the plugins close it too.
     gate: Gate,
+    /// Of what passes no plugin: closed at the end only.
+    end: Gate,
     exports: Exports,
     /// In milliseconds; a reload may change it.
     shutdown_timeout: Arc<AtomicU64>,
@@ -59,6 +64,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let mut registry = telemetry::registry();
     let counters = ChainMetrics::default();
     counters.register(&mut registry);
+    let forward_metrics = forward::Metrics::register(&mut registry, &counters);
     let export_metrics = export::Metrics::register(&mut registry);
     let plugin_metrics = wasm::Metrics::register(&mut registry);
     let receive_metrics = Arc::new(receive::Metrics::register(&mut registry));
@@ -68,8 +74,10 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let mills = config.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
     let chains = Chains::new(mills, counters.clone());
     let outlet = Arc::new(Queues(exports.clone()));
-    let intake = Intake::start(chains.clone(), outlet, gate.clone(), config.plugins.note_generation);
+    let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), config.plugins.note_generation);
     let intake = Arc::new(intake.context("starting the mills")?);
+    let end = Gate::new();
+    let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
     let engine = wasm::Engine::new(&wasm::EngineOptions::default())?;
     let sweep = intake.clone();
@@ -86,7 +94,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         drain: config.receive.drain.min(config.shutdown_timeout / 2),
         ..config.receive.clone()
     };
-    let receivers = receive::bind(receivers, intake, receive_metrics)?;
+    let receivers = receive::bind(receivers, Arc::new(Fork { intake, forward }), receive_metrics)?;
     let admin = TcpListener::bind(config.admin.listen).with_context(|| {
         format!("cannot listen on {} (admin.listen); is another process using the port?", config.admin.listen)
     })?;
@@ -134,6 +142,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         reload,
         folder,
         gate,
+        end,
         exports,
         shutdown_timeout,
         admin,
@@ -216,12 +225,25 @@ impl Proxy {
 
     /// Takes nothing more, delivers what is queued within the bound, and says what it could not.
     pub async fn shutdown(self) -> End {
-        let Self { receivers, serving, stop_receiving, reload, folder, gate, exports, shutdown_timeout, admin, .. } =
-            self;
+        let Self {
+            receivers,
+            serving,
+            stop_receiving,
+            reload,
+            folder,
+            gate,
+            end,
+            exports,
+            shutdown_timeout,
+            admin,
+            ..
+        } = self;
         let until = tokio::time::Instant::now() + Duration::from_millis(shutdown_timeout.load(Ordering::Relaxed));
         // Whoever might open the gate again goes first; both may wait for a compiler, so they do it elsewhere.
         let quiet = tokio::task::spawn_blocking(move || drop((reload, folder)));
-        gate.close("the proxy is shutting down, try again");
+        for gate in [gate, end] {
+            gate.close("the proxy is shutting down, try again");
+        }
         drop(receivers);
         stop_receiving.cancel();
         if let Some(mut serving) = serving
@@ -230,8 +252,8 @@ impl Proxy {
             serving.abort();
         }
         let report = exports.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
-        for (destination, spans) in &report.undelivered {
-            tracing::error!(destination, spans, "spans could not be delivered before the end");
+        for (destination, signal, items) in &report.undelivered {
+            tracing::error!(destination, %signal, items, "could not be delivered before the end");
         }
         let _late = tokio::time::timeout_at(until, quiet).await;
         drop(admin);

@@ -11,12 +11,13 @@ mod json_forms;
 mod json_values;
 mod overload;
 mod partial;
+mod signals;
 
 use crate::item::Item;
 
 /// In the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Item> {
-    let groups: [&'static [Item]; 11] = [
+    let groups: [&'static [Item]; 12] = [
         grpc_answers::ITEMS,
         grpc_sizes::ITEMS,
         grpc_calls::ITEMS,
@@ -28,6 +29,7 @@ pub fn all() -> impl Iterator<Item = &'static Item> {
         json_values::ITEMS,
         json_forms::ITEMS,
         data::ITEMS,
+        signals::ITEMS,
     ];
     groups.into_iter().flatten()
 }
@@ -43,7 +45,7 @@ mod tests {
         let ids: Vec<_> = all().map(|item| item.id).collect();
         let each: BTreeSet<_> = ids.iter().copied().collect();
         assert_eq!(ids.len(), each.len());
-        for (letter, last) in [("G", 18), ("H", 20), ("J", 14), ("D", 5)] {
+        for (letter, last) in [("G", 18), ("H", 20), ("J", 14), ("D", 5), ("S", 5)] {
             let missing: Vec<_> = (1..=last).filter(|at| !each.contains(&format!("{letter}{at}")[..])).collect();
             assert!(missing.is_empty(), "{letter}: {missing:?}");
         }

@@ -37,7 +37,10 @@ impl Own {
     /// Starts one with a sink behind it.
     pub async fn start(set: impl FnOnce(Setup) -> Result<Setup>) -> Result<Self> {
         let sink = Sink::keeping(Keep::Requests).await?;
-        let setup = Proxy::setup()?.export_grpc("sink", &sink).set("export.sink.batch.timeout", "10ms");
+        let setup = Proxy::setup()?
+            .export_grpc("sink", &sink)
+            .set("export.sink.signals", json!(["traces", "metrics", "logs"]))
+            .set("export.sink.batch.timeout", "10ms");
         let proxy = set(setup)?.start().await?;
         Ok(Self { proxy, sink })
     }

@@ -7,11 +7,14 @@ use prost::Message as _;
 use std::sync::Arc;
 use tracemill_otlp::batch::{Batch, Incoming, RequestContext};
 use tracemill_otlp::encode::encode;
+use tracemill_otlp::signal::Signal;
 
 /// The target.
 pub fn index(data: &[u8]) -> bool {
     let body = Bytes::copy_from_slice(data);
+    let [counted, ..] = Signal::ALL.map(|signal| signal.count(data));
     let Some(batch) = load(&body) else { return false };
+    assert_eq!(counted, Ok(batch.rows()), "what is a request to one is none to the other, or of other size");
     assert!(encode(&batch) == body, "an untouched request changed");
     // Where the oracle can read it too, both have to see the same spans.
     if let Ok(request) = ExportTraceServiceRequest::decode(body.clone()) {

@@ -1,4 +1,4 @@
-//! Both sums of invariant 6: every span that came in is accounted for exactly once.
+//! Both sums of invariant 6: every span, data point and log record that came in is accounted for exactly once.
 //!
 //! received = refused + dropped by plugins + admitted; and for each destination,
 //! admitted = sent + rejected by the back end + dropped by the queue + held.
@@ -40,66 +40,108 @@ pub struct Destination {
 /// One reading of all accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accounts {
+    /// The first sum, of spans.
+    pub door: Door,
+    /// The second, for each destination that takes spans.
+    pub destinations: Vec<Destination>,
+    /// Both of data points, and of log records.
+    pub forwarded: [Account; 2],
+}
+
+/// Both sums of another signal's items, of which no plugin drops any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// What the items are called in names of metrics.
+    pub items: &'static str,
     /// The first sum.
     pub door: Door,
-    /// The second, for each destination.
+    /// The second, for each destination that takes the signal.
     pub destinations: Vec<Destination>,
 }
+
+/// The signals that are forwarded, by their names in configurations and their items in names of metrics.
+const FORWARDED: [(&str, &str); 2] = [("metrics", "metric_points"), ("logs", "log_records")];
 
 impl Accounts {
     /// Takes the accounts from a scrape. A series that is missing is an error: nothing is counted there, which is not zero.
     pub fn read(metrics: &Metrics) -> Result<Self> {
-        let door = Door {
-            received: whole(metrics, "tracemill_receive_spans_total", &[])?,
-            refused: whole(metrics, "tracemill_refused_spans_total", &[])?,
-            dropped: dropped(metrics)?,
-            admitted: whole(metrics, "tracemill_admitted_spans_total", &[])?,
-        };
-        let names: BTreeSet<_> = OF_DESTINATIONS.iter().flat_map(|name| metrics.values(name, "destination")).collect();
-        let destinations = names.into_iter().map(|name| destination(metrics, name)).collect::<Result<_>>()?;
-        Ok(Self { door, destinations })
+        let (mut door, destinations) = (door(metrics, "spans")?, destinations(metrics, "spans")?);
+        door.dropped = dropped(metrics)?;
+        let [(_, points), (_, records)] = FORWARDED;
+        Ok(Self { door, destinations, forwarded: [account(metrics, points)?, account(metrics, records)?] })
     }
 
-    /// The account of one destination.
+    /// The account of one destination, of spans.
     pub fn destination(&self, name: &str) -> Option<&Destination> {
         self.destinations.iter().find(|destination| destination.name == name)
     }
 
-    /// Whether every destination was given every admitted span; not so for those that were added or changed on the way.
+    /// The account of one destination, of a signal by its name in configurations.
+    pub fn destination_of(&self, signal: &str, name: &str) -> Option<&Destination> {
+        let Some(at) = FORWARDED.iter().position(|(known, _)| *known == signal) else { return self.destination(name) };
+        self.forwarded[at].destinations.iter().find(|destination| destination.name == name)
+    }
+
+    /// Whether no destination holds anything.
+    pub fn is_idle(&self) -> bool {
+        let forwarded = self.forwarded.iter().flat_map(|account| &account.destinations);
+        self.destinations.iter().chain(forwarded).all(|each| each.held == 0)
+    }
+
+    /// Whether every destination was given everything admitted of what it takes; not so for those that were added or changed on the way.
     pub fn check_fan_out(&self) -> Result<()> {
-        let admitted = self.door.admitted;
-        for each in &self.destinations {
-            ensure!(each.admitted == admitted, "destination {} was to get {admitted} spans, but {each:?}", each.name);
-        }
-        Ok(())
+        self.each(|items, door, destinations| {
+            let admitted = door.admitted;
+            for each in destinations {
+                ensure!(
+                    each.admitted == admitted,
+                    "destination {} was to get {admitted} {items}, but {each:?}",
+                    each.name
+                );
+            }
+            Ok(())
+        })
     }
 
     /// Whether both sums hold; the error shows the numbers.
     pub fn check(&self) -> Result<()> {
-        let Door { received, refused, dropped, admitted } = self.door;
-        ensure!(received == refused + dropped + admitted, "spans are not accounted for: {:?}", self.door);
-        for each in &self.destinations {
-            let accounted = each.sent + each.rejected + each.dropped + each.held;
-            ensure!(each.admitted == accounted, "spans are not accounted for: {each:?}");
-        }
-        Ok(())
+        self.each(|items, door, destinations| {
+            let Door { received, refused, dropped, admitted } = *door;
+            ensure!(received == refused + dropped + admitted, "{items} are not accounted for: {door:?}");
+            for each in destinations {
+                let accounted = each.sent + each.rejected + each.dropped + each.held;
+                ensure!(each.admitted == accounted, "{items} are not accounted for: {each:?}");
+            }
+            Ok(())
+        })
+    }
+
+    fn each(&self, check: impl Fn(&str, &Door, &[Destination]) -> Result<()>) -> Result<()> {
+        check("spans", &self.door, &self.destinations)?;
+        self.forwarded.iter().try_for_each(|account| check(account.items, &account.door, &account.destinations))
     }
 }
 
-/// The series of each destination, in the order of [`Destination`].
-const OF_DESTINATIONS: [&str; 5] = [
-    "tracemill_export_admitted_spans_total",
-    "tracemill_export_sent_spans_total",
-    "tracemill_export_rejected_spans_total",
-    "tracemill_export_dropped_spans_total",
-    "tracemill_export_held_spans",
-];
+fn account(metrics: &Metrics, items: &'static str) -> Result<Account> {
+    Ok(Account { items, door: door(metrics, items)?, destinations: destinations(metrics, items)? })
+}
 
-fn destination(metrics: &Metrics, name: String) -> Result<Destination> {
-    let of = |metric: &str| whole(metrics, metric, &[("destination", &name)]);
-    let [admitted, sent, rejected, dropped, held] = OF_DESTINATIONS.map(of);
-    let (admitted, sent, rejected) = (admitted?, sent?, rejected?);
-    Ok(Destination { admitted, sent, rejected, dropped: dropped?, held: held?, name })
+fn door(metrics: &Metrics, items: &str) -> Result<Door> {
+    let of = |what: &str| whole(metrics, &format!("tracemill_{what}_{items}_total"), &[]);
+    Ok(Door { received: of("receive")?, refused: of("refused")?, dropped: 0, admitted: of("admitted")? })
+}
+
+fn destinations(metrics: &Metrics, items: &str) -> Result<Vec<Destination>> {
+    let series = ["admitted_I_total", "sent_I_total", "rejected_I_total", "dropped_I_total", "held_I"];
+    let series = series.map(|name| format!("tracemill_export_{}", name.replace('I', items)));
+    let names: BTreeSet<_> = series.iter().flat_map(|name| metrics.values(name, "destination")).collect();
+    let destination = |name: String| {
+        let [admitted, sent, rejected, dropped, held] =
+            series.each_ref().map(|series| whole(metrics, series, &[("destination", &name)]));
+        let (admitted, sent, rejected) = (admitted?, sent?, rejected?);
+        Ok(Destination { admitted, sent, rejected, dropped: dropped?, held: held?, name })
+    };
+    names.into_iter().map(destination).collect()
 }
 
 /// Without plugins there is nothing to count; with them, each has a series.

@@ -149,6 +149,9 @@ impl Client {
 
     /// How many spans there are in a message; none in what is no message or goes elsewhere.
     fn spans_in(&self, message: &Bytes) -> u64 {
+        if ![GRPC_PATH, HTTP_PATH].contains(&self.path) {
+            return 0;
+        }
         let read = match self.protocol {
             Protocol::Grpc | Protocol::HttpProtobuf => ExportTraceServiceRequest::decode(&message[..]).ok(),
             Protocol::HttpJson => serde_json::from_slice(message).ok(),

@@ -159,8 +159,7 @@ impl Proxy {
 
     /// Both sums, once they hold and no span is held any more for destinations that answer.
     pub async fn settled(&self) -> Result<Accounts> {
-        let idle = |accounts: &Accounts| accounts.destinations.iter().all(|each| each.held == 0);
-        self.accounts_that(wait::PATIENCE, "all spans to be delivered and accounted for", idle).await
+        self.accounts_that(wait::PATIENCE, "everything to be delivered and accounted for", Accounts::is_idle).await
     }
 
     /// Both sums, as soon as they hold, whatever is still held.
@@ -194,8 +193,13 @@ impl Proxy {
         let accounts = Accounts::read(&self.metrics().await?)?;
         accounts.check()?;
         if !self.reconfigured {
-            for name in self.config["export"].as_object().into_iter().flat_map(serde_json::Map::keys) {
-                ensure!(accounts.destination(name).is_some(), "nothing is counted of the destination {name}");
+            for (name, settings) in self.config["export"].as_object().into_iter().flatten() {
+                let usual = [Value::from("traces")];
+                let signals = settings["signals"].as_array().map_or(&usual[..], Vec::as_slice);
+                for signal in signals.iter().filter_map(Value::as_str) {
+                    let known = accounts.destination_of(signal, name).is_some();
+                    ensure!(known, "nothing is counted of {signal} for the destination {name}");
+                }
             }
             if !self.routes() {
                 accounts.check_fan_out()?;

@@ -1,4 +1,4 @@
-//! A back end in this process: takes OTLP over gRPC and HTTP on one port, records what arrives, and misbehaves on demand.
+//! A back end in this process: takes OTLP of all signals over gRPC and HTTP on one port, records what arrives, and misbehaves on demand.
 
 mod arrivals;
 mod behaviour;

@@ -69,7 +69,7 @@ pub struct Status {
     pub version: String,
     /// How long it has run.
     pub uptime_seconds: u64,
-    /// Whether spans are taken.
+    /// Whether spans are taken, and with them what else has a destination.
     pub ready: bool,
     /// Why not, if they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,7 @@ pub struct Status {
     pub listeners: Listeners,
     /// Span counts.
     pub spans: Spans,
-    /// Where spans go.
+    /// Where spans, metrics and logs go.
     pub destinations: Vec<Destination>,
     /// The configuration file.
     pub config: reload::Status,
@@ -97,11 +97,13 @@ pub struct Spans {
     pub admitted: u64,
 }
 
-/// One destination.
+/// One destination, of one signal: one that takes several is here for each of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Destination {
     /// Its name in the configuration.
     pub name: String,
+    /// `traces`, `metrics` or `logs`.
+    pub signal: String,
     /// `grpc` or `http`.
     pub protocol: String,
     /// Its URL; of several, the first.
@@ -113,14 +115,14 @@ pub struct Destination {
     pub queue_bytes: u64,
     /// The queue's bound.
     pub queue_limit_bytes: u64,
-    /// Spans that the back end has taken.
-    pub sent_spans: u64,
-    /// Spans in the queue or being sent.
-    pub held_spans: u64,
-    /// Spans that the back end has refused for good.
-    pub rejected_spans: u64,
-    /// Spans that were given up.
-    pub dropped_spans: u64,
+    /// Spans, data points or log records that the back end has taken.
+    pub sent: u64,
+    /// Those in the queue or being sent.
+    pub held: u64,
+    /// Those that the back end has refused for good.
+    pub rejected: u64,
+    /// Those that were given up.
+    pub dropped: u64,
     /// What went wrong last, until something goes right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

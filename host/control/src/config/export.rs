@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use otlp::signal::Signal;
 use pipeline::export::config::{
     BatchConfig, Compression, DestinationConfig, Endpoint, Identity, OnFull, QueueConfig, RetryConfig, TlsConfig,
     check_headers,
@@ -25,6 +26,7 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
     // Everything is read, whatever is wrong with the endpoints, so that all errors are shown at once.
     let placeholder = || Endpoint::grpc("http://localhost").expect("a constant URL").into();
     let mut config = DestinationConfig::new(name, endpoints.clone().unwrap_or_else(placeholder));
+    config.signals = signals(table).unwrap_or(config.signals);
     config.compression = table
         .choice("compression", &[("none", Compression::None), ("gzip", Compression::GZIP), ("zstd", Compression::ZSTD)])
         .unwrap_or(config.compression);
@@ -58,6 +60,17 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
     endpoints.map(|_| config)
 }
 
+fn signals(table: &mut Table<'_>) -> Option<Vec<Signal>> {
+    let signals = table.choices("signals", &Signal::ALL.map(|signal| (signal.name(), signal)));
+    if !table.has("signals") {
+        return None;
+    }
+    if table.items("signals").is_empty() {
+        table.refuse("signals", "must name at least one of traces, metrics, logs");
+    }
+    Some(signals)
+}
+
 fn queue(table: &mut Table<'_>) -> QueueConfig {
     let usual = QueueConfig::default();
     let policies =
@@ -72,7 +85,7 @@ fn batch(table: &mut Table<'_>, usual: &BatchConfig) -> BatchConfig {
     let max_bytes = table.size("size", 1..=(64 << 20)).map_or(usual.max_bytes, |bytes| bytes as usize);
     BatchConfig {
         max_bytes,
-        max_spans: table.count("spans", 1..=10_000_000).map_or(usual.max_spans, |spans| spans as u32),
+        max_items: table.count("spans", 1..=10_000_000).map_or(usual.max_items, |items| items as u32),
         timeout: table.duration("timeout", Duration::ZERO..=HOUR).unwrap_or(usual.timeout),
         max_request_bytes: table
             .size("max_request", (64 << 10)..=(1 << 30))
@@ -187,12 +200,13 @@ mod tests {
         let http =
             from(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"), ("OTEL_EXPORTER_OTLP_HEADERS", "a=1, b=x%20y")]);
         let http = http.unwrap().unwrap();
-        assert_eq!(http.endpoints.first().uri().to_string(), "http://c:4318/v1/traces");
+        assert_eq!(http.endpoints.first().uri(Signal::Traces).to_string(), "http://c:4318/v1/traces");
+        assert_eq!(http.signals, [Signal::Traces]);
         assert_eq!(http.headers["b"], "x y");
         let grpc = from(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
         assert_eq!(grpc.unwrap().unwrap().endpoints.protocol(), Protocol::Grpc);
         let traces = from(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318/in")]).unwrap().unwrap();
-        assert_eq!(traces.endpoints.first().uri().to_string(), "http://c:4318/in");
+        assert_eq!(traces.endpoints.first().uri(Signal::Traces).to_string(), "http://c:4318/in");
     }
 
     #[test]

@@ -213,6 +213,24 @@ impl<'a> Table<'a> {
     /// One of a few words.
     pub fn choice<T: Clone>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
         let node = self.node(key)?;
+        self.as_choice(key, node, words)
+    }
+
+    /// A list of a few words, or a single one; each at most once.
+    pub fn choices<T: Clone + PartialEq>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Vec<T> {
+        let mut chosen = Vec::new();
+        for item in self.items(key) {
+            let Some(value) = self.as_choice(key, item, words) else { continue };
+            if chosen.contains(&value) {
+                let _: Option<()> = self.wrong(key, item, "it is there twice");
+            } else {
+                chosen.push(value);
+            }
+        }
+        chosen
+    }
+
+    fn as_choice<T: Clone>(&self, key: &str, node: &Node, words: &[(&'static str, T)]) -> Option<T> {
         let text = match &node.value {
             Value::Text(text) => text.as_str(),
             // `off` and the like would be a boolean in older YAML.

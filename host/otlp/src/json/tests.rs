@@ -8,10 +8,13 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::{Converted, Lenient, to_protobuf};
+use crate::signal::Signal;
+mod signals;
+
 use crate::fixture::{array, attributes, map, resource_spans, text};
 
 fn convert(json: &str) -> Converted {
-    to_protobuf(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"))
+    to_protobuf(Signal::Traces, json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
 fn decode(json: &str) -> ExportTraceServiceRequest {
@@ -34,7 +37,7 @@ fn value(json: &str) -> Option<Value> {
 }
 
 fn refused(json: &str) -> String {
-    to_protobuf(json.as_bytes()).unwrap_err().to_string()
+    to_protobuf(Signal::Traces, json.as_bytes()).unwrap_err().to_string()
 }
 
 #[test]
@@ -126,7 +129,7 @@ fn j05_j06_integers_are_strings_or_numbers_and_exact() {
         r#""startTimeUnixNano":true"#,
         r#""attributes":[{"value":{"intValue":9223372036854775808}}]"#,
     ] {
-        assert!(to_protobuf(wrap(wrong).as_bytes()).is_err(), "{wrong}");
+        assert!(to_protobuf(Signal::Traces, wrap(wrong).as_bytes()).is_err(), "{wrong}");
     }
 }
 
@@ -149,7 +152,7 @@ fn j06_doubles_are_numbers_or_the_names_of_what_json_has_no_number_for() {
     let long = "1".repeat(2_000);
     for wrong in ["\"inf\"", "\"nan\"", "\"\"", "true", "1e400", "\"1,5\"", "{}", long.as_str()] {
         let json = wrap(&format!(r#""attributes":[{{"value":{{"doubleValue":{wrong}}}}}]"#));
-        assert!(to_protobuf(json.as_bytes()).is_err(), "{wrong}");
+        assert!(to_protobuf(Signal::Traces, json.as_bytes()).is_err(), "{wrong}");
     }
 }
 
@@ -174,7 +177,7 @@ fn j08_an_empty_id_has_no_bytes() {
 
 #[test]
 fn j09_ids_that_are_no_hex_are_refused_by_their_place() {
-    let error = to_protobuf(wrap("\n\"traceId\":\"abc\"").as_bytes()).unwrap_err();
+    let error = to_protobuf(Signal::Traces, wrap("\n\"traceId\":\"abc\"").as_bytes()).unwrap_err();
     assert_eq!(error.path, "resourceSpans[0].scopeSpans[0].spans[0].traceId");
     assert_eq!(error.line, 2);
     assert_eq!(
@@ -215,14 +218,14 @@ fn j11_depth_is_bounded_and_text_must_be_utf_8() {
         let value = format!("{}{}", r#"{"arrayValue":{"values":["#.repeat(depth), "]}}".repeat(depth));
         wrap(&format!(r#""attributes":[{{"key":"k","value":{value}}}]"#))
     };
-    assert!(to_protobuf(nested(30).as_bytes()).is_ok());
+    assert!(to_protobuf(Signal::Traces, nested(30).as_bytes()).is_ok());
     assert!(refused(&nested(100_000)).contains("recursion limit exceeded"));
     let ignored = format!(r#"{{"x":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     // Ignored values cost no stack.
     assert!(convert(&ignored).body.is_empty());
-    let error = to_protobuf(b"{\n \"resourceSpans\": \"\xff\"}").unwrap_err();
+    let error = to_protobuf(Signal::Traces, b"{\n \"resourceSpans\": \"\xff\"}").unwrap_err();
     assert_eq!((error.what.as_str(), error.line, error.column), ("text is not UTF-8", 2, 20));
-    assert!(to_protobuf(wrap(r#""name":"\ud800""#).as_bytes()).is_err());
+    assert!(to_protobuf(Signal::Traces, wrap(r#""name":"\ud800""#).as_bytes()).is_err());
 }
 
 #[test]
@@ -253,7 +256,7 @@ fn what_is_no_request_is_refused() {
         r#"{"resourceSpans":[5]}"#,
         r#"{"resourceSpans":[[]]}"#,
     ] {
-        assert!(to_protobuf(wrong.as_bytes()).is_err(), "{wrong}");
+        assert!(to_protobuf(Signal::Traces, wrong.as_bytes()).is_err(), "{wrong}");
     }
     assert!(refused(&wrap(r#""name":5"#)).contains("expected a string, not a number"));
     assert!(refused(&wrap(r#""status":[]"#)).contains("expected an object, not an array"));
@@ -344,7 +347,7 @@ proptest! {
     ) {
         let request = ExportTraceServiceRequest { resource_spans: vec![resource_spans(pairs(&resource), "s", spans)] };
         let json = serde_json::to_string(&request).unwrap();
-        let read = to_protobuf(json.as_bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let read = to_protobuf(Signal::Traces, json.as_bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(ExportTraceServiceRequest::decode(&read.body[..]).unwrap(), request);
         prop_assert_eq!(read.lenient, Lenient::default());
     }
@@ -356,7 +359,7 @@ proptest! {
         if let Some((at, _)) = json.char_indices().nth(cut) {
             json.insert_str(at, &junk);
         }
-        if let Ok(read) = to_protobuf(json.as_bytes()) {
+        if let Ok(read) = to_protobuf(Signal::Traces, json.as_bytes()) {
             prop_assert!(ExportTraceServiceRequest::decode(&read.body[..]).is_ok());
         }
     }

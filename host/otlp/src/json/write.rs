@@ -5,8 +5,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::scalar;
-use super::schema::{FIELDS, Field, Kind, REQUEST, Schema};
+use super::schema::{self, FIELDS, Field, Kind, Schema};
+use super::{packed, scalar};
+use crate::signal::Signal;
 use crate::wire;
 
 /// A request that is no OTLP/JSON.
@@ -43,14 +44,14 @@ pub struct Lenient {
 /// A request in protobuf.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Converted {
-    /// An `ExportTraceServiceRequest`.
+    /// An `ExportTraceServiceRequest`, or what metrics or logs have in its place.
     pub body: Vec<u8>,
     /// What was forgiven.
     pub lenient: Lenient,
 }
 
-/// Converts an `ExportTraceServiceRequest` (or `TracesData`) from JSON to protobuf.
-pub fn to_protobuf(json: &[u8]) -> Result<Converted, JsonError> {
+/// Converts an `ExportTraceServiceRequest` (or `TracesData`), or what metrics or logs have in its place, from JSON to protobuf.
+pub fn to_protobuf(signal: Signal, json: &[u8]) -> Result<Converted, JsonError> {
     let text = std::str::from_utf8(json).map_err(|error| {
         let before = &json[..error.valid_up_to()];
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
@@ -64,7 +65,7 @@ pub fn to_protobuf(json: &[u8]) -> Result<Converted, JsonError> {
     // Protobuf takes about half as much.
     let mut writer = Writer { out: Vec::with_capacity(json.len() / 2), ..Writer::default() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Message { writer: &mut writer, schema: &REQUEST }.deserialize(&mut deserializer);
+    let read = Message { writer: &mut writer, schema: schema::request(signal) }.deserialize(&mut deserializer);
     match read.and_then(|()| deserializer.end()) {
         Ok(()) => Ok(Converted { body: writer.out, lenient: writer.lenient }),
         Err(error) => Err(writer.error(&error)),
@@ -262,6 +263,14 @@ impl Value<'_> {
                 let value = i64::try_from(value).map_err(|_| format!("{value} is too large for an int64"))?;
                 wire::put_varint_field(out, number, value as u64);
             }
+            Kind::Sint32 => {
+                let value = i32::try_from(value).map_err(|_| format!("{value} is too large for an int32"))?;
+                wire::put_varint_field(out, number, zigzag(value));
+            }
+            Kind::Sfixed64 => {
+                let value = i64::try_from(value).map_err(|_| format!("{value} is too large for an int64"))?;
+                wire::put_fixed64_field(out, number, value as u64);
+            }
             Kind::Uint32 => wire::put_varint_field(out, number, u64::from(narrow()?)),
             Kind::Fixed64 => wire::put_fixed64_field(out, number, value),
             Kind::Fixed32 => wire::put_fixed32_field(out, number, narrow()?),
@@ -282,6 +291,14 @@ impl Value<'_> {
                 wire::put_varint_field(&mut self.writer.out, number, value as u64);
                 Ok(true)
             }
+            (Kind::Sfixed64, Err(_)) => {
+                wire::put_fixed64_field(&mut self.writer.out, number, value as u64);
+                Ok(true)
+            }
+            (Kind::Sint32, Err(_)) if i32::try_from(value).is_ok() => {
+                wire::put_varint_field(&mut self.writer.out, number, zigzag(value as i32));
+                Ok(true)
+            }
             (Kind::Enum(_), Err(_)) if i32::try_from(value).is_ok() => {
                 wire::put_varint_field(&mut self.writer.out, number, value as u64);
                 Ok(true)
@@ -300,7 +317,9 @@ impl Value<'_> {
                 scalar::hex(text, out)?;
             }
             Kind::Bytes => wire::put_bytes(out, number, &scalar::base64(text)?),
-            Kind::Int64 => return scalar::signed(text).and_then(|value| self.signed(value)),
+            Kind::Int64 | Kind::Sint32 | Kind::Sfixed64 => {
+                return scalar::signed(text).and_then(|value| self.signed(value));
+            }
             Kind::Uint32 | Kind::Fixed64 | Kind::Fixed32 => {
                 return scalar::unsigned(text).and_then(|value| self.unsigned(value));
             }
@@ -315,27 +334,50 @@ impl Value<'_> {
         Ok(true)
     }
 
-    /// Writes the field's header and what `body` writes.
-    fn message<E>(self, schema: &'static Schema, body: impl FnOnce(&mut Writer) -> Result<(), E>) -> Result<bool, E> {
+    /// Writes the field's header and what `body` writes, whose length usually takes so many bytes.
+    fn message<E>(self, length_hint: usize, body: impl FnOnce(&mut Writer) -> Result<(), E>) -> Result<bool, E> {
         let Self { writer, field } = self;
         wire::put_varint(&mut writer.out, u64::from(field.number) << 3 | 2);
-        let start = writer.out.len() + schema.length_hint;
+        let start = writer.out.len() + length_hint;
         writer.out.resize(start, 0);
         body(writer)?;
-        writer.put_length(start, schema.length_hint);
+        writer.put_length(start, length_hint);
         Ok(true)
     }
+
+    /// A list of numbers.
+    fn packed<'de, A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        let kind = self.field.kind;
+        self.message(1, |writer| {
+            for number in 0.. {
+                writer.path.push(Step::Element(number));
+                if !packed::put_next(&mut writer.out, kind, &mut list)? {
+                    writer.path.pop();
+                    break;
+                }
+                writer.path.pop();
+            }
+            Ok(())
+        })
+    }
+}
+
+/// How the wire holds an `sint32`: small numbers of either sign in few bytes.
+fn zigzag(value: i32) -> u64 {
+    u64::from((value << 1 ^ value >> 31).cast_unsigned())
 }
 
 fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::Message(_) => "an object",
-        Kind::Messages(_) | Kind::Texts => "an array",
+        Kind::Messages(_) | Kind::Texts | Kind::Doubles | Kind::Fixed64s | Kind::Uint64s => "an array",
         Kind::Text => "a string",
         Kind::Id => "a string of hex digits",
         Kind::Bytes => "a string of base64",
         Kind::Bool => "true or false",
-        Kind::Int64 | Kind::Uint32 | Kind::Fixed64 | Kind::Fixed32 => "an integer, as a number or a string",
+        Kind::Int64 | Kind::Sint32 | Kind::Uint32 | Kind::Fixed64 | Kind::Sfixed64 | Kind::Fixed32 => {
+            "an integer, as a number or a string"
+        }
         Kind::Double => "a number",
         Kind::Enum(_) => "an integer",
     }
@@ -372,7 +414,9 @@ impl<'de> Visitor<'de> for Value<'_> {
         // `1e3` and `5.0` are integers too; what is beyond 64 bits arrives here as well and is none.
         let text = format!("{value:?}");
         match self.field.kind {
-            Kind::Int64 => scalar::signed(&text).and_then(|value| self.signed(value)).map_err(E::custom),
+            Kind::Int64 | Kind::Sint32 | Kind::Sfixed64 => {
+                scalar::signed(&text).and_then(|value| self.signed(value)).map_err(E::custom)
+            }
             _ => scalar::unsigned(&text).and_then(|value| self.unsigned(value)).map_err(E::custom),
         }
     }
@@ -388,10 +432,13 @@ impl<'de> Visitor<'de> for Value<'_> {
         let Kind::Message(schema) = self.field.kind else {
             return Err(A::Error::custom(format_args!("expected {}, not an object", expected(self.field.kind))));
         };
-        self.message(schema, |writer| Message { writer, schema }.visit_map(map))
+        self.message(schema.length_hint, |writer| Message { writer, schema }.visit_map(map))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        if packed::is_packed(self.field.kind) {
+            return self.packed(list);
+        }
         let Self { writer, field } = self;
         if !matches!(field.kind, Kind::Messages(_) | Kind::Texts) {
             return Err(A::Error::custom(format_args!("expected {}, not an array", expected(field.kind))));
@@ -447,6 +494,6 @@ impl<'de> Visitor<'de> for Element<'_> {
             return Err(A::Error::custom("expected a string, not an object"));
         };
         let value = Value { writer: self.writer, field: self.field };
-        value.message(schema, |writer| Message { writer, schema }.visit_map(map)).map(drop)
+        value.message(schema.length_hint, |writer| Message { writer, schema }.visit_map(map)).map(drop)
     }
 }

@@ -5,9 +5,7 @@
 //! while a mill is free, nobody waits, and the chain's recent 99th percentile is short; otherwise a slow plugin would
 //! stall sockets, and the request goes to the mills' own threads.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +21,7 @@ use super::metrics::PlaceLabel;
 use super::mill::{Mill, joinable};
 use super::outlet::Outlet;
 use super::pace::Pace;
-use crate::request::{Answer, Handler, Refusal, Request};
+use crate::request::{Answer, Refusal, Request};
 
 /// Chains whose recent 99th percentile is above this run on the mills' own threads.
 const INLINE_BELOW: Duration = Duration::from_millis(2);
@@ -95,6 +93,23 @@ impl Intake {
         }
     }
 
+    /// Takes a request of traces through the chain and into the queues.
+    pub async fn take(&self, request: Request) -> Answer {
+        if let Some(refusal) = self.refuses() {
+            return Err(refusal);
+        }
+        match self.shared.run_here(&request, &self.queue) {
+            Some(answer) => answer,
+            None => self.hand_off(request).await,
+        }
+    }
+
+    /// Whether traces are refused now whatever they hold.
+    #[must_use]
+    pub fn refuses(&self) -> Option<Refusal> {
+        self.shared.gate.refuses()
+    }
+
     async fn hand_off(&self, request: Request) -> Answer {
         let (answer, answered) = oneshot::channel();
         match self.queue.try_send(Job { request, answer }) {
@@ -105,24 +120,6 @@ impl Intake {
         }
         let gone = |_| Err(Refusal::unavailable(RETRY_AFTER, "the proxy is shutting down, try again"));
         answered.await.unwrap_or_else(gone)
-    }
-}
-
-impl Handler for Intake {
-    fn handle(&self, request: Request) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>> {
-        Box::pin(async move {
-            if let Some(refusal) = self.refuses() {
-                return Err(refusal);
-            }
-            match self.shared.run_here(&request, &self.queue) {
-                Some(answer) => answer,
-                None => self.hand_off(request).await,
-            }
-        })
-    }
-
-    fn refuses(&self) -> Option<Refusal> {
-        self.shared.gate.refuses()
     }
 }
 

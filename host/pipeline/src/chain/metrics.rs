@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use otlp::signal::Signal;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -28,6 +29,21 @@ pub(super) const FAULT: &str = "plugin_fault";
 pub struct ReasonLabel {
     /// Why.
     pub reason: Arc<str>,
+}
+
+/// The label of what is counted by signal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SignalLabel {
+    /// Its name.
+    pub signal: &'static str,
+}
+
+impl SignalLabel {
+    /// The label of a signal.
+    #[must_use]
+    pub fn of(signal: Signal) -> Self {
+        Self { signal: signal.name() }
+    }
 }
 
 /// The label of batches: `here`, where they arrived, or `mill`, on a mill's own thread.
@@ -75,8 +91,8 @@ pub struct Metrics {
     pub dropped: Family<DropLabels, Counter>,
     /// Spans that the queues took.
     pub admitted: Counter,
-    /// Requests that were not OTLP: their spans could not be counted.
-    pub malformed: Counter,
+    /// Requests that were not OTLP: their spans could not be counted. Those of metrics and logs are counted here too.
+    pub malformed: Family<SignalLabel, Counter>,
     /// Which chain is live.
     pub generation: Gauge,
     /// Batches, by where they ran.
@@ -99,7 +115,12 @@ impl Metrics {
         let mut counter = |name: &str, help: &str, metric: Counter| registry.register(name, help, metric);
         counter("tracemill_receive_spans", "Spans received in well-formed requests", self.received.clone());
         counter("tracemill_admitted_spans", "Spans taken by the queues", self.admitted.clone());
-        counter("tracemill_receive_malformed_requests", "Requests that were not OTLP", self.malformed.clone());
+        drop(self.malformed.get_or_create(&SignalLabel::of(Signal::Traces)));
+        registry.register(
+            "tracemill_receive_malformed_requests",
+            "Requests that were not OTLP",
+            self.malformed.clone(),
+        );
         for reason in REFUSALS {
             drop(self.refused.get_or_create(&ReasonLabel { reason: reason.into() }));
         }

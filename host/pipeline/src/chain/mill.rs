@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otlp::batch::{Incoming, RequestContext};
 use otlp::encode;
+use otlp::signal::Signal;
 
 use super::live::{Chain, Chains};
+use super::metrics::SignalLabel;
 use super::note;
 use super::outlet::Outlet;
 use super::run::Run;
@@ -37,7 +39,7 @@ impl Mill {
         self.answers.clear();
         for outcome in self.run.batch.load(requests) {
             if outcome.is_err() {
-                chains.metrics().malformed.inc();
+                chains.metrics().malformed.get_or_create(&SignalLabel::of(Signal::Traces)).inc();
             }
             self.answers.push(outcome.map(|()| Accepted::default()).map_err(|e| Refusal::malformed(e.to_string())));
         }
@@ -93,7 +95,8 @@ impl Mill {
             // Of joined requests, what is left may be a small part: of those that were malformed nothing is.
             let body = compact::part(encode::encode(&self.run.batch), whole);
             let context = self.run.batch.requests().first().map(|request| request.context.clone());
-            let parcel = Parcel { body, spans: self.run.batch.live(), context: context.unwrap_or_default() };
+            let (signal, items) = (Signal::Traces, self.run.batch.live());
+            let parcel = Parcel { signal, body, items, context: context.unwrap_or_default() };
             if let Err(refusal) = outlet.accept(parcel) {
                 return refused(&self.run, "queue_full", refusal);
             }

@@ -97,7 +97,7 @@ impl Tally {
     pub fn accepted(&self, request: u32) -> Accepted {
         let mut accepted = Accepted::default();
         for rejected in self.rejected.iter().filter(|rejected| rejected.request == request) {
-            accepted.rejected_spans += rejected.rows;
+            accepted.rejected += rejected.rows;
             let separator = if accepted.message.is_empty() { "" } else { "; " };
             write!(accepted.message, "{separator}{} spans rejected: {}", rejected.rows, rejected.message)
                 .expect("writing to a string does not fail");

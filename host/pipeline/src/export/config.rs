@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Uri};
+use otlp::signal::Signal;
+
+use crate::paths;
 
 mod endpoints;
 mod route;
@@ -21,6 +24,9 @@ pub struct DestinationConfig {
     pub name: String,
     /// Protocol and addresses.
     pub endpoints: Endpoints,
+    /// What is delivered there, each at most once. Each signal goes its own way there: with a queue, connections and batches of its
+    /// own, as if it were a destination of its own.
+    pub signals: Vec<Signal>,
     /// What it gets; `None`: everything.
     pub when: Option<When>,
     /// How request bodies are compressed.
@@ -60,6 +66,7 @@ impl DestinationConfig {
         Self {
             name: name.into(),
             endpoints,
+            signals: vec![Signal::Traces],
             when: None,
             compression: Compression::GZIP,
             headers: HeaderMap::new(),
@@ -75,14 +82,25 @@ impl DestinationConfig {
             tls: TlsConfig::default(),
         }
     }
+
+    /// The same for each of its signals alone.
+    pub(super) fn by_signal(self) -> impl Iterator<Item = Self> {
+        let signals = self.signals.clone();
+        signals.into_iter().map(move |signal| Self { signals: vec![signal], ..self.clone() })
+    }
+
+    /// The signal of one that has one.
+    pub(super) fn signal(&self) -> Signal {
+        self.signals.first().copied().unwrap_or(Signal::Traces)
+    }
 }
 
 /// Protocol and address of a back end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     pub(super) protocol: Protocol,
-    /// Absolute: scheme, authority and path.
-    pub(super) uri: Uri,
+    /// Of each signal. Absolute: scheme, authority and path.
+    uris: [Uri; Signal::ALL.len()],
 }
 
 /// How a back end is spoken to.
@@ -107,8 +125,8 @@ pub enum EndpointError {
     #[error("the URL holds a user name or password: put an `authorization` header under `headers` instead")]
     Credentials,
     /// The base of an HTTP endpoint is the endpoint itself.
-    #[error("`{0}` ends in /v1/traces, which is appended to it: write what stands before that")]
-    TracesPath(String),
+    #[error("`{0}` ends in {1}, which is appended to it: write what stands before that")]
+    SignalPath(String, &'static str),
     /// A gRPC endpoint has a path.
     #[error("`{0}` has a path: a gRPC endpoint has none, write only scheme, host and port")]
     GrpcPath(String),
@@ -117,29 +135,36 @@ pub enum EndpointError {
 impl Endpoint {
     /// A gRPC endpoint: `http://HOST:PORT` or `https://HOST:PORT`.
     pub fn grpc(url: &str) -> Result<Self, EndpointError> {
-        const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
         let uri = parse(url)?;
         if uri.path() != "/" || uri.query().is_some() {
             return Err(EndpointError::GrpcPath(url.into()));
         }
-        Ok(Self { protocol: Protocol::Grpc, uri: with_path(uri, METHOD, url)? })
+        Self::of(Protocol::Grpc, |signal| with_path(&uri, paths::method(signal), url))
     }
 
-    /// The base of an HTTP endpoint: `/v1/traces` is appended to it.
+    /// The base of an HTTP endpoint: `/v1/traces` is appended to it for traces, and so on.
     pub fn http(url: &str) -> Result<Self, EndpointError> {
         let uri = parse(url)?;
         let base = uri.path().trim_end_matches('/');
-        if base.ends_with("/v1/traces") {
-            return Err(EndpointError::TracesPath(url.into()));
+        if let Some(path) = Signal::ALL.map(paths::http).into_iter().find(|path| base.ends_with(path)) {
+            return Err(EndpointError::SignalPath(url.into(), path));
         }
-        let path = format!("{base}/v1/traces");
-        let path = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-        Ok(Self { protocol: Protocol::Http, uri: with_path(uri, &path, url)? })
+        Self::of(Protocol::Http, |signal| {
+            let path = format!("{base}{}", paths::http(signal));
+            let path = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+            with_path(&uri, &path, url)
+        })
     }
 
     /// An HTTP endpoint of traces alone: used as it stands.
     pub fn http_traces(url: &str) -> Result<Self, EndpointError> {
-        Ok(Self { protocol: Protocol::Http, uri: parse(url)? })
+        let uri = parse(url)?;
+        Self::of(Protocol::Http, |_| Ok(uri.clone()))
+    }
+
+    fn of(protocol: Protocol, uri: impl Fn(Signal) -> Result<Uri, EndpointError>) -> Result<Self, EndpointError> {
+        let [traces, metrics, logs] = Signal::ALL.map(uri);
+        Ok(Self { protocol, uris: [traces?, metrics?, logs?] })
     }
 
     /// How it is spoken to.
@@ -148,31 +173,36 @@ impl Endpoint {
         self.protocol
     }
 
-    /// The URL that requests go to.
+    /// The URL that requests of a signal go to. Those of all signals agree in scheme, host and port.
     #[must_use]
-    pub fn uri(&self) -> &Uri {
-        &self.uri
+    pub fn uri(&self, signal: Signal) -> &Uri {
+        &self.uris[signal as usize]
+    }
+
+    /// Scheme, host and port.
+    fn address(&self) -> &Uri {
+        self.uri(Signal::Traces)
     }
 
     pub(super) fn is_tls(&self) -> bool {
-        self.uri.scheme() == Some(&Scheme::HTTPS)
+        self.address().scheme() == Some(&Scheme::HTTPS)
     }
 
     /// Its host, without the brackets of an IPv6 address.
     pub(super) fn host(&self) -> &str {
-        self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+        self.address().host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.uri.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
+        self.address().port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
 
     /// What it is called in metrics and messages: as it was written, but for the query, which may hold a key.
     pub(super) fn shown(&self) -> String {
-        let (scheme, authority) = (self.uri.scheme_str().unwrap_or_default(), self.uri.authority());
+        let (scheme, authority) = (self.address().scheme_str().unwrap_or_default(), self.address().authority());
         let base = match self.protocol {
             Protocol::Grpc => "",
-            Protocol::Http => self.uri.path().trim_end_matches("/v1/traces").trim_end_matches('/'),
+            Protocol::Http => self.address().path().trim_end_matches("/v1/traces").trim_end_matches('/'),
         };
         format!("{scheme}://{}{base}", authority.map_or("", |authority| authority.as_str()))
     }
@@ -194,8 +224,8 @@ fn parse(url: &str) -> Result<Uri, EndpointError> {
     Ok(uri)
 }
 
-fn with_path(uri: Uri, path: &str, url: &str) -> Result<Uri, EndpointError> {
-    let mut parts = uri.into_parts();
+fn with_path(uri: &Uri, path: &str, url: &str) -> Result<Uri, EndpointError> {
+    let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(path.parse::<PathAndQuery>().map_err(|_| EndpointError::NotAUrl(url.into()))?);
     Uri::from_parts(parts).map_err(|_| EndpointError::NotAUrl(url.into()))
 }
@@ -251,8 +281,8 @@ pub enum OnFull {
 pub struct BatchConfig {
     /// Bytes, uncompressed. A single parcel may be larger.
     pub max_bytes: usize,
-    /// Spans. A single parcel may hold more.
-    pub max_spans: u32,
+    /// Spans, data points or log records. A single parcel may hold more.
+    pub max_items: u32,
     /// How long the first parcel waits for more. Zero: parcels are sent at once.
     pub timeout: Duration,
     /// The largest request, uncompressed, that is ever sent: larger parcels are split. OTLP recommends that 64 MiB are taken, but
@@ -263,7 +293,7 @@ pub struct BatchConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { max_bytes: 1 << 20, max_spans: 8192, timeout: Duration::from_millis(200), max_request_bytes: 64 << 20 }
+        Self { max_bytes: 1 << 20, max_items: 8192, timeout: Duration::from_millis(200), max_request_bytes: 64 << 20 }
     }
 }
 
@@ -339,12 +369,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_traces_path_is_appended_to_the_base_only() {
-        let of = |endpoint: Result<Endpoint, EndpointError>| endpoint.unwrap().uri().to_string();
+    fn the_signals_path_is_appended_to_the_base_only() {
+        let of = |endpoint: Result<Endpoint, EndpointError>| endpoint.unwrap().uri(Signal::Traces).to_string();
         assert_eq!(of(Endpoint::http("http://tempo:4318")), "http://tempo:4318/v1/traces");
         assert_eq!(of(Endpoint::http("http://tempo:4318/")), "http://tempo:4318/v1/traces");
         assert_eq!(of(Endpoint::http("https://host/otlp")), "https://host/otlp/v1/traces");
         assert_eq!(of(Endpoint::http("https://host/otlp/?key=1")), "https://host/otlp/v1/traces?key=1");
+        let prometheus = Endpoint::http("http://prometheus:9090/api/v1/otlp/").unwrap();
+        assert_eq!(prometheus.uri(Signal::Metrics), "http://prometheus:9090/api/v1/otlp/v1/metrics");
+        let loki = Endpoint::http("http://loki:3100/otlp").unwrap();
+        assert_eq!(loki.uri(Signal::Logs), "http://loki:3100/otlp/v1/logs");
         assert_eq!(of(Endpoint::http_traces("http://host:1/in")), "http://host:1/in");
         assert_eq!(of(Endpoint::http_traces("http://host:1")), "http://host:1/");
     }
@@ -358,7 +392,10 @@ mod tests {
 
     #[test]
     fn a_grpc_endpoint_is_scheme_host_and_port() {
-        assert!(Endpoint::grpc("http://localhost:4317").unwrap().uri().path().ends_with("TraceService/Export"));
+        let plain = Endpoint::grpc("http://localhost:4317").unwrap();
+        for (signal, service) in [(Signal::Traces, "Trace"), (Signal::Metrics, "Metrics"), (Signal::Logs, "Logs")] {
+            assert!(plain.uri(signal).path().ends_with(&format!("{service}Service/Export")));
+        }
         assert!(Endpoint::grpc("https://[::1]:4317/").unwrap().is_tls());
         assert!(matches!(Endpoint::grpc("http://jaeger:4317/v1/traces"), Err(EndpointError::GrpcPath(_))));
     }
@@ -370,8 +407,8 @@ mod tests {
         }
         assert!(matches!(Endpoint::http("http://"), Err(EndpointError::NotAUrl(_))));
         assert_eq!(Endpoint::http("http://me:secret@host"), Err(EndpointError::Credentials));
-        for url in ["http://tempo:4318/v1/traces", "http://tempo:4318/otlp/v1/traces/"] {
-            assert!(matches!(Endpoint::http(url), Err(EndpointError::TracesPath(_))), "{url}");
+        for url in ["http://tempo:4318/v1/traces", "http://tempo:4318/otlp/v1/traces/", "http://loki/otlp/v1/logs"] {
+            assert!(matches!(Endpoint::http(url), Err(EndpointError::SignalPath(..))), "{url}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use otlp::signal::Signal;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use super::targets::Targets;
 use super::tls::Material;
 use crate::tls::TlsError;
 
-/// A running destination.
+/// A running destination, of one signal.
 pub(super) struct Destination {
     config: DestinationConfig,
     material: Material,
@@ -54,7 +55,7 @@ impl Destination {
             config.queue.clone(),
             config.batch.clone(),
             config.forward.clone(),
-            metrics.of(&config.name),
+            metrics.of(&config.name, config.signal()),
         );
         let shared = Arc::new(Shared {
             targets: Arc::clone(&targets),
@@ -88,6 +89,10 @@ impl Destination {
         &self.config.name
     }
 
+    pub fn signal(&self) -> Signal {
+        self.config.signal()
+    }
+
     pub fn config(&self) -> &DestinationConfig {
         &self.config
     }
@@ -115,7 +120,7 @@ impl Destination {
         self.senders.is_empty()
     }
 
-    /// Sends what it holds until the deadline, then gives up the rest. Answers how many spans that were. The earliest
+    /// Sends what it holds until the deadline, then gives up the rest. Answers how many items that were. The earliest
     /// deadline holds where it is asked for more than once.
     pub async fn finish(&self, reason: DropReason, deadline: Instant) -> u64 {
         self.queue.close(reason);

@@ -1,8 +1,11 @@
-//! What is counted of each destination. Invariant: at any quiet moment, for each destination,
-//! admitted = sent + rejected + dropped + held.
+//! What is counted of each destination. Items have series of their own by signal, named as OpenTelemetry's Collector names them,
+//! since sums of spans and log records mean nothing; requests and bytes have a label.
+//!
+//! Invariant: at any quiet moment, for each destination and signal, admitted = sent + rejected + dropped + held.
 
 use std::fmt;
 
+use otlp::signal::Signal;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,12 +21,19 @@ struct Of {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DroppedOf {
     destination: String,
-    reason: DropReason,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SignalOf {
+    destination: String,
+    signal: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestsOf {
     destination: String,
+    signal: &'static str,
     outcome: Outcome,
 }
 
@@ -40,15 +50,15 @@ struct EndpointRequestsOf {
     outcome: Outcome,
 }
 
-/// Why a destination did not get spans that it had admitted.
+/// Why a destination did not get items that it had admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropReason {
     /// `drop_oldest` or `drop_newest` on a full queue.
     QueueFull,
     /// The parcel alone is larger than the whole queue, which drops by policy.
     TooLarge,
-    /// A span alone is larger than a request may be.
-    SpanTooLarge,
+    /// A span, data point or log record alone is larger than a request may be.
+    ItemTooLarge,
     /// The back end did not take them within `retry.max_elapsed`.
     RetriesExhausted,
     /// The process ended before they could be sent.
@@ -60,7 +70,7 @@ pub enum DropReason {
 const REASONS: [DropReason; 6] = [
     DropReason::QueueFull,
     DropReason::TooLarge,
-    DropReason::SpanTooLarge,
+    DropReason::ItemTooLarge,
     DropReason::RetriesExhausted,
     DropReason::Shutdown,
     DropReason::Removed,
@@ -79,17 +89,18 @@ pub(super) enum Outcome {
 
 const OUTCOMES: [Outcome; 5] = [Outcome::Ok, Outcome::Partial, Outcome::Rejected, Outcome::TooLarge, Outcome::Retry];
 
-impl EncodeLabelValue for DropReason {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
-            Self::QueueFull => "queue_full",
-            Self::TooLarge => "too_large",
-            Self::SpanTooLarge => "span_too_large",
-            Self::RetriesExhausted => "retries_exhausted",
-            Self::Shutdown => "shutdown",
-            Self::Removed => "removed",
-        };
-        name.encode(encoder)
+impl DropReason {
+    fn label(self, signal: Signal) -> &'static str {
+        match (self, signal) {
+            (Self::QueueFull, _) => "queue_full",
+            (Self::TooLarge, _) => "too_large",
+            (Self::ItemTooLarge, Signal::Traces) => "span_too_large",
+            (Self::ItemTooLarge, Signal::Metrics) => "metric_point_too_large",
+            (Self::ItemTooLarge, Signal::Logs) => "log_record_too_large",
+            (Self::RetriesExhausted, _) => "retries_exhausted",
+            (Self::Shutdown, _) => "shutdown",
+            (Self::Removed, _) => "removed",
+        }
     }
 }
 
@@ -109,21 +120,52 @@ impl EncodeLabelValue for Outcome {
 /// The exporters' metrics. Clones count into the same.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    items: [Items; Signal::ALL.len()],
+    queue_bytes: Family<SignalOf, Gauge>,
+    queue_limit: Family<SignalOf, Gauge>,
+    requests: Family<RequestsOf, Counter>,
+    retries: Family<SignalOf, Counter>,
+    bytes: Family<SignalOf, Counter>,
+    duration: Family<SignalOf, Histogram, fn() -> Histogram>,
+    endpoint_requests: Family<EndpointRequestsOf, Counter>,
+    endpoint_up: Family<EndpointOf, Gauge>,
+}
+
+/// What is counted of one signal's items.
+#[derive(Debug, Clone, Default)]
+struct Items {
     admitted: Family<Of, Counter>,
     refused: Family<Of, Counter>,
     sent: Family<Of, Counter>,
     rejected: Family<Of, Counter>,
     dropped: Family<DroppedOf, Counter>,
     held: Family<Of, Gauge>,
-    queue_bytes: Family<Of, Gauge>,
-    queue_limit: Family<Of, Gauge>,
-    requests: Family<RequestsOf, Counter>,
-    retries: Family<Of, Counter>,
-    bytes: Family<Of, Counter>,
-    duration: Family<Of, Histogram, fn() -> Histogram>,
-    endpoint_requests: Family<EndpointRequestsOf, Counter>,
-    endpoint_up: Family<EndpointOf, Gauge>,
-    pub(super) unrouted: Counter,
+    unrouted: Counter,
+}
+
+impl Items {
+    fn register(registry: &mut Registry, signal: Signal) -> Self {
+        let new = Self::default();
+        let words = match signal {
+            Signal::Traces => "Spans",
+            Signal::Metrics => "Data points",
+            Signal::Logs => "Log records",
+        };
+        let name = |what: &str| format!("tracemill_export_{what}_{}", signal.items());
+        let mut add = |what: &str, help: &str, metric: &Family<Of, Counter>| {
+            registry.register(name(what), format!("{words} {help}"), metric.clone());
+        };
+        add("admitted", "that a destination's queue has taken", &new.admitted);
+        add("refused", "that were not admitted because this destination's queue had no room", &new.refused);
+        add("sent", "that the back end has accepted", &new.sent);
+        add("rejected", "that the back end has refused for good", &new.rejected);
+        let help = format!("{words} that were admitted and given up, by reason");
+        registry.register(name("dropped"), help, new.dropped.clone());
+        registry.register(name("held"), format!("{words} that wait or are being sent now"), new.held.clone());
+        let help = format!("{words} that were dropped because no destination's conditions take them");
+        registry.register(name("unrouted"), help, new.unrouted.clone());
+        new
+    }
 }
 
 fn duration_histogram() -> Histogram {
@@ -135,12 +177,7 @@ impl Metrics {
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let new = Self {
-            admitted: Family::default(),
-            refused: Family::default(),
-            sent: Family::default(),
-            rejected: Family::default(),
-            dropped: Family::default(),
-            held: Family::default(),
+            items: Signal::ALL.map(|signal| Items::register(registry, signal)),
             queue_bytes: Family::default(),
             queue_limit: Family::default(),
             requests: Family::default(),
@@ -149,23 +186,10 @@ impl Metrics {
             duration: Family::new_with_constructor(duration_histogram),
             endpoint_requests: Family::default(),
             endpoint_up: Family::default(),
-            unrouted: Counter::default(),
         };
-        let mut add = |name: &str, help: &str, metric: &Family<Of, Counter>| {
-            registry.register(format!("tracemill_export_{name}"), help, metric.clone());
-        };
-        add("admitted_spans", "Spans that a destination's queue has taken", &new.admitted);
-        add("refused_spans", "Spans that were not admitted because this destination's queue had no room", &new.refused);
-        add("sent_spans", "Spans that the back end has accepted", &new.sent);
-        add("rejected_spans", "Spans that the back end has refused for good", &new.rejected);
-        add("retries", "Requests that were sent again", &new.retries);
-        add("bytes", "Bytes of request bodies sent, after compression", &new.bytes);
-        registry.register(
-            "tracemill_export_dropped_spans",
-            "Spans that were admitted and given up, by reason",
-            new.dropped.clone(),
-        );
-        registry.register("tracemill_export_held_spans", "Spans that wait or are being sent now", new.held.clone());
+        registry.register("tracemill_export_retries", "Requests that were sent again", new.retries.clone());
+        let help = "Bytes of request bodies sent, after compression";
+        registry.register("tracemill_export_bytes", help, new.bytes.clone());
         registry.register(
             "tracemill_export_queue_bytes",
             "Bytes that wait, are being sent or are reserved now",
@@ -187,11 +211,6 @@ impl Metrics {
             new.duration.clone(),
         );
         registry.register(
-            "tracemill_export_unrouted_spans",
-            "Spans that were dropped because no destination's conditions take them",
-            new.unrouted.clone(),
-        );
-        registry.register(
             "tracemill_export_endpoint_requests",
             "Requests sent to one endpoint of a destination, by outcome",
             new.endpoint_requests.clone(),
@@ -205,10 +224,10 @@ impl Metrics {
     }
 
     /// Shows the bounds of these queues, and no others.
-    pub(super) fn show_limits<'a>(&self, limits: impl Iterator<Item = (&'a str, usize)>) {
+    pub(super) fn show_limits<'a>(&self, limits: impl Iterator<Item = (&'a str, Signal, usize)>) {
         self.queue_limit.clear();
-        for (name, limit) in limits {
-            let of = Of { destination: name.to_owned() };
+        for (name, signal, limit) in limits {
+            let of = SignalOf { destination: name.to_owned(), signal: signal.name() };
             self.queue_limit.get_or_create(&of).set(i64::try_from(limit).unwrap_or(i64::MAX));
         }
     }
@@ -230,30 +249,41 @@ impl Metrics {
         self.endpoint_up.remove(&EndpointOf { destination: destination.to_owned(), endpoint: endpoint.to_owned() });
     }
 
-    /// Those of one destination, looked up once.
-    pub(super) fn of(&self, name: &str) -> Counters {
-        let of = Of { destination: name.to_owned() };
-        let dropped =
-            REASONS.map(|reason| self.dropped.get_or_create_owned(&DroppedOf { destination: name.to_owned(), reason }));
-        let requests = OUTCOMES
-            .map(|outcome| self.requests.get_or_create_owned(&RequestsOf { destination: name.to_owned(), outcome }));
+    /// Items of a signal that no destination's conditions take.
+    pub(super) fn unrouted(&self, signal: Signal) -> &Counter {
+        &self.items[signal as usize].unrouted
+    }
+
+    /// Those of one destination and signal, looked up once.
+    pub(super) fn of(&self, name: &str, signal: Signal) -> Counters {
+        let items = &self.items[signal as usize];
+        let destination = || name.to_owned();
+        let of = Of { destination: destination() };
+        let of_signal = SignalOf { destination: destination(), signal: signal.name() };
+        let dropped = REASONS.map(|reason| {
+            items.dropped.get_or_create_owned(&DroppedOf { destination: destination(), reason: reason.label(signal) })
+        });
+        let requests = OUTCOMES.map(|outcome| {
+            let of = RequestsOf { destination: destination(), signal: signal.name(), outcome };
+            self.requests.get_or_create_owned(&of)
+        });
         Counters {
-            admitted: self.admitted.get_or_create_owned(&of),
-            refused: self.refused.get_or_create_owned(&of),
-            sent: self.sent.get_or_create_owned(&of),
-            rejected: self.rejected.get_or_create_owned(&of),
+            admitted: items.admitted.get_or_create_owned(&of),
+            refused: items.refused.get_or_create_owned(&of),
+            sent: items.sent.get_or_create_owned(&of),
+            rejected: items.rejected.get_or_create_owned(&of),
             dropped,
-            held: self.held.get_or_create_owned(&of),
-            queue_bytes: self.queue_bytes.get_or_create_owned(&of),
+            held: items.held.get_or_create_owned(&of),
+            queue_bytes: self.queue_bytes.get_or_create_owned(&of_signal),
             requests,
-            retries: self.retries.get_or_create_owned(&of),
-            bytes: self.bytes.get_or_create_owned(&of),
-            duration: self.duration.get_or_create_owned(&of),
+            retries: self.retries.get_or_create_owned(&of_signal),
+            bytes: self.bytes.get_or_create_owned(&of_signal),
+            duration: self.duration.get_or_create_owned(&of_signal),
         }
     }
 }
 
-/// One destination's metrics.
+/// The metrics of one destination and signal.
 #[derive(Debug, Clone)]
 pub(super) struct Counters {
     pub admitted: Counter,

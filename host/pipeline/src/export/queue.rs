@@ -53,7 +53,7 @@ pub(super) struct Queue {
     hint: AtomicU64,
     /// What went wrong last.
     trouble: Trouble,
-    /// Spans that were given up at shutdown or removal.
+    /// Items that were given up at shutdown or removal.
     lost: AtomicU64,
     state: Mutex<State>,
     /// Held by the one sender that waits for the next batch, so that one timer and one wake-up serve all.
@@ -68,7 +68,7 @@ struct State {
     /// Of the bodies that wait.
     bytes: usize,
     /// Likewise.
-    spans: u64,
+    items: u64,
     /// Reservations that are neither committed nor given back.
     reservations: usize,
     phase: Phase,
@@ -109,7 +109,7 @@ impl State {
     fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.waiting.pop_front()?;
         self.bytes -= waiting.parcel.body.len();
-        self.spans -= u64::from(waiting.parcel.spans);
+        self.items -= u64::from(waiting.parcel.items);
         // A burst's memory is given back.
         if self.waiting.is_empty() && self.waiting.capacity() > 1024 {
             self.waiting = VecDeque::new();
@@ -150,11 +150,11 @@ impl Queue {
 
     // === what the chain asks ===
 
-    /// Takes room for a parcel of so many bytes and spans. Queues that drop by policy always say yes, and decide at the
+    /// Takes room for a parcel of so many bytes and items. Queues that drop by policy always say yes, and decide at the
     /// commit.
-    pub fn reserve(&self, bytes: usize, spans: u32) -> Result<(), Refusal> {
+    pub fn reserve(&self, bytes: usize, items: u32) -> Result<(), Refusal> {
         self.try_reserve(bytes).inspect_err(|_| {
-            self.counters.refused.inc_by(u64::from(spans));
+            self.counters.refused.inc_by(u64::from(items));
         })
     }
 
@@ -202,9 +202,9 @@ impl Queue {
 
     /// Takes a parcel for which `reserved` bytes were reserved. Never fails; what is dropped by policy is counted.
     pub fn commit(&self, reserved: usize, parcel: Parcel) {
-        let spans = u64::from(parcel.spans);
-        self.counters.admitted.inc_by(spans);
-        self.counters.held.inc_by(spans as i64);
+        let items = u64::from(parcel.items);
+        self.counters.admitted.inc_by(items);
+        self.counters.held.inc_by(items as i64);
         let waiting = Waiting { parcel, since: Instant::now() };
         let mut state = self.state.lock();
         state.reservations -= 1;
@@ -222,7 +222,7 @@ impl Queue {
             &Phase::Dead(reason) => {
                 drop(state);
                 self.release(held);
-                self.count_dropped(spans, reason);
+                self.count_dropped(items, reason);
                 return;
             }
         }
@@ -230,7 +230,7 @@ impl Queue {
             let reason =
                 if waiting.charge() > self.config.max_bytes { DropReason::TooLarge } else { DropReason::QueueFull };
             drop(state);
-            self.count_dropped(spans, reason);
+            self.count_dropped(items, reason);
             return;
         }
         self.push(&mut state, waiting, false);
@@ -309,7 +309,7 @@ impl Queue {
                 while !self.take(needed) {
                     let Some(oldest) = state.pop() else { return false };
                     self.release(oldest.charge());
-                    self.count_dropped(u64::from(oldest.parcel.spans), DropReason::QueueFull);
+                    self.count_dropped(u64::from(oldest.parcel.items), DropReason::QueueFull);
                 }
                 true
             }
@@ -317,13 +317,13 @@ impl Queue {
     }
 
     fn push(&self, state: &mut State, waiting: Waiting, front: bool) {
-        let (bytes, spans) = (state.bytes, state.spans);
+        let (bytes, items) = (state.bytes, state.items);
         let was_empty = state.waiting.is_empty();
         state.bytes += waiting.parcel.body.len();
-        state.spans += u64::from(waiting.parcel.spans);
-        let is_due = |bytes, spans| bytes >= self.batch.max_bytes || spans >= u64::from(self.batch.max_spans);
+        state.items += u64::from(waiting.parcel.items);
+        let is_due = |bytes, items| bytes >= self.batch.max_bytes || items >= u64::from(self.batch.max_items);
         // The sender that waits needs to hear of a new timer and of a batch that is large enough, of nothing else.
-        let news = was_empty || (!is_due(bytes, spans) && is_due(state.bytes, state.spans));
+        let news = was_empty || (!is_due(bytes, items) && is_due(state.bytes, state.items));
         if front {
             state.waiting.push_front(waiting);
         } else {
@@ -334,11 +334,11 @@ impl Queue {
         }
     }
 
-    fn count_dropped(&self, spans: u64, reason: DropReason) {
-        self.counters.dropped(reason).inc_by(spans);
-        self.counters.held.dec_by(spans as i64);
+    fn count_dropped(&self, items: u64, reason: DropReason) {
+        self.counters.dropped(reason).inc_by(items);
+        self.counters.held.dec_by(items as i64);
         if let DropReason::Shutdown | DropReason::Removed = reason {
-            self.lost.fetch_add(spans, Ordering::Relaxed);
+            self.lost.fetch_add(items, Ordering::Relaxed);
         }
     }
 
@@ -358,7 +358,7 @@ impl Queue {
                         let due = first.since + self.batch.timeout;
                         if closing
                             || state.bytes >= self.batch.max_bytes
-                            || state.spans >= u64::from(self.batch.max_spans)
+                            || state.items >= u64::from(self.batch.max_items)
                             || due <= Instant::now()
                         {
                             return Some(self.gather(&mut state));
@@ -382,7 +382,7 @@ impl Queue {
         while let Some(first) = state.waiting.front() {
             if let Some(head) = batch.head()
                 && (bytes + first.parcel.body.len() > self.batch.max_bytes
-                    || batch.spans() + u64::from(first.parcel.spans) > u64::from(self.batch.max_spans)
+                    || batch.items() + u64::from(first.parcel.items) > u64::from(self.batch.max_items)
                     || !self.may_join(head, &first.parcel))
             {
                 break;
@@ -454,7 +454,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.phase = Phase::Replaced(Arc::clone(successor));
         state.bytes = 0;
-        state.spans = 0;
+        state.items = 0;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.release(waiting.iter().map(Waiting::charge).sum());
@@ -486,7 +486,7 @@ impl Queue {
             }
             &Phase::Dead(reason) => {
                 drop(state);
-                self.count_dropped(parcels.iter().map(|waiting| u64::from(waiting.parcel.spans)).sum(), reason);
+                self.count_dropped(parcels.iter().map(|waiting| u64::from(waiting.parcel.items)).sum(), reason);
             }
         }
     }
@@ -499,14 +499,14 @@ impl Queue {
         }
         while let Some(waiting) = state.pop() {
             self.release(waiting.charge());
-            self.count_dropped(u64::from(waiting.parcel.spans), reason);
+            self.count_dropped(u64::from(waiting.parcel.items), reason);
         }
         drop(state);
         self.closing.cancel();
         self.news.notify_one();
     }
 
-    /// How many spans were given up at shutdown or removal.
+    /// How many items were given up at shutdown or removal.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
 //! Which destinations get what of a request, where not all get everything: conditions on resources, and on what came with the
-//! request. A `ResourceSpans` goes one way with all that it holds; whatever a request holds beside them goes along.
+//! request. A `ResourceSpans`, or what metrics or logs have in its place, goes one way with all that it holds; whatever a request holds beside them goes along.
 //!
 //! Conditions are those of plugins, judged by the same code. For that each resource is put into a small request of its own making,
 //! with one empty span, so that what it holds need not be read.
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use otlp::batch::{Batch, Incoming};
 use otlp::condition::Filter;
+use otlp::signal::Signal;
 use otlp::wire::{Field, Reader, Slice, WireError, put_bytes};
 
 use super::Parcel;
 use super::config::{When, WhenError, check_when};
-use super::split::spans_of;
 
 /// How many resources are judged at once: what their index takes stays within what a batch may take in any case.
 const AT_ONCE: usize = 64;
@@ -43,9 +43,9 @@ enum Rule {
 /// What the destinations get of one request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shares {
-    /// For each destination, a request and its spans, if there is anything for it.
+    /// For each destination, a request and its items, if there is anything for it.
     pub each: Vec<Option<(Bytes, u32)>>,
-    /// How many spans none of them gets.
+    /// How many items none of them gets.
     pub unrouted: u32,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Shares {
 struct Element {
     at: Slice,
     body: Slice,
-    spans: u32,
+    items: u32,
 }
 
 impl Routes {
@@ -78,7 +78,7 @@ impl Routes {
 
     /// What the destinations get of a request. What cannot be read goes to those that get everything only.
     pub fn share(&self, parcel: &Parcel) -> Shares {
-        let (elements, beside) = elements(&parcel.body).unwrap_or_default();
+        let (elements, beside) = elements(parcel.signal, &parcel.body).unwrap_or_default();
         let mut takes = vec![vec![false; elements.len()]; self.0.len()];
         let mut matched = vec![false; elements.len()];
         for (at, chunk) in elements.chunks(AT_ONCE).enumerate() {
@@ -100,34 +100,34 @@ impl Routes {
                 Rule::Otherwise => takes.iter_mut().zip(&matched).for_each(|(takes, matched)| *takes = !matched),
             }
         }
-        let spans = |of: &dyn Fn(usize) -> bool| -> u32 {
-            elements.iter().enumerate().filter(|(at, _)| of(*at)).map(|(_, element)| element.spans).sum()
+        let items = |of: &dyn Fn(usize) -> bool| -> u32 {
+            elements.iter().enumerate().filter(|(at, _)| of(*at)).map(|(_, element)| element.items).sum()
         };
         let share = |(rule, takes): (&Rule, &Vec<bool>)| match rule {
-            Rule::Everything => Some((parcel.body.clone(), parcel.spans)),
-            _ if !takes.is_empty() && takes.iter().all(|&takes| takes) => Some((parcel.body.clone(), parcel.spans)),
-            _ => match spans(&|at| takes[at]) {
+            Rule::Everything => Some((parcel.body.clone(), parcel.items)),
+            _ if !takes.is_empty() && takes.iter().all(|&takes| takes) => Some((parcel.body.clone(), parcel.items)),
+            _ => match items(&|at| takes[at]) {
                 0 => None,
-                spans => Some((part(&parcel.body, &beside, &elements, takes), spans)),
+                items => Some((part(&parcel.body, &beside, &elements, takes), items)),
             },
         };
         let each: Vec<_> = self.0.iter().zip(&takes).map(share).collect();
-        let has_all = each.iter().flatten().any(|(_, spans)| *spans == parcel.spans);
+        let has_all = each.iter().flatten().any(|(_, items)| *items == parcel.items);
         let unrouted =
-            if has_all { 0 } else { parcel.spans.saturating_sub(spans(&|at| takes.iter().any(|takes| takes[at]))) };
+            if has_all { 0 } else { parcel.items.saturating_sub(items(&|at| takes.iter().any(|takes| takes[at]))) };
         Shares { each, unrouted }
     }
 }
 
 /// The `ResourceSpans` of a request, and what stands beside them.
-fn elements(body: &Bytes) -> Result<(Vec<Element>, Vec<Slice>), WireError> {
+fn elements(signal: Signal, body: &Bytes) -> Result<(Vec<Element>, Vec<Slice>), WireError> {
     let (mut elements, mut beside) = (Vec::new(), Vec::new());
     let mut reader = Reader::new(body);
     while let Some(field) = reader.next()? {
         let at = Slice::between(field.start, field.end);
         if field.number == RESOURCE_SPANS {
             let inner = field.bytes()?;
-            elements.push(Element { at, body: inner, spans: spans_of(body, inner, 0)? });
+            elements.push(Element { at, body: inner, items: signal.count_within(body, inner, 1)? });
         } else {
             beside.push(at);
         }

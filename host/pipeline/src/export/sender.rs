@@ -139,7 +139,7 @@ impl Sender {
                     batch.delivered(rejected);
                     return None;
                 }
-                Answer::TooLarge { reason } if batch.spans() > 1 => {
+                Answer::TooLarge { reason } if batch.items() > 1 => {
                     shared.is_well(&target);
                     shared.count(&target, Outcome::TooLarge);
                     return Some(TooLarge { batch, reason });
@@ -149,8 +149,9 @@ impl Sender {
                     shared.queue.trouble().is(&reason);
                     shared.count(&target, Outcome::Rejected);
                     if let Some(unsaid) = shared.rejections.open() {
-                        tracing::warn!(destination = shared.config.name, spans = batch.spans(), %reason, unsaid,
-                            "the back end rejected spans for good");
+                        let signal = shared.config.signal();
+                        tracing::warn!(destination = shared.config.name, %signal, items = batch.items(), %reason, unsaid,
+                            "the back end rejected a request for good");
                     }
                     batch.rejected();
                     return None;
@@ -273,6 +274,7 @@ impl Shared {
             let endpoint = &target.site.name;
             tracing::warn!(
                 destination = self.config.name,
+                signal = %self.config.signal(),
                 endpoint,
                 reason,
                 unsaid,
@@ -286,7 +288,8 @@ impl Shared {
         self.queue.set_retry_hint(Some(delay));
         self.queue.trouble().is(reason);
         if let Some(unsaid) = self.failures.open() {
-            tracing::warn!(destination = self.config.name, reason, ?delay, unsaid, "export failed, to be tried again");
+            let signal = self.config.signal();
+            tracing::warn!(destination = self.config.name, %signal, reason, ?delay, unsaid, "export failed, to be tried again");
         }
     }
 
@@ -294,9 +297,9 @@ impl Shared {
         if parts.too_large() > 0
             && let Some(unsaid) = self.oversize.open()
         {
-            let (destination, spans) = (&self.config.name, parts.too_large());
+            let (destination, signal, items) = (&self.config.name, self.config.signal(), parts.too_large());
             let limit = self.config.batch.max_request_bytes;
-            tracing::warn!(destination, spans, limit, unsaid, "spans dropped: each is larger than batch.max_request");
+            tracing::warn!(destination, %signal, items, limit, unsaid, "dropped: each is larger than batch.max_request");
         }
     }
 
@@ -319,10 +322,11 @@ impl Shared {
         if is_over && let Some(unsaid) = self.exhausted.open() {
             tracing::warn!(
                 destination = self.config.name,
-                spans = batch.spans(),
+                signal = %self.config.signal(),
+                items = batch.items(),
                 reason,
                 unsaid,
-                "spans dropped: the back end did not take them within retry.max_elapsed"
+                "dropped: the back end did not take them within retry.max_elapsed"
             );
         }
         is_over
@@ -335,7 +339,8 @@ impl Shared {
         {
             tracing::warn!(
                 destination = self.config.name,
-                spans = batch.spans(),
+                signal = %self.config.signal(),
+                items = batch.items(),
                 rejected,
                 message,
                 unsaid,

@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use otlp::signal::Signal;
 use parking_lot::Mutex;
 
 use super::config::{Endpoint, Protocol};
 use super::destination::Destination;
 use super::target::{Site, Target};
 
-/// One destination at one time.
+/// One destination at one time, of one signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationStatus {
     /// Its name in the configuration.
     pub name: String,
+    /// What it is sent.
+    pub signal: Signal,
     /// How it is spoken to.
     pub protocol: Protocol,
     /// The endpoints that requests go to, in the order of the configuration.
@@ -22,13 +25,13 @@ pub struct DestinationStatus {
     pub queue_bytes: u64,
     /// The queue's bound.
     pub queue_limit: u64,
-    /// Spans that the back end has accepted.
+    /// Items that the back end has accepted.
     pub sent: u64,
-    /// Spans that wait or are being sent.
+    /// Items that wait or are being sent.
     pub held: u64,
-    /// Spans that the back end has refused for good.
+    /// Items that the back end has refused for good.
     pub rejected: u64,
-    /// Spans that were given up.
+    /// Items that were given up.
     pub dropped: u64,
     /// What went wrong with the last request, if it did.
     pub trouble: Option<String>,
@@ -85,6 +88,7 @@ pub(super) fn of(destination: &Destination) -> DestinationStatus {
     let whole = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
     DestinationStatus {
         name: config.name.clone(),
+        signal: destination.signal(),
         protocol: config.endpoints.protocol(),
         endpoints: endpoints(destination),
         queue_bytes: whole(counters.queue_bytes.get()),
@@ -106,7 +110,7 @@ fn endpoints(destination: &Destination) -> Vec<EndpointStatus> {
             target.address.map(|address| AddressStatus { address, resting: target.is_resting() })
         };
         EndpointStatus {
-            uri: endpoint.uri().to_string(),
+            uri: endpoint.uri(destination.signal()).to_string(),
             addresses: own().filter_map(address).collect(),
             resting: own().all(|target| target.is_resting()),
             trouble: site.trouble.get(),

@@ -18,6 +18,7 @@ mod life;
 mod names;
 mod routing;
 mod secrets;
+mod signals;
 mod sink;
 
 use sink::{Reply, Sink};
@@ -34,8 +35,9 @@ fn parcel_of(numbers: Range<u64>, bytes: usize) -> Parcel {
     let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
     let request = ExportTraceServiceRequest { resource_spans: vec![resource] };
     Parcel {
+        signal: Signal::Traces,
         body: request.encode_to_vec().into(),
-        spans: (numbers.end - numbers.start) as u32,
+        items: (numbers.end - numbers.start) as u32,
         context: Arc::default(),
     }
 }
@@ -68,7 +70,7 @@ impl Bench {
     }
 
     fn send(&self, parcel: Parcel) -> Result<(), Refusal> {
-        self.exports.reserve(parcel.body.len(), parcel.spans)?.commit(parcel);
+        self.exports.reserve(parcel.signal, parcel.body.len(), parcel.items)?.commit(parcel);
         Ok(())
     }
 
@@ -87,6 +89,11 @@ impl Bench {
 
     fn of(&self, name: &str, destination: &str) -> i64 {
         self.value(&format!("{name}{{destination=\"{destination}\"}}"))
+    }
+
+    /// Of what is counted by signal: that of traces.
+    fn of_traces(&self, name: &str, destination: &str) -> i64 {
+        self.value(&format!("{name}{{destination=\"{destination}\",signal=\"traces\"}}"))
     }
 
     fn dropped(&self, destination: &str, reason: &str) -> i64 {
@@ -110,7 +117,7 @@ impl Bench {
 
     /// Waits until nothing is held, in the time of the test.
     async fn until_quiet(&self, destination: &str) {
-        while self.of("held_spans", destination) > 0 || self.of("queue_bytes", destination) > 0 {
+        while self.of("held_spans", destination) > 0 || self.of_traces("queue_bytes", destination) > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.assert_sum(destination);

@@ -25,7 +25,7 @@ pub(super) struct Template {
 
 impl Template {
     pub fn new(config: &DestinationConfig, endpoint: &Endpoint, secrets: Arc<Secrets>) -> Self {
-        let uri = endpoint.uri();
+        let uri = endpoint.uri(config.signal());
         let codec = codec::name(config.compression).map(HeaderValue::from_static);
         let mut headers = config.headers.clone();
         // The configuration may name another.

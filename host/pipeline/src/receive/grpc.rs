@@ -1,4 +1,5 @@
-//! OTLP/gRPC: one unary method, its framing and its words. Those of `health.rs` and `reflection.rs` go through here as well.
+//! OTLP/gRPC: one unary method for each signal, its framing and its words. Those of `health.rs` and `reflection.rs` go through here
+//! as well.
 //!
 //! By hand over hyper's HTTP/2, because a general server takes what this one needs: tonic answers a message over the limit
 //! with `OUT_OF_RANGE`, which senders repeat for ever, reads the first gzip member only, and copies every message into a
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use hyper::body::Incoming;
+use otlp::signal::Signal;
 
 use super::body::Held;
 use super::context::Peer;
@@ -18,13 +20,9 @@ use super::metrics::{Protocol, Reason};
 use super::reply::Reply;
 use super::status::{Code, Failure};
 use super::{Limits, Shared, body, health, reflection, response};
+use crate::paths;
 use crate::request::Accepted;
 
-const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-const OTHER_SIGNALS: [&str; 2] = [
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/",
-    "/opentelemetry.proto.collector.logs.v1.LogsService/",
-];
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -39,7 +37,9 @@ const EMPTY: &[u8] = &[0; 5];
 /// Answers one call.
 pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
     let (head, mut body) = request.into_parts();
-    let counters = shared.metrics.of(Protocol::grpc);
+    let path = head.uri.path();
+    let signal = Signal::ALL.into_iter().find(|signal| path == paths::method(*signal));
+    let counters = shared.metrics.of(Protocol::grpc, signal);
     if let Some(refused) = not_grpc(&head) {
         counters.refused(Reason::Unsupported, &peer.context.peer, "it is no gRPC call");
         return refused;
@@ -52,7 +52,7 @@ pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
         let granted = shared.authenticate(&head.headers).await;
         return granted.map_or_else(|failure| refusal(&failure), |_| streamed(reflection::answer(body)));
     }
-    let call = export(shared, peer, &head, &mut body);
+    let call = export(shared, peer, signal, &head, &mut body);
     let result = match head.headers.get(&TIMEOUT).map(timeout) {
         None => call.await,
         Some(Some(limit)) => tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(Failure::deadline())),
@@ -70,23 +70,26 @@ pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
     }
 }
 
-async fn export(shared: &Shared, peer: &Peer, head: &Parts, body: &mut Incoming) -> Result<Accepted, Failure> {
+async fn export(
+    shared: &Shared,
+    peer: &Peer,
+    signal: Option<Signal>,
+    head: &Parts,
+    body: &mut Incoming,
+) -> Result<Accepted, Failure> {
     let granted = shared.authenticate(&head.headers).await?;
-    let path = head.uri.path();
-    if path != EXPORT {
-        let message = if OTHER_SIGNALS.iter().any(|prefix| path.starts_with(prefix)) {
-            "only traces are taken here: metrics and logs go to another endpoint".to_owned()
-        } else {
-            format!("there is no method {path}; traces go to {EXPORT}")
-        };
+    let Some(signal) = signal else {
+        let (path, traces) = (head.uri.path(), paths::method(Signal::Traces));
+        let message = format!("there is no method {path}; traces go to {traces}, metrics and logs likewise");
         return Err(Failure::unsupported(StatusCode::NOT_FOUND, message));
-    }
+    };
+    shared.served(signal)?;
     let encoding = encoding(head)?;
-    shared.ready()?;
+    shared.ready(signal)?;
     let message = shared.in_time(body::message(body, &shared.payer(peer, head, &granted), &shared.limits)).await?;
-    shared.metrics.of(Protocol::grpc).bytes(message.1.bytes.len());
+    shared.metrics.of(Protocol::grpc, Some(signal)).bytes(message.1.bytes.len());
     let held = inflated(encoding, message, &shared.limits)?;
-    shared.handle(held, peer, &head.headers, &granted).await
+    shared.handle(signal, held, peer, &head.headers, &granted).await
 }
 
 /// What a call says its message is compressed with, where it is.

@@ -1,17 +1,17 @@
-//! `grpc.health.v1.Health`: whether spans would be taken now, for probes and load balancers that speak gRPC.
+//! `grpc.health.v1.Health`: whether a signal would be taken now, for probes and load balancers that speak gRPC.
 
 use http::{StatusCode, request::Parts};
 use hyper::body::Incoming;
+use otlp::signal::Signal;
 use prost::Message as _;
 
 use super::status::{Code, Failure};
 use super::{Limits, Shared, body, grpc};
 use crate::admit::{Budget, Payer};
+use crate::paths;
 
 const SERVICE: &str = "/grpc.health.v1.Health/";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
-/// What can be asked about: the server as a whole, and what it serves.
-const KNOWN: [&str; 2] = ["", "opentelemetry.proto.collector.trace.v1.TraceService"];
 /// A question is a name.
 const LARGEST: usize = 4 << 10;
 
@@ -49,12 +49,18 @@ pub(super) async fn answer(shared: &Shared, head: &Parts, body: &mut Incoming) -
     let message = shared.in_time(body::message(body, &room, &limits)).await?;
     let held = grpc::inflated(encoding, message, &limits)?;
     let question = Question::decode(held.bytes).map_err(|error| Failure::malformed(error.to_string()))?;
-    if !KNOWN.contains(&&*question.service) {
+    // What can be asked about: the server as a whole, which is here for traces, and what it serves.
+    let mut served = Signal::ALL.into_iter().filter(|signal| shared.handler.takes(*signal));
+    let asked = match &*question.service {
+        "" => Some(Signal::Traces),
+        name => served.find(|signal| name == paths::service(*signal)),
+    };
+    let Some(signal) = asked else {
         return Err(Failure {
             code: Code::NotFound,
             ..Failure::unsupported(StatusCode::NOT_FOUND, "there is no service of this name here")
         });
-    }
-    let status = if shared.ready().is_ok() { SERVING } else { NOT_SERVING };
+    };
+    let status = if shared.ready(signal).is_ok() { SERVING } else { NOT_SERVING };
     Ok(Answer { status }.encode_to_vec())
 }

@@ -1,4 +1,4 @@
-//! OTLP/HTTP: one path, two encodings, and answers in the encoding of the request.
+//! OTLP/HTTP: a path for each signal, two encodings, and answers in the encoding of the request.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, W
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use otlp::signal::Signal;
 
 use super::body::Held;
 use super::context::Peer;
@@ -15,10 +16,8 @@ use super::metrics::Protocol;
 use super::reply::Reply;
 use super::status::Failure;
 use super::{Shared, body, cors, response};
+use crate::paths;
 use crate::request::Accepted;
-
-const TRACES: &str = "/v1/traces";
-const OTHER_SIGNALS: [&str; 2] = ["/v1/metrics", "/v1/logs"];
 
 /// How a request, and so its answer, is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,12 +59,15 @@ pub(super) async fn answer(shared: &Shared, peer: &Peer, request: Request<Incomi
 
 async fn take(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
     let (head, mut body) = request.into_parts();
-    let counters = shared.metrics.of(Protocol::http);
+    let path = head.uri.path();
+    let signal = Signal::ALL.into_iter().find(|signal| path == paths::http(*signal));
+    let counters = shared.metrics.of(Protocol::http, signal);
     let format = Format::of(&head);
-    match export(shared, peer, &head, format, &mut body).await {
+    match export(shared, peer, signal, &head, format, &mut body).await {
         Ok(accepted) => {
             counters.done(super::outcome(&accepted));
-            success(format.expect("what was taken had a format"), &accepted)
+            let signal = signal.expect("what was taken had a signal");
+            success(signal, format.expect("what was taken had a format"), &accepted)
         }
         Err(failure) => {
             counters.refused(failure.reason, &peer.context.peer, &failure.message);
@@ -79,24 +81,20 @@ async fn take(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Respo
 async fn export(
     shared: &Shared,
     peer: &Peer,
+    signal: Option<Signal>,
     head: &Parts,
     format: Option<Format>,
     body: &mut Incoming,
 ) -> Result<Accepted, Failure> {
     let granted = shared.authenticate(&head.headers).await?;
-    let path = head.uri.path();
-    if OTHER_SIGNALS.contains(&path) {
-        let message = "only traces are taken here: metrics and logs go to another endpoint";
+    let Some(signal) = signal else {
+        let [traces, metrics, logs] = Signal::ALL.map(paths::http);
+        let message = format!("nothing is at this path; traces go to {traces}, metrics to {metrics}, logs to {logs}");
         return Err(Failure::unsupported(StatusCode::NOT_FOUND, message));
-    }
-    if path != TRACES {
-        return Err(Failure::unsupported(
-            StatusCode::NOT_FOUND,
-            format!("nothing is at this path; traces go to {TRACES}"),
-        ));
-    }
+    };
+    shared.served(signal)?;
     if head.method != Method::POST {
-        return Err(Failure::unsupported(StatusCode::METHOD_NOT_ALLOWED, "traces are sent by POST"));
+        return Err(Failure::unsupported(StatusCode::METHOD_NOT_ALLOWED, format!("{signal} are sent by POST")));
     }
     let Some(format) = format else {
         let message = "the content type is neither application/x-protobuf nor application/json";
@@ -108,34 +106,34 @@ async fn export(
         let message = "the content encoding is not one of identity, gzip, zstd";
         return Err(Failure::unsupported(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     };
-    shared.ready()?;
+    shared.ready(signal)?;
     let held = shared.in_time(body::whole(body, &shared.payer(peer, head, &granted), &shared.limits)).await?;
-    shared.metrics.of(Protocol::http).bytes(held.bytes.len());
+    shared.metrics.of(Protocol::http, Some(signal)).bytes(held.bytes.len());
     let held = if held.bytes.is_empty() { held } else { body::inflated(encoding, held, &shared.limits)? };
     let held = match format {
         Format::Protobuf => held,
-        Format::Json => from_json(shared, held)?,
+        Format::Json => from_json(shared, signal, held)?,
     };
-    shared.handle(held, peer, &head.headers, &granted).await
+    shared.handle(signal, held, peer, &head.headers, &granted).await
 }
 
 /// JSON becomes protobuf here, once. An empty body is an empty request, as it is in protobuf.
-fn from_json(shared: &Shared, held: Held) -> Result<Held, Failure> {
+fn from_json(shared: &Shared, signal: Signal, held: Held) -> Result<Held, Failure> {
     if held.bytes.is_empty() {
         return Ok(held);
     }
     let Held { bytes, mut permit } = held;
-    let converted = otlp::json::to_protobuf(&bytes).map_err(|error| Failure::malformed(error.to_string()))?;
+    let converted = otlp::json::to_protobuf(signal, &bytes).map_err(|error| Failure::malformed(error.to_string()))?;
     shared.metrics.lenient(converted.lenient.enum_names + converted.lenient.snake_case_keys);
     drop(bytes);
     shared.limits.cover(&mut permit, converted.body.len())?;
     Ok(Held::of_buffer(converted.body, permit))
 }
 
-fn success(format: Format, accepted: &Accepted) -> Response<Reply> {
+fn success(signal: Signal, format: Format, accepted: &Accepted) -> Response<Reply> {
     let body = match format {
         Format::Json if response::is_full(accepted) => Bytes::from_static(b"{}"),
-        Format::Json => response::to_json(accepted).into(),
+        Format::Json => response::to_json(signal, accepted).into(),
         Format::Protobuf => response::to_protobuf(accepted).into(),
     };
     let mut response = Response::new(Reply::new(body));

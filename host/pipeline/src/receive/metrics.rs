@@ -1,7 +1,8 @@
-//! What receivers count: requests, refusals, bytes. Spans are counted by the chain, which reads them.
+//! What receivers count: requests, refusals, bytes. What they hold is counted behind them, where it is read.
 
 use std::sync::{Arc, OnceLock};
 
+use otlp::signal::Signal;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
@@ -96,31 +97,40 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     protocol: Protocol,
+    signal: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     protocol: Protocol,
+    signal: &'static str,
     reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ProtocolLabels {
+struct SignalLabels {
     protocol: Protocol,
+    signal: &'static str,
 }
 
 /// The receivers' counters. Looked up once, so that a request costs no map.
 #[derive(Debug)]
 pub struct Metrics {
-    grpc: Counters,
-    http: Counters,
+    grpc: Signals,
+    http: Signals,
     connections: Connections,
     lenient: Counter,
     in_flight: Arc<OnceLock<Budget>>,
 }
 
-/// One protocol's counters.
+/// One protocol's counters, signal by signal; the last are those of requests that are at no signal's place.
+type Signals = [Counters; SIGNALS.len()];
+
+/// Their labels, in this order.
+const SIGNALS: [&str; 4] = ["traces", "metrics", "logs", "none"];
+
+/// The counters of one protocol and signal.
 #[derive(Debug)]
 pub(super) struct Counters {
     accepted: Counter,
@@ -135,22 +145,23 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let requests = Family::<RequestLabels, Counter>::default();
         let refused = Family::<ReasonLabels, Counter>::default();
-        let bytes = Family::<ProtocolLabels, Counter>::default();
-        let counters = |protocol| {
-            let noted = |family: &Family<ReasonLabels, Counter>, reason| {
-                Noted::new(family.get_or_create_owned(&ReasonLabels { protocol, reason }))
+        let bytes = Family::<SignalLabels, Counter>::default();
+        let counters = |protocol, signal| {
+            let noted = |reason: Reason| {
+                let labels = ReasonLabels { protocol, signal, reason: reason.label() };
+                Noted::new(refused.get_or_create_owned(&labels))
             };
-            let outcome = |outcome| requests.get_or_create_owned(&RequestLabels { protocol, outcome });
+            let outcome = |outcome| requests.get_or_create_owned(&RequestLabels { protocol, signal, outcome });
             Counters {
                 accepted: outcome("accepted"),
                 partial: outcome("partial"),
                 refused: outcome("refused"),
-                reasons: Reason::ALL.map(|reason| noted(&refused, reason.label())),
-                bytes: bytes.get_or_create_owned(&ProtocolLabels { protocol }),
+                reasons: Reason::ALL.map(noted),
+                bytes: bytes.get_or_create_owned(&SignalLabels { protocol, signal }),
             }
         };
-        let (grpc, http) = (counters(Protocol::grpc), counters(Protocol::http));
-        registry.register("tracemill_receive_requests", "OTLP requests by protocol and outcome", requests);
+        let [grpc, http] = [Protocol::grpc, Protocol::http].map(|protocol| SIGNALS.map(|of| counters(protocol, of)));
+        registry.register("tracemill_receive_requests", "OTLP requests by protocol, signal and outcome", requests);
         registry.register("tracemill_refused_requests", "Requests of which nothing was taken, by reason", refused);
         registry.register("tracemill_receive_bytes", "Bytes of bodies as they came, before decompression", bytes);
         let connections = Connections::register(registry);
@@ -176,11 +187,13 @@ impl Metrics {
         &self.connections
     }
 
-    pub(super) fn of(&self, protocol: Protocol) -> &Counters {
-        match protocol {
+    /// The counters of a signal; without one, of requests that are at no signal's place.
+    pub(super) fn of(&self, protocol: Protocol, signal: Option<Signal>) -> &Counters {
+        let signals = match protocol {
             Protocol::grpc => &self.grpc,
             Protocol::http => &self.http,
-        }
+        };
+        &signals[signal.map_or(SIGNALS.len() - 1, |signal| signal as usize)]
     }
 }
 

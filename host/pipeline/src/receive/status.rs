@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::StatusCode;
+use otlp::signal::Signal;
 use prost::Message as _;
 
 use super::metrics::Reason;
@@ -150,6 +151,15 @@ impl Failure {
             challenge: None,
             reason: Reason::Unsupported,
         }
+    }
+
+    /// A signal that no destination takes.
+    pub fn no_destination(signal: Signal) -> Self {
+        let message = format!(
+            "{signal} are not taken here: no destination has `{signal}` among its signals. Add `signals: [{signal}]` to one \
+             under `export`, or send them to another endpoint"
+        );
+        Self::unsupported(StatusCode::NOT_FOUND, message)
     }
 
     /// `Retry-After` knows whole seconds only: rounded up, and at least one.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use otlp::signal::Signal;
 use prometheus_client::registry::Registry;
 use prost::Message as _;
 use tokio::runtime::Handle;
@@ -67,8 +68,9 @@ impl Bench {
         let scope = ScopeSpans { spans: numbers.map(of_number).collect(), ..ScopeSpans::default() };
         let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
         let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
-        let parcel = Parcel { body: body.into(), spans: spans as u32, context: Arc::default() };
-        self.exports.reserve(parcel.body.len(), parcel.spans).unwrap().commit(parcel);
+        let (signal, items) = (Signal::Traces, spans as u32);
+        let parcel = Parcel { signal, body: body.into(), items, context: Arc::default() };
+        self.exports.reserve(signal, parcel.body.len(), items).unwrap().commit(parcel);
     }
 
     /// A metric of the destination `back`, summed over its other labels.

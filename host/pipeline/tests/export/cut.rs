@@ -35,7 +35,7 @@ async fn nothing_is_lost(protocol: Protocol, scheme: &str) {
     // Many requests under way over one connection.
     config.concurrency = 8;
     config.connections = 1;
-    config.batch.max_spans = 10;
+    config.batch.max_items = 10;
     bench.exports.reconfigure(vec![config]).unwrap();
     for first in (0..SPANS).step_by(10) {
         bench.send(first..first + 10, 1000);

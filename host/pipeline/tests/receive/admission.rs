@@ -49,7 +49,8 @@ fn assert_refused(server: &Server, outcome: Result<(), Reply>, reason: &str) {
     let reply = outcome.expect_err("it was taken");
     assert_eq!(grpc::status(&reply), "14", "{}", reply.message);
     assert!(reply.headers.contains_key("grpc-status-details-bin"), "no delay is told");
-    let counted = format!("tracemill_refused_requests_total{{protocol=\"grpc\",reason=\"{reason}\"}} 1");
+    let counted =
+        format!("tracemill_refused_requests_total{{protocol=\"grpc\",signal=\"traces\",reason=\"{reason}\"}} 1");
     assert!(server.metrics().contains(&counted), "{}", server.metrics());
 }
 

@@ -67,11 +67,15 @@ async fn without_a_known_token_nothing_is_taken() {
     assert_eq!(post(&mut stream, PROTOBUF, &["authorization: Bearer sesame"], b"").await.code, 200);
     let metrics = server.metrics();
     assert!(
-        metrics.contains("tracemill_refused_requests_total{protocol=\"grpc\",reason=\"unauthenticated\"} 2"),
+        metrics.contains(
+            "tracemill_refused_requests_total{protocol=\"grpc\",signal=\"traces\",reason=\"unauthenticated\"} 2"
+        ),
         "{metrics}"
     );
     assert!(
-        metrics.contains("tracemill_refused_requests_total{protocol=\"http\",reason=\"unauthenticated\"} 3"),
+        metrics.contains(
+            "tracemill_refused_requests_total{protocol=\"http\",signal=\"traces\",reason=\"unauthenticated\"} 3"
+        ),
         "{metrics}"
     );
     assert!(!log.text().contains("sesame") && !log.text().contains("guess"), "{}", log.text());

@@ -48,7 +48,7 @@ async fn h19_a_preflight_from_a_listed_origin_is_told_all_it_may() {
     }
     assert!(server.handler.bodies().is_empty());
     assert!(
-        server.metrics().contains(r#"requests_total{protocol="http",outcome="refused"} 0"#),
+        server.metrics().contains(r#"requests_total{protocol="http",signal="traces",outcome="refused"} 0"#),
         "{}",
         server.metrics()
     );

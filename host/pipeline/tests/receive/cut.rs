@@ -181,7 +181,9 @@ async fn bombs_are_refused_with_flat_memory_on_both_protocols() {
         assert_eq!(grpc::status(&reply), "8", "{name}");
     }
     for protocol in ["grpc", "http"] {
-        let counted = format!("tracemill_refused_requests_total{{protocol=\"{protocol}\",reason=\"too_large\"}} 2");
+        let counted = format!(
+            "tracemill_refused_requests_total{{protocol=\"{protocol}\",signal=\"traces\",reason=\"too_large\"}} 2"
+        );
         assert!(server.metrics().contains(&counted), "{}", server.metrics());
     }
     assert_eq!(server.budget.used(), 0);

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use otlp::signal::Signal;
 use tracemill_pipeline::request::{Accepted, Refusal};
 
 use super::support::{Server, assert_nothing_else_is_held, gzip, request, start, zstd};
@@ -46,11 +47,11 @@ pub struct Reply {
     pub http: u16,
     status: Option<String>,
     pub message: String,
-    body: Bytes,
+    pub body: Bytes,
     pub headers: HeaderMap,
 }
 
-async fn read(response: Response<Incoming>) -> Reply {
+pub async fn read(response: Response<Incoming>) -> Reply {
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap();
     let mut headers = head.headers;
@@ -159,7 +160,11 @@ async fn g07_a_full_budget_is_unavailable_with_a_delay_until_room_comes_back() {
     // Inflated sizes count as well.
     let reply = send(&mut client, &[("grpc-encoding", "gzip")], frame(1, &gzip(&[1; 6000]))).await;
     assert_eq!(status(&reply), "14");
-    assert!(server.metrics().contains("tracemill_refused_requests_total{protocol=\"grpc\",reason=\"no_room\"} 2"));
+    assert!(
+        server
+            .metrics()
+            .contains("tracemill_refused_requests_total{protocol=\"grpc\",signal=\"traces\",reason=\"no_room\"} 2")
+    );
     drop(taken);
     assert_eq!(status(&send(&mut client, &[], frame(0, &[1; 6000])).await), "0");
     // The request still holds its room: that is what the permit in it is for.
@@ -170,7 +175,7 @@ async fn g07_a_full_budget_is_unavailable_with_a_delay_until_room_comes_back() {
 #[tokio::test]
 async fn g10_rejected_spans_are_told() {
     let server = start(|_| {}).await;
-    *server.handler.answer.lock() = Ok(Accepted { rejected_spans: 3, message: "bad".to_owned() });
+    *server.handler.answer.lock() = Ok(Accepted { rejected: 3, message: "bad".to_owned() });
     let reply = send(&mut connect(&server).await, &[], frame(0, b"")).await;
     assert_eq!((status(&reply), &reply.body[..]), ("0", &b"\x00\x00\x00\x00\x09\x0a\x07\x08\x03\x12\x03bad"[..]));
 }
@@ -178,6 +183,7 @@ async fn g10_rejected_spans_are_told() {
 #[tokio::test]
 async fn g13_g15_what_is_not_offered_is_unimplemented_and_broken_framing_internal() {
     let server = start(|_| {}).await;
+    *server.handler.takes.lock() = vec![Signal::Traces];
     let mut client = connect(&server).await;
     let reply = send(&mut client, &[("grpc-encoding", "snappy")], frame(1, b"x")).await;
     assert_eq!(status(&reply), "12");

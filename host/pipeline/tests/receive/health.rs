@@ -14,7 +14,7 @@ use tracemill_pipeline::request::Refusal;
 use super::grpc;
 use super::support::{Server, gzip, request, start};
 
-const CHECK: &str = "/grpc.health.v1.Health/Check";
+pub const CHECK: &str = "/grpc.health.v1.Health/Check";
 const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService";
 /// `HealthCheckResponse`: field 1, a number.
 const SERVING: [u8; 2] = [8, 1];
@@ -58,19 +58,19 @@ impl Decoder for Bytewise {
     }
 }
 
-async fn client(server: &Server) -> Grpc<Channel> {
+pub async fn client(server: &Server) -> Grpc<Channel> {
     let endpoint = Endpoint::try_from(format!("http://{}", server.grpc)).unwrap();
     Grpc::new(endpoint.connect().await.unwrap())
 }
 
-async fn call(client: &mut Grpc<Channel>, path: &'static str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
+pub async fn call(client: &mut Grpc<Channel>, path: &'static str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
     client.ready().await.unwrap();
     let answer = client.unary(Request::new(message), PathAndQuery::from_static(path), Bytewise).await?;
     Ok(answer.into_inner())
 }
 
 /// `HealthCheckRequest`: field 1, a text; left out where it is empty.
-fn about(service: &str) -> Vec<u8> {
+pub fn about(service: &str) -> Vec<u8> {
     if service.is_empty() {
         return Vec::new();
     }
@@ -95,7 +95,7 @@ async fn health_is_that_of_the_handler_now() {
     }
     let counted = server.metrics();
     for outcome in ["accepted", "refused"] {
-        let none = format!(r#"requests_total{{protocol="grpc",outcome="{outcome}"}} 0"#);
+        let none = format!(r#"requests_total{{protocol="grpc",signal="none",outcome="{outcome}"}} 0"#);
         assert!(counted.contains(&none), "a question about health is no export: {counted}");
     }
 }
@@ -104,7 +104,7 @@ async fn health_is_that_of_the_handler_now() {
 async fn health_of_others_is_not_found_and_watching_is_not_offered() {
     let server = start(|_| {}).await;
     let mut client = client(&server).await;
-    for service in ["opentelemetry.proto.collector.logs.v1.LogsService", "TraceService"] {
+    for service in ["opentelemetry.proto.collector.profiles.v1.ProfilesService", "TraceService"] {
         assert_eq!(call(&mut client, CHECK, about(service)).await.unwrap_err().code(), Code::NotFound, "{service}");
     }
     for (path, message, code) in [

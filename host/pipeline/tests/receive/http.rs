@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use otlp::signal::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tracemill_pipeline::request::{Accepted, Refusal};
@@ -9,7 +10,7 @@ use tracemill_pipeline::request::{Accepted, Refusal};
 use super::support::{Server, assert_nothing_else_is_held, gzip, request, start, zstd};
 
 pub const PROTOBUF: &str = "application/x-protobuf";
-const JSON: &str = "application/json";
+pub const JSON: &str = "application/json";
 
 pub struct Reply {
     pub code: u16,
@@ -18,7 +19,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -115,7 +116,7 @@ async fn h02_h04_h07_j12_json_is_taken_and_answered_as_json() {
     for kind in [PROTOBUF, JSON] {
         assert_eq!(post(&mut stream, kind, &[], b"").await.code, 200);
     }
-    *server.handler.answer.lock() = Ok(Accepted { rejected_spans: 3, message: "bad".to_owned() });
+    *server.handler.answer.lock() = Ok(Accepted { rejected: 3, message: "bad".to_owned() });
     let reply = post(&mut stream, JSON, &[], b"{}").await;
     assert_eq!((reply.code, &*reply.text()), (200, r#"{"partialSuccess":{"errorMessage":"bad","rejectedSpans":"3"}}"#));
     let reply = post(&mut stream, JSON, &[], b"{nonsense").await;
@@ -126,6 +127,7 @@ async fn h02_h04_h07_j12_json_is_taken_and_answered_as_json() {
 #[tokio::test]
 async fn h05_h09_what_is_not_offered_is_answered_with_a_status() {
     let server = start(|_| {}).await;
+    *server.handler.takes.lock() = vec![Signal::Traces];
     let mut stream = connect(&server).await;
     let json = ["content-type: application/json"];
     for (line, headers, code) in [

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use otlp::signal::Signal;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
@@ -17,6 +18,7 @@ pub struct Recorder {
     pub requests: Mutex<Vec<Request>>,
     pub answer: Mutex<Answer>,
     pub refuses: Mutex<Option<Refusal>>,
+    pub takes: Mutex<Vec<Signal>>,
     /// One is taken for each request: a handler without any waits.
     pub gate: Semaphore,
     /// One is added for each request that has come.
@@ -33,7 +35,11 @@ impl Handler for Recorder {
         })
     }
 
-    fn refuses(&self) -> Option<Refusal> {
+    fn takes(&self, signal: Signal) -> bool {
+        self.takes.lock().contains(&signal)
+    }
+
+    fn refuses(&self, _: Signal) -> Option<Refusal> {
         self.refuses.lock().clone()
     }
 }
@@ -84,6 +90,7 @@ fn recorder() -> Arc<Recorder> {
         requests: Mutex::default(),
         answer: Mutex::new(Ok(Accepted::default())),
         refuses: Mutex::default(),
+        takes: Mutex::new(Signal::ALL.into()),
         gate: Semaphore::new(100_000),
         arrived: Semaphore::new(0),
     })

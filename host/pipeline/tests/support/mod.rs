@@ -11,6 +11,7 @@ use otlp::batch::RequestContext;
 use otlp::columns::{Cells, Column};
 use otlp::edit::{Edit, Rows};
 use otlp::path::{Layout, Path, Want};
+use otlp::signal::Signal;
 use parking_lot::Mutex;
 use prost::Message;
 use tracemill_pipeline::admit::Budget;
@@ -23,7 +24,7 @@ use tracemill_pipeline::chain::plan::{Affinity, Failure, Plan};
 use tracemill_pipeline::chain::program::{Call, Fault, FaultKind, Instance, Program};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
 use tracemill_pipeline::export::Parcel;
-use tracemill_pipeline::request::{Answer, Handler, Refusal, Request};
+use tracemill_pipeline::request::{Answer, Refusal, Request};
 
 /// Which instance saw which names, in the order of calls.
 pub type Seen = Arc<Mutex<Vec<(usize, Vec<String>)>>>;
@@ -113,6 +114,10 @@ impl Default for Kept {
 }
 
 impl Outlet for Kept {
+    fn takes(&self, signal: Signal) -> bool {
+        signal == Signal::Traces
+    }
+
     fn is_full(&self) -> Option<Refusal> {
         self.full.load(Ordering::SeqCst).then(|| Refusal::unavailable(Duration::from_secs(1), "queue is full"))
     }
@@ -200,7 +205,7 @@ impl Rig {
     pub async fn send(&self, body: Vec<u8>) -> Answer {
         let permit = self.budget.take(body.len()).expect("the budget is wide");
         let context = Arc::new(RequestContext::default());
-        self.intake.handle(Request { body: body.into(), context, permit }).await
+        self.intake.take(Request { signal: Signal::Traces, body: body.into(), context, permit }).await
     }
 
     /// Invariant 6, for the chain: answers (received, refused, dropped, admitted) by reason sums.

@@ -1,15 +1,20 @@
-//! Between the chain and the exports, and between the exports and the admin side.
+//! Between what comes in and the exports, and between the exports and the admin side.
 
 use control::admin::view::{Address, Destination, Endpoint};
+use otlp::signal::Signal;
 use pipeline::chain::outlet::Outlet;
 use pipeline::export::config::Protocol;
 use pipeline::export::{AddressStatus, DestinationStatus, EndpointStatus, Exports, Parcel};
 use pipeline::request::Refusal;
 
-/// The chain's outlet: the queues of all destinations.
+/// The outlet of all signals: the queues of the destinations.
 pub struct Queues(pub Exports);
 
 impl Outlet for Queues {
+    fn takes(&self, signal: Signal) -> bool {
+        self.0.takes(signal)
+    }
+
     fn is_full(&self) -> Option<Refusal> {
         self.0.is_full()
     }
@@ -32,6 +37,7 @@ fn shown(status: DestinationStatus) -> Destination {
     let says_more = status.endpoints.len() > 1 || status.endpoints.iter().any(|one| !one.addresses.is_empty());
     Destination {
         name: status.name,
+        signal: status.signal.name().to_owned(),
         protocol: match status.protocol {
             Protocol::Grpc => "grpc".to_owned(),
             Protocol::Http => "http".to_owned(),
@@ -40,10 +46,10 @@ fn shown(status: DestinationStatus) -> Destination {
         endpoints: if says_more { status.endpoints.into_iter().map(endpoint).collect() } else { Vec::new() },
         queue_bytes: status.queue_bytes,
         queue_limit_bytes: status.queue_limit,
-        sent_spans: status.sent,
-        held_spans: status.held,
-        rejected_spans: status.rejected,
-        dropped_spans: status.dropped,
+        sent: status.sent,
+        held: status.held,
+        rejected: status.rejected,
+        dropped: status.dropped,
         last_error: status.trouble,
     }
 }

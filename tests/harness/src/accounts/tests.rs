@@ -13,6 +13,17 @@ tracemill_export_sent_spans_total{destination=\"a\"} 3
 tracemill_export_rejected_spans_total{destination=\"a\"} 1
 tracemill_export_dropped_spans_total{destination=\"a\",reason=\"oldest\"} 1
 tracemill_export_held_spans{destination=\"a\"} 2
+tracemill_receive_metric_points_total 0
+tracemill_refused_metric_points_total{reason=\"queue_full\"} 0
+tracemill_admitted_metric_points_total 0
+tracemill_receive_log_records_total 9
+tracemill_refused_log_records_total{reason=\"queue_full\"} 4
+tracemill_admitted_log_records_total 5
+tracemill_export_admitted_log_records_total{destination=\"b\"} 5
+tracemill_export_sent_log_records_total{destination=\"b\"} 1
+tracemill_export_rejected_log_records_total{destination=\"b\"} 1
+tracemill_export_dropped_log_records_total{destination=\"b\",reason=\"shutdown\"} 1
+tracemill_export_held_log_records{destination=\"b\"} 2
 ";
 
 fn read(text: &str) -> Result<Accounts> {
@@ -48,7 +59,11 @@ fn a_series_that_is_missing_fails_whatever_its_value() {
 fn plugins_and_destinations_count_only_where_there_are_any() {
     let without = |word: &str| GOOD.lines().filter(|line| !line.contains(word)).collect::<Vec<_>>().join("\n");
     assert_eq!(read(&without("plugin=")).unwrap().door.dropped, 0);
-    assert_eq!(read(&without("destination=")).unwrap().destinations, []);
+    let none = read(&without("destination=")).unwrap();
+    assert!(none.destinations.is_empty() && none.forwarded.iter().all(|account| account.destinations.is_empty()));
+    let logs = read(GOOD).unwrap();
+    assert_eq!(logs.destination_of("logs", "b").map(|destination| destination.held), Some(2));
+    assert!(logs.destination_of("metrics", "b").is_none() && !logs.is_idle());
 }
 
 #[test]

@@ -65,6 +65,10 @@ pub struct Arrivals {
     pub requests: Vec<ExportTraceServiceRequest>,
     /// The same as the bytes that came, decompressed.
     pub messages: Vec<Bytes>,
+    /// Requests of metrics, in the order of arrival: the bytes that came, decompressed. They count among nothing else here.
+    pub metrics: Vec<Bytes>,
+    /// Likewise of logs.
+    pub logs: Vec<Bytes>,
     /// Calls that were not accepted.
     pub refused_calls: u64,
     /// Bodies that were no OTLP at all: a proxy must never send one.

@@ -10,6 +10,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
@@ -90,6 +92,19 @@ async fn verdict(shared: &Shared) -> Verdict {
 
 fn take(shared: &Shared, kind: Kind, head: &Parts, body: &Bytes) -> Result<()> {
     let message = kind.message(head, body)?;
+    match head.uri.path() {
+        path if path.contains("metrics") => {
+            ExportMetricsServiceRequest::decode(message.clone())?;
+            shared.arrivals.lock().metrics.push(message);
+            return Ok(());
+        }
+        path if path.contains("logs") => {
+            ExportLogsServiceRequest::decode(message.clone())?;
+            shared.arrivals.lock().logs.push(message);
+            return Ok(());
+        }
+        _ => {}
+    }
     let request = match kind {
         Kind::Json => serde_json::from_slice(&message)?,
         Kind::Grpc | Kind::Protobuf => ExportTraceServiceRequest::decode(message.clone())?,

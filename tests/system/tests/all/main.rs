@@ -18,3 +18,4 @@ mod reload;
 mod required;
 mod scrubbing;
 mod shutdown;
+mod signals;

@@ -53,6 +53,7 @@ async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_exposed() -> R
     let guest = |name| fs::read(plugins::guest(name)?).map_err(anyhow::Error::from);
     let setup = Proxy::setup()?
         .export_grpc("sink", &sink)
+        .set("export.sink.signals", json!(["traces", "metrics", "logs"]))
         .plugin("10-drop-health", "drop-health")?
         .file("20-probe.wasm", &guest("probe")?)?
         .sidecar("20-probe", &json!({ "settings": { "do": "counts" } }))?

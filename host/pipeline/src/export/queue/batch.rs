@@ -8,7 +8,7 @@ use super::super::Parcel;
 use super::super::metrics::DropReason;
 use super::{End, Parts, Queue, Waiting};
 
-/// Parcels that travel in one request. Invariant: each of its spans is counted as sent, rejected or dropped exactly once;
+/// Parcels that travel in one request. Invariant: each of its items is counted as sent, rejected or dropped exactly once;
 /// those that are not by the time it is dropped (its sender was stopped) count as dropped.
 #[derive(Debug)]
 pub(in super::super) struct Batch {
@@ -16,17 +16,17 @@ pub(in super::super) struct Batch {
     pub(super) parcels: Vec<Waiting>,
     pub(super) charge: usize,
     /// Not yet counted.
-    pub(super) spans: u64,
+    pub(super) items: u64,
 }
 
 impl Batch {
     pub(super) fn new(queue: Arc<Queue>) -> Self {
-        Self { queue, parcels: Vec::new(), charge: 0, spans: 0 }
+        Self { queue, parcels: Vec::new(), charge: 0, items: 0 }
     }
 
     pub(super) fn add(&mut self, waiting: Waiting) {
         self.charge += waiting.charge();
-        self.spans += u64::from(waiting.parcel.spans);
+        self.items += u64::from(waiting.parcel.items);
         self.parcels.push(waiting);
     }
 
@@ -35,9 +35,9 @@ impl Batch {
         self.parcels.first().map(|waiting| &waiting.parcel)
     }
 
-    /// How many spans it holds.
-    pub fn spans(&self) -> u64 {
-        self.spans
+    /// How many items it holds.
+    pub fn items(&self) -> u64 {
+        self.items
     }
 
     /// How many bytes its request has before compression.
@@ -50,7 +50,7 @@ impl Batch {
         self.parcels.iter().map(|waiting| &waiting.parcel.body)
     }
 
-    /// In parts of at most so many bytes each, or of one span that has at most `most`.
+    /// In parts of at most so many bytes each, or of one item that has at most `most`.
     pub fn in_parts(self, limit: usize, most: usize) -> Parts {
         Parts::new(self, limit, most)
     }
@@ -66,36 +66,36 @@ impl Batch {
         let mut second = Self::new(Arc::clone(&self.queue));
         for waiting in self.parcels.split_off(middle.unwrap_or(last).clamp(1, last)) {
             self.charge -= waiting.charge();
-            self.spans -= u64::from(waiting.parcel.spans);
+            self.items -= u64::from(waiting.parcel.items);
             second.add(waiting);
         }
         Some(second)
     }
 
-    /// The back end has taken the batch, but for so many spans.
+    /// The back end has taken the batch, but for so many items.
     pub fn delivered(mut self, rejected: u64) {
-        let rejected = rejected.min(self.spans);
+        let rejected = rejected.min(self.items);
         let counters = &self.queue.counters;
-        counters.sent.inc_by(self.spans - rejected);
+        counters.sent.inc_by(self.items - rejected);
         counters.rejected.inc_by(rejected);
-        counters.held.dec_by(self.spans as i64);
-        self.spans = 0;
+        counters.held.dec_by(self.items as i64);
+        self.items = 0;
     }
 
     /// The back end has refused the batch for good.
     pub fn rejected(self) {
-        let all = self.spans;
+        let all = self.items;
         self.delivered(all);
     }
 
     /// The batch is given up.
     pub fn dropped(mut self, reason: DropReason) {
-        self.drop_spans(self.spans, reason);
+        self.drop_items(self.items, reason);
     }
 
-    pub(super) fn drop_spans(&mut self, spans: u64, reason: DropReason) {
-        self.spans -= spans;
-        self.queue.count_dropped(spans, reason);
+    pub(super) fn drop_items(&mut self, items: u64, reason: DropReason) {
+        self.items -= items;
+        self.queue.count_dropped(items, reason);
     }
 
     /// Goes to the front of the queue that has taken its own queue's place.
@@ -108,12 +108,12 @@ impl Drop for Batch {
     fn drop(&mut self) {
         // Room is given back before the successor takes it under the same label.
         self.queue.release(self.charge);
-        if self.spans == 0 {
+        if self.items == 0 {
             return;
         }
         match self.queue.end() {
             End::Successor(successor) => successor.adopt(std::mem::take(&mut self.parcels), true),
-            End::Dropped(reason) => self.drop_spans(self.spans, reason),
+            End::Dropped(reason) => self.drop_items(self.items, reason),
         }
     }
 }

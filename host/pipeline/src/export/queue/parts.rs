@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::super::Parcel;
 use super::super::metrics::DropReason;
 use super::super::split::{Cutter, Piece};
 use super::{Batch, Waiting};
 
-/// What is left of a batch. Each of its spans leaves it in a part, counted as too large, or, where it is dropped early, as
+/// What is left of a batch. Each of its items leaves it in a part, counted as too large, or, where it is dropped early, as
 /// the batch would have.
 #[derive(Debug)]
 pub(in super::super) struct Parts {
@@ -18,7 +17,7 @@ pub(in super::super) struct Parts {
     waiting: VecDeque<Waiting>,
     cutting: Option<(Cutter, Waiting)>,
     limit: usize,
-    /// How large a part of a single span may be.
+    /// How large a part of a single item may be.
     most: usize,
     too_large: u64,
 }
@@ -38,19 +37,19 @@ impl Parts {
             let Some((cutter, waiting)) = &mut self.cutting else {
                 let waiting = self.waiting.pop_front()?;
                 let parcel = &waiting.parcel;
-                let cutter = Cutter::new(parcel.body.clone(), parcel.spans, self.limit, self.most);
+                let cutter = Cutter::new(parcel.signal, parcel.body.clone(), parcel.items, self.limit, self.most);
                 self.cutting = Some((cutter, waiting));
                 continue;
             };
             match cutter.next() {
                 None => self.cutting = None,
-                Some(Piece::Oversize(spans)) => {
-                    let spans = u64::from(spans).min(self.left.spans);
-                    self.too_large += spans;
-                    self.left.drop_spans(spans, DropReason::SpanTooLarge);
+                Some(Piece::Oversize(items)) => {
+                    let items = u64::from(items).min(self.left.items);
+                    self.too_large += items;
+                    self.left.drop_items(items, DropReason::ItemTooLarge);
                 }
-                Some(Piece::Fits { body, spans, is_copy }) => {
-                    let parcel = Parcel { body, spans, context: Arc::clone(&waiting.parcel.context) };
+                Some(Piece::Fits { body, items, is_copy }) => {
+                    let parcel = waiting.parcel.part(body, items);
                     let mut part = Batch::new(Arc::clone(&self.left.queue));
                     part.add(Waiting { parcel, since: waiting.since });
                     // Other parts share the bytes that are counted already.
@@ -58,15 +57,15 @@ impl Parts {
                         part.charge = 0;
                     }
                     part.queue.force(part.charge);
-                    part.spans = part.spans.min(self.left.spans);
-                    self.left.spans -= part.spans;
+                    part.items = part.items.min(self.left.items);
+                    self.left.items -= part.items;
                     return Some(part);
                 }
             }
         }
     }
 
-    /// How many spans were too large alone so far, and were dropped.
+    /// How many items were too large alone so far, and were dropped.
     pub fn too_large(&self) -> u64 {
         self.too_large
     }
@@ -75,8 +74,8 @@ impl Parts {
 impl Drop for Parts {
     fn drop(&mut self) {
         if let Some((cutter, waiting)) = self.cutting.take() {
-            let (body, spans) = cutter.rest();
-            let parcel = Parcel { body, spans, context: waiting.parcel.context };
+            let (body, items) = cutter.rest();
+            let parcel = waiting.parcel.part(body, items);
             self.waiting.push_front(Waiting { parcel, since: waiting.since });
         }
         self.left.parcels = std::mem::take(&mut self.waiting).into();

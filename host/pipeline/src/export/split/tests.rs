@@ -48,11 +48,11 @@ fn flat(body: &[u8]) -> Vec<(ResourceSpans, ScopeSpans, Span)> {
 
 /// The pieces, and how many spans are in none.
 fn pieces(body: &Bytes, spans: u32, limit: usize) -> (Vec<(Bytes, u32)>, u32) {
-    let mut cutter = Cutter::new(body.clone(), spans, limit, limit);
+    let mut cutter = Cutter::new(Signal::Traces, body.clone(), spans, limit, limit);
     let (mut fitting, mut oversize) = (Vec::new(), 0);
     while let Some(piece) = cutter.next() {
         match piece {
-            Piece::Fits { body, spans, .. } => fitting.push((body, spans)),
+            Piece::Fits { body, items, .. } => fitting.push((body, items)),
             Piece::Oversize(spans) => oversize += spans,
         }
         // Wherever one stops, nothing is lost and nothing is there twice.
@@ -157,11 +157,11 @@ fn what_is_unknown_in_the_request_itself_is_repeated_wherever_it_stands() {
 #[test]
 fn a_span_over_the_limit_may_go_alone_where_that_is_asked_for() {
     let body: Bytes = request(&[&[&[10, 10, 300, 10, 600]]]).encode_to_vec().into();
-    let mut cutter = Cutter::new(body, 5, 200, 500);
+    let mut cutter = Cutter::new(Signal::Traces, body, 5, 200, 500);
     let mut seen = Vec::new();
     while let Some(piece) = cutter.next() {
         seen.push(match piece {
-            Piece::Fits { body, spans, .. } => (flat(&body)[0].2.span_id[7], spans),
+            Piece::Fits { body, items, .. } => (flat(&body)[0].2.span_id[7], items),
             Piece::Oversize(spans) => (0, spans),
         });
     }
@@ -171,7 +171,59 @@ fn a_span_over_the_limit_may_go_alone_where_that_is_asked_for() {
 #[test]
 fn what_cannot_be_read_is_left_out_whole() {
     assert_eq!(pieces(&Bytes::from_static(&[0x0a, 0xff]), 0, 1).1, 0);
-    let mut cutter = Cutter::new(Bytes::from_static(&[0x0a, 0xff]), 5, 1, 1);
+    let mut cutter = Cutter::new(Signal::Traces, Bytes::from_static(&[0x0a, 0xff]), 5, 1, 1);
     assert_eq!(cutter.next(), Some(Piece::Oversize(5)));
     assert_eq!(cutter.next(), None);
+}
+
+#[test]
+fn metrics_are_cut_between_data_points_with_all_that_these_belong_to() {
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum};
+    let point = |number: u64| NumberDataPoint { time_unix_nano: number, ..NumberDataPoint::default() };
+    let metric = |name: &str, points: std::ops::Range<u64>| Metric {
+        name: name.into(),
+        unit: "By".into(),
+        data: Some(Data::Sum(Sum {
+            data_points: points.map(point).collect(),
+            aggregation_temporality: 2,
+            is_monotonic: true,
+        })),
+        ..Metric::default()
+    };
+    let metrics = vec![metric("small", 0..2), metric("of many series", 2..60), metric("last", 60..61)];
+    let scope = ScopeMetrics { metrics, schema_url: "of the scope".into(), ..ScopeMetrics::default() };
+    let resource = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
+    let request = ExportMetricsServiceRequest { resource_metrics: vec![resource] };
+    let flat = |body: &[u8]| {
+        let mut all = Vec::new();
+        for resource in ExportMetricsServiceRequest::decode(body).expect("OTLP").resource_metrics {
+            for scope in resource.scope_metrics {
+                assert_eq!(scope.schema_url, "of the scope");
+                for mut metric in scope.metrics {
+                    let Some(Data::Sum(sum)) = &mut metric.data else { panic!("{metric:?}") };
+                    let points = std::mem::take(&mut sum.data_points);
+                    all.extend(points.into_iter().map(|point| (metric.clone(), point)));
+                }
+            }
+        }
+        all
+    };
+    let body: Bytes = request.encode_to_vec().into();
+    let all = flat(&body);
+    assert_eq!(all.len(), 61);
+    for limit in 100..=body.len() {
+        let mut cutter = Cutter::new(Signal::Metrics, body.clone(), 61, limit, limit);
+        let mut joined = Vec::new();
+        while let Some(piece) = cutter.next() {
+            let Piece::Fits { body, items, .. } = piece else { panic!("limit {limit}: {piece:?}") };
+            assert!(body.len() <= limit, "{} over {limit}", body.len());
+            assert_eq!(flat(&body).len(), items as usize);
+            joined.extend(flat(&body));
+            let (rest, left) = cutter.rest();
+            assert_eq!((flat(&rest).len(), left as usize + joined.len()), (left as usize, 61));
+        }
+        assert_eq!(joined, all, "limit {limit}");
+    }
 }

@@ -9,7 +9,7 @@ async fn connections_that_are_ended_in_good_order_cost_no_span_and_no_retry() {
         let sink = Sink::lasting(7);
         let mut config = quick("back", endpoint(protocol, sink.listen().await));
         (config.concurrency, config.connections) = (8, 1);
-        config.batch.max_spans = 1;
+        config.batch.max_items = 1;
         let bench = Bench::new(vec![config]);
         for n in 0..500 {
             bench.send(parcel(n..n + 1)).unwrap();
@@ -18,6 +18,10 @@ async fn connections_that_are_ended_in_good_order_cost_no_span_and_no_retry() {
         bench.until_quiet("back").await;
         assert!(seen.taken.values().all(|&times| times == 1), "{protocol:?}: some came twice");
         assert!(seen.connections.0 > 20, "{protocol:?}: {:?}", seen.connections);
-        assert_eq!((bench.of("sent_spans_total", "back"), bench.of("retries_total", "back")), (500, 0), "{protocol:?}");
+        assert_eq!(
+            (bench.of("sent_spans_total", "back"), bench.of_traces("retries_total", "back")),
+            (500, 0),
+            "{protocol:?}"
+        );
     }
 }

@@ -24,7 +24,7 @@ async fn every_protocol_and_codec_delivers_each_span_once() {
             let agent = concat!("tracemill/", env!("CARGO_PKG_VERSION"), " (Rust)");
             assert!(seen.requests.iter().all(|headers| headers["user-agent"] == agent));
             assert_eq!(bench.of("sent_spans_total", "back"), 900);
-            assert_eq!(bench.of("retries_total", "back"), 0);
+            assert_eq!(bench.of_traces("retries_total", "back"), 0);
         }
     }
 }
@@ -33,7 +33,7 @@ async fn every_protocol_and_codec_delivers_each_span_once() {
 async fn parcels_are_joined_until_the_batch_is_large_or_old_enough() {
     let sink = Sink::new([], Reply::Ok);
     let mut config = paused(Protocol::Grpc);
-    config.batch.max_spans = 30;
+    config.batch.max_items = 30;
     config.batch.timeout = Duration::from_millis(200);
     let bench = Bench::in_memory(config, &sink);
     let start = Instant::now();
@@ -76,7 +76,7 @@ async fn a_parcel_over_the_request_limit_is_sent_in_pieces_and_only_a_span_over_
     let parts =
         [parcel(0..10), parcel(10..20), parcel(20..70), parcel_of(70..71, 6000), parcel(71..81), parcel(81..91)];
     let body = parts.map(|p| p.body).concat();
-    bench.send(Parcel { body: body.into(), spans: 91, context: Arc::default() }).unwrap();
+    bench.send(Parcel { signal: Signal::Traces, body: body.into(), items: 91, context: Arc::default() }).unwrap();
     let seen = sink.until(|seen| seen.taken.len() == 90).await;
     bench.until_quiet("back").await;
     assert!(seen.taken.values().all(|&times| times == 1));
@@ -92,10 +92,10 @@ async fn a_parcel_that_is_sent_in_pieces_goes_on_at_the_destinations_successor()
     bench.send(parcel(0..100)).unwrap();
     let first = stuck.until(|seen| seen.requests.len() == 2).await;
     // Meanwhile no more than one piece is held beside the parcel.
-    assert!(bench.of("queue_bytes", "back") < parcel(0..100).body.len() as i64 + 2000 + 2 * 160 + 1);
+    assert!(bench.of_traces("queue_bytes", "back") < parcel(0..100).body.len() as i64 + 2000 + 2 * 160 + 1);
     let mut next = quick("back", endpoint(Protocol::Http, alive.listen().await));
     next.batch.max_request_bytes = 2000;
-    let old = bench.exports.0.current.load_full();
+    let old = bench.exports.0.of(Signal::Traces).load_full();
     bench.exports.reconfigure(vec![next]).unwrap();
     // Long before the attempt at the old back end times out.
     old[0].finish(DropReason::Removed, Instant::now()).await;
@@ -115,7 +115,7 @@ async fn what_the_back_end_finds_too_large_is_halved_until_it_fits_and_later_req
         // One parcel of 1,000 spans of 500 bytes; then many that are joined.
         bench.send(parcel_of(0..1000, 500)).unwrap();
         bench.until_quiet("back").await;
-        let refused = bench.value("requests_total{destination=\"back\",outcome=\"too_large\"}");
+        let refused = bench.value("requests_total{destination=\"back\",signal=\"traces\",outcome=\"too_large\"}");
         assert!((3..10).contains(&refused), "{refused}");
         for n in 100..200 {
             bench.send(parcel_of(n * 10..n * 10 + 10, 500)).unwrap();
@@ -123,7 +123,10 @@ async fn what_the_back_end_finds_too_large_is_halved_until_it_fits_and_later_req
         let seen = sink.until(|seen| seen.taken.len() == 2000).await;
         bench.until_quiet("back").await;
         assert!(seen.taken.values().all(|&times| times == 1), "{protocol:?}");
-        assert_eq!(bench.value("requests_total{destination=\"back\",outcome=\"too_large\"}"), refused);
+        assert_eq!(
+            bench.value("requests_total{destination=\"back\",signal=\"traces\",outcome=\"too_large\"}"),
+            refused
+        );
         assert_eq!((bench.of("sent_spans_total", "back"), bench.of("rejected_spans_total", "back")), (2000, 0));
     }
 }
@@ -138,7 +141,7 @@ async fn a_span_that_is_too_large_alone_is_rejected_and_costs_no_other() {
         // One near the limit, that takes nearly all of what it comes with, and one above it.
         let parts = [parcel(0..5), parcel_of(5..6, 9_800), parcel(6..10), parcel_of(10..11, 10_100), parcel(11..20)];
         let body = parts.map(|part| part.body).concat();
-        bench.send(Parcel { body: body.into(), spans: 20, context: Arc::default() }).unwrap();
+        bench.send(Parcel { signal: Signal::Traces, body: body.into(), items: 20, context: Arc::default() }).unwrap();
         for n in 20..40 {
             bench.send(parcel_of(n..n + 1, 900)).unwrap();
         }

@@ -15,7 +15,7 @@ fn spread(protocol: Protocol, hosts: &[&str], balance: Balance) -> DestinationCo
     config.endpoints = Endpoints::new(hosts.iter().map(one).collect()).unwrap();
     config.endpoints.balance = balance;
     config.batch.timeout = Duration::ZERO;
-    config.batch.max_spans = 1;
+    config.batch.max_items = 1;
     config.retry.initial = Duration::from_secs(1);
     config.retry.max = Duration::from_secs(8);
     config
@@ -60,7 +60,7 @@ async fn what_the_first_does_not_take_goes_to_the_second_at_once_until_the_first
         assert_eq!(one.requests.len(), 3 + one.taken.len());
         assert_eq!(one.taken.len() + two.taken.len(), 20);
         assert!(two.taken.keys().max() < one.taken.keys().min());
-        assert_eq!((requests(&bench, "one", "retry"), bench.of("retries_total", "test")), (3, 3));
+        assert_eq!((requests(&bench, "one", "retry"), bench.of_traces("retries_total", "test")), (3, 3));
         assert_eq!(requests(&bench, "two", "ok"), two.taken.len() as i64);
     }
 }

@@ -19,7 +19,7 @@ async fn passing_failures_are_tried_again_until_they_pass() {
         bench.until_quiet("back").await;
         assert!(seen.requests.len() >= 6);
         assert_eq!(bench.of("sent_spans_total", "back"), 10);
-        assert!(bench.of("retries_total", "back") >= 3);
+        assert!(bench.of_traces("retries_total", "back") >= 3);
     }
 }
 
@@ -53,7 +53,7 @@ async fn e5_partial_success_is_logged_and_counted_and_never_tried_again() {
         assert_eq!(sink.seen().requests.len(), 3);
         assert_eq!(bench.of("rejected_spans_total", "back"), 3 + 10);
         assert_eq!(bench.of("sent_spans_total", "back"), 7 + 10);
-        assert_eq!(bench.of("retries_total", "back"), 0);
+        assert_eq!(bench.of_traces("retries_total", "back"), 0);
         let log = String::from_utf8(log.lock().clone()).unwrap();
         let line = log.lines().find(|line| line.contains("in part")).expect("a line in the log");
         assert!(line.contains("rejected=3") && line.contains("not these"), "{line}");
@@ -83,7 +83,7 @@ async fn e2_e3_what_the_back_end_asks_for_is_waited_out_by_all_senders() {
         let bench = Bench::in_memory(config, &sink);
         bench.send(parcel(0..1)).unwrap();
         sink.until(|seen| seen.requests.len() == 1).await;
-        while bench.value("requests_total{destination=\"test\",outcome=\"retry\"}") == 0 {
+        while bench.value("requests_total{destination=\"test\",signal=\"traces\",outcome=\"retry\"}") == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         bench.send(parcel(1..2)).unwrap();
@@ -108,7 +108,7 @@ async fn e4_backoff_grows_and_is_bounded() {
     for (delay, expected) in delays.iter().zip([1.0f32, 2.0, 4.0, 4.0, 4.0, 4.0]) {
         assert!((expected * 0.49..=(expected * 1.51).min(4.01)).contains(delay), "{delays:?}");
     }
-    assert_eq!(bench.of("retries_total", "test"), 6);
+    assert_eq!(bench.of_traces("retries_total", "test"), 6);
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +163,7 @@ async fn the_sum_holds_whatever_the_back_end_does() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
-            assert!(bench.of("queue_bytes", "back") <= 20_000);
+            assert!(bench.of_traces("queue_bytes", "back") <= 20_000);
         }
         bench.until_quiet("back").await;
         assert_eq!(bench.of("admitted_spans_total", "back"), acknowledged as i64);

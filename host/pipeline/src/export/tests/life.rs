@@ -9,7 +9,7 @@ async fn small(name: &str, sink: &Sink, parcels: usize, on_full: OnFull) -> Dest
     let mut config = quick(name, endpoint(Protocol::Http, sink.listen().await));
     config.concurrency = 1;
     config.timeout = Duration::from_mins(10);
-    config.batch.max_spans = 10;
+    config.batch.max_items = 10;
     config.queue.max_bytes = parcels * (parcel(0..10).body.len() + 160);
     config.queue.on_full = on_full;
     config
@@ -42,19 +42,19 @@ async fn room_that_was_reserved_and_not_used_comes_back() {
     let sink = Sink::new([], HANG);
     let bench = Bench::new(vec![small("back", &sink, 1, OnFull::Refuse).await]);
     let bytes = parcel(0..10).body.len();
-    let reservation = bench.exports.reserve(bytes, 10).unwrap();
-    assert!(bench.exports.reserve(bytes, 10).is_err());
+    let reservation = bench.exports.reserve(Signal::Traces, bytes, 10).unwrap();
+    assert!(bench.exports.reserve(Signal::Traces, bytes, 10).is_err());
     drop(reservation);
-    assert_eq!(bench.of("queue_bytes", "back"), 0);
-    bench.exports.reserve(bytes, 10).unwrap().commit(parcel(0..10));
-    assert!(bench.exports.reserve(1, 1).is_err());
+    assert_eq!(bench.of_traces("queue_bytes", "back"), 0);
+    bench.exports.reserve(Signal::Traces, bytes, 10).unwrap().commit(parcel(0..10));
+    assert!(bench.exports.reserve(Signal::Traces, 1, 1).is_err());
 }
 
 #[tokio::test]
 async fn a_parcel_larger_than_the_queue_is_refused_for_good() {
     let sink = Sink::new([], Reply::Ok);
     let bench = Bench::new(vec![small("back", &sink, 1, OnFull::Refuse).await]);
-    let refusal = bench.exports.reserve(10_000, 1).err().unwrap();
+    let refusal = bench.exports.reserve(Signal::Traces, 10_000, 1).err().unwrap();
     assert!(!refusal.is_retryable());
     assert!(refusal.message.contains("export.back.queue.size"), "{}", refusal.message);
 }
@@ -100,14 +100,14 @@ async fn the_bound_of_a_queue_is_shown_and_follows_a_reload() {
     let mut config = small("back", &sink, 3, OnFull::Refuse).await;
     config.queue.max_bytes = 1 << 20;
     let bench = Bench::new(vec![config.clone()]);
-    assert_eq!(bench.of("queue_limit_bytes", "back"), 1 << 20);
+    assert_eq!(bench.of_traces("queue_limit_bytes", "back"), 1 << 20);
     config.queue.max_bytes = 2 << 20;
     bench.exports.reconfigure(vec![config]).unwrap();
-    assert_eq!(bench.of("queue_limit_bytes", "back"), 2 << 20);
+    assert_eq!(bench.of_traces("queue_limit_bytes", "back"), 2 << 20);
     // A destination that is gone has no bound.
     bench.exports.reconfigure(Vec::new()).unwrap();
     bench.until_quiet("back").await;
-    assert!(!bench.scrape().contains("queue_limit_bytes{destination=\"back\"}"));
+    assert!(!bench.scrape().contains("queue_limit_bytes{destination=\"back\",signal=\"traces\"}"));
 }
 
 #[tokio::test]
@@ -116,19 +116,19 @@ async fn an_unchanged_destination_survives_a_reload_with_its_queue() {
     let config = small("back", &sink, 4, OnFull::Refuse).await;
     let bench = Bench::new(vec![config.clone()]);
     bench.send(parcel(0..10)).unwrap();
-    let before = bench.exports.0.current.load_full();
+    let before = bench.exports.0.of(Signal::Traces).load_full();
     bench.exports.reconfigure(vec![config.clone()]).unwrap();
-    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.current.load()[0]));
+    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.of(Signal::Traces).load()[0]));
     // A reload that fails changes nothing.
     assert!(matches!(bench.exports.reconfigure(vec![config.clone(), config]), Err(StartError::SameName(_))));
-    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.current.load()[0]));
+    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.of(Signal::Traces).load()[0]));
 }
 
 #[tokio::test]
 async fn a_changed_destination_hands_over_all_it_holds_even_under_a_reservation() {
     let (dead, alive) = (Sink::new([], Reply::Status(503, 14, None)), Sink::new([], Reply::Ok));
     let bench = Bench::new(vec![small("back", &dead, 8, OnFull::Refuse).await]);
-    let late = bench.exports.reserve(parcel(0..10).body.len(), 10).unwrap();
+    let late = bench.exports.reserve(Signal::Traces, parcel(0..10).body.len(), 10).unwrap();
     for n in 1..5 {
         bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
     }
@@ -178,11 +178,11 @@ async fn what_a_drain_cannot_deliver_is_reported_and_counted() {
     for n in 0..3 {
         bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
     }
-    let late = bench.exports.reserve(parcel(30..40).body.len(), 10).unwrap();
+    let late = bench.exports.reserve(Signal::Traces, parcel(30..40).body.len(), 10).unwrap();
     stuck.until(|seen| !seen.requests.is_empty()).await;
     free.until(|seen| seen.taken.len() == 30).await;
     let report = bench.exports.drain(Duration::from_millis(50)).await;
-    assert_eq!(report.undelivered, [("stuck".to_owned(), 30)]);
+    assert_eq!(report.undelivered, [("stuck".to_owned(), Signal::Traces, 30)]);
     assert_eq!(bench.dropped("stuck", "shutdown"), 30);
     // Too late, and still accounted for.
     late.commit(parcel(30..40));

@@ -54,7 +54,7 @@ fn named(protocol: Protocol, dns: Dns) -> DestinationConfig {
     config.endpoints.resolve_every = Duration::from_millis(2);
     config.concurrency = 2;
     config.connections = 1;
-    config.batch.max_spans = 1;
+    config.batch.max_items = 1;
     config
 }
 
@@ -82,7 +82,7 @@ async fn connections_follow_the_name_and_calls_under_way_end_as_usual() {
         assert_eq!(bench.of("held_spans", "back"), 1, "{protocol:?}");
         old.go_on();
         bench.until_quiet("back").await;
-        assert_eq!((bench.of("sent_spans_total", "back"), bench.of("retries_total", "back")), (20, 0));
+        assert_eq!((bench.of("sent_spans_total", "back"), bench.of_traces("retries_total", "back")), (20, 0));
         assert_eq!(old.seen().requests.len(), 1);
         if protocol == Protocol::Grpc {
             old.until(|seen| seen.connections == (1, 1)).await;
@@ -116,7 +116,7 @@ async fn a_name_that_cannot_be_resolved_for_a_while_changes_nothing() {
         bench.send(parcel(1..2)).unwrap();
         bench.until_quiet("back").await;
         assert_eq!(sink.seen().connections, connections);
-        assert_eq!(bench.of("retries_total", "back"), 0);
+        assert_eq!(bench.of_traces("retries_total", "back"), 0);
     }
 }
 
@@ -128,7 +128,7 @@ async fn an_address_that_refuses_gives_way_to_the_next() {
         let bench = Bench::over(names.network(), vec![named(protocol, Dns::One)]);
         bench.send(parcel(0..1)).unwrap();
         bench.until_quiet("back").await;
-        assert_eq!((bench.of("sent_spans_total", "back"), bench.of("retries_total", "back")), (1, 0));
+        assert_eq!((bench.of("sent_spans_total", "back"), bench.of_traces("retries_total", "back")), (1, 0));
     }
 }
 

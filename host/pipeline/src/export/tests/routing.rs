@@ -19,7 +19,7 @@ fn services(names: &[&str]) -> Parcel {
         request.resource_spans[0].resource = Some(Resource { attributes, ..Resource::default() });
         body.extend_from_slice(&request.encode_to_vec());
     }
-    Parcel { body: body.into(), spans: names.len() as u32 * 10, context: Arc::default() }
+    Parcel { signal: Signal::Traces, body: body.into(), items: names.len() as u32 * 10, context: Arc::default() }
 }
 
 fn when(service: &str) -> When {
@@ -75,7 +75,7 @@ async fn a_full_queue_refuses_only_what_it_would_get_and_then_for_all() {
     bench.exports.accept(services(&["bank"])).unwrap();
     bench.until_quiet("free").await;
     assert_eq!(free.seen().taken.len(), 10);
-    assert_eq!(bench.of("queue_bytes", "free"), 0, "what was reserved came back");
+    assert_eq!(bench.of_traces("queue_bytes", "free"), 0, "what was reserved came back");
     bench.assert_sum("stuck");
     assert_eq!((bench.of("refused_spans_total", "stuck"), bench.of("refused_spans_total", "free")), (10, 0));
 }

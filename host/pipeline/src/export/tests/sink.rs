@@ -67,6 +67,8 @@ struct Inner {
 pub struct Seen {
     /// Each span's number, and how often it was taken.
     pub taken: BTreeMap<u64, u32>,
+    /// Where each request went, and what it held, uncompressed.
+    pub bodies: Vec<(String, Vec<u8>)>,
     /// The headers of each request.
     pub requests: Vec<HeaderMap>,
     /// When each came.
@@ -185,7 +187,9 @@ impl Sink {
         let (head, body) = request.into_parts();
         let is_grpc = head.headers["content-type"] == "application/grpc";
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-        let (bytes, spans) = spans_of(&body, &head.headers, is_grpc);
+        let plain = plain(&body, &head.headers, is_grpc);
+        let is_traces = head.uri.path().ends_with("/v1/traces") || head.uri.path().ends_with("TraceService/Export");
+        let (bytes, spans) = (plain.len(), if is_traces { spans_of(&plain) } else { Vec::new() });
         let mut reply = self.0.script.lock().pop_front().unwrap_or_else(|| self.0.otherwise.clone());
         if bytes > self.0.most {
             reply = Reply::TooLarge;
@@ -197,6 +201,7 @@ impl Sink {
                     *seen.taken.entry(span).or_default() += 1;
                 }
             }
+            seen.bodies.push((head.uri.path().to_owned(), plain));
             seen.requests.push(head.headers);
             seen.times.push(Instant::now());
             seen.sizes.push(spans.len());
@@ -222,8 +227,8 @@ impl Sink {
     }
 }
 
-/// How large a request is uncompressed, and the numbers of its spans.
-fn spans_of(body: &[u8], headers: &HeaderMap, is_grpc: bool) -> (usize, Vec<u64>) {
+/// A request, uncompressed.
+fn plain(body: &[u8], headers: &HeaderMap, is_grpc: bool) -> Vec<u8> {
     let (message, encoding) = if is_grpc {
         let length = u32::from_be_bytes(body[1..5].try_into().unwrap());
         assert_eq!(body.len(), 5 + length as usize);
@@ -239,10 +244,15 @@ fn spans_of(body: &[u8], headers: &HeaderMap, is_grpc: bool) -> (usize, Vec<u64>
         Some("zstd") => plain = zstd::decode_all(message).unwrap(),
         Some(other) => panic!("unknown encoding {other}"),
     }
-    let request = ExportTraceServiceRequest::decode(&plain[..]).unwrap();
+    plain
+}
+
+/// The numbers of a request's spans.
+fn spans_of(plain: &[u8]) -> Vec<u64> {
+    let request = ExportTraceServiceRequest::decode(plain).unwrap();
     let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
     let number = |span: Span| u64::from_be_bytes(span.span_id.try_into().unwrap());
-    (plain.len(), scopes.flat_map(|scope| scope.spans).map(number).collect())
+    scopes.flat_map(|scope| scope.spans).map(number).collect()
 }
 
 fn http_answer(

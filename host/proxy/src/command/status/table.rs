@@ -48,12 +48,12 @@ pub fn show(status: &Status) -> String {
     if status.destinations.is_empty() {
         line(&mut out, "no destinations: spans end here");
     } else {
-        let head =
-            ["DESTINATION", "PROTOCOL", "SENT", "HELD", "DROPPED", "REJECTED", "QUEUE", "ENDPOINT"].map(str::to_owned);
+        let head = ["DESTINATION", "SIGNAL", "PROTOCOL", "SENT", "HELD", "DROPPED", "REJECTED", "QUEUE", "ENDPOINT"];
+        let head = head.map(str::to_owned);
         rows(&mut out, std::iter::once(head).chain(status.destinations.iter().map(destination)));
         for destination in &status.destinations {
             if let Some(error) = &destination.last_error {
-                line(&mut out, &format!("  {}: {error}", destination.name));
+                line(&mut out, &format!("  {} ({}): {error}", destination.name, destination.signal));
             }
             for endpoint in &destination.endpoints {
                 line(&mut out, &format!("  {} {}", destination.name, self::endpoint(endpoint)));
@@ -91,16 +91,17 @@ fn stage(stage: &Stage) -> [String; 8] {
     ]
 }
 
-fn destination(destination: &Destination) -> [String; 8] {
+fn destination(destination: &Destination) -> [String; 9] {
     let Destination { queue_bytes, queue_limit_bytes, .. } = *destination;
     let percent = (queue_bytes * 100).checked_div(queue_limit_bytes).unwrap_or(0);
     [
         destination.name.clone(),
+        destination.signal.clone(),
         destination.protocol.clone(),
-        destination.sent_spans.to_string(),
-        destination.held_spans.to_string(),
-        destination.dropped_spans.to_string(),
-        destination.rejected_spans.to_string(),
+        destination.sent.to_string(),
+        destination.held.to_string(),
+        destination.dropped.to_string(),
+        destination.rejected.to_string(),
         format!("{percent}% of {}", show_size(queue_limit_bytes)),
         match destination.endpoints.len() {
             0 | 1 => destination.endpoint.clone(),
