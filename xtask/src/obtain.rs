@@ -14,6 +14,8 @@ pub const FOR_TESTS: &[Wanted] = &[
 
 /// What `--full` needs beside it.
 pub const FOR_LONG_TESTS: &[Wanted] = &[
+    Wanted { name: "Prometheus", obtain: backends::prometheus },
+    Wanted { name: "Loki", obtain: backends::loki },
     Wanted { name: "SDK for Go", obtain: backends::go_client },
     Wanted { name: "NestJS with automatic instrumentation", obtain: backends::nest_modules },
     Wanted { name: "Java agent", obtain: backends::java_agent },

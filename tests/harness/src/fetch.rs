@@ -42,6 +42,19 @@ pub async fn protobuf(url: &str) -> Result<(StatusCode, Bytes)> {
     exchange(request.body(Full::default())?).await
 }
 
+/// A text as the value of a query parameter.
+pub fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("a String takes any text");
+        }
+        out
+    })
+}
+
 async fn request(method: Method, url: &str, body: Bytes) -> Result<Fetched> {
     let (status, bytes) = exchange(Request::builder().method(method).uri(url).body(Full::new(body))?).await?;
     Ok(Fetched { status, text: String::from_utf8_lossy(&bytes).into_owned() })

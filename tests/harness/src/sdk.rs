@@ -4,6 +4,7 @@ use crate::client::Protocol;
 use anyhow::{Context as _, Result, bail, ensure};
 use backends::Obtained;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
 /// An SDK.
@@ -41,6 +42,21 @@ pub struct Scenario {
     pub traceparent: String,
 }
 
+/// Metrics and logs that an SDK says it has sent.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Sent {
+    /// The service's name.
+    pub service: String,
+    /// What the counter `orders.placed` has come to.
+    pub counter: u32,
+    /// How often the histogram `orders.amount` was written.
+    pub observations: u32,
+    /// The sum of that.
+    pub observed: u32,
+    /// The bodies of the log records, the first with severity INFO, the second with ERROR.
+    pub lines: Vec<String>,
+}
+
 /// The SDKs that are here. With CI=true there has to be one; without, the test may go without any, loudly.
 pub fn at_hand(who: &str) -> Result<Vec<Sdk>> {
     let obtained = [Sdk::Node, Sdk::Python].map(|sdk| sdk.obtain().map(|obtained| (sdk, obtained)));
@@ -64,7 +80,7 @@ impl Sdk {
         }
     }
 
-    /// Sends the scenario to `address` and waits until it was delivered.
+    /// Sends the scenario of traces to `address` and waits until it was delivered.
     pub async fn send(
         self,
         protocol: Protocol,
@@ -72,10 +88,29 @@ impl Sdk {
         service: &str,
         parent: Option<&str>,
     ) -> Result<Scenario> {
+        let more = [("TRACEPARENT", parent.unwrap_or_default())];
+        self.run("send", protocol, address, service, &more).await
+    }
+
+    /// Sends the scenario of metrics and logs, likewise.
+    pub async fn send_metrics_and_logs(self, protocol: Protocol, address: &str, service: &str) -> Result<Sent> {
+        let more =
+            [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_LOGS_EXPORTER", "otlp")];
+        self.run("signals", protocol, address, service, &more).await
+    }
+
+    async fn run<T: DeserializeOwned>(
+        self,
+        script: &str,
+        protocol: Protocol,
+        address: &str,
+        service: &str,
+        more: &[(&str, &str)],
+    ) -> Result<T> {
         ensure!(self.protocols().contains(&protocol), "{self:?} does not send {protocol:?}");
-        let mut command = self.command()?;
+        let mut command = self.command(script)?;
         environment(&mut command, protocol, address, service);
-        command.env("TRACEPARENT", parent.unwrap_or_default()).kill_on_drop(true);
+        command.envs(more.iter().copied()).kill_on_drop(true);
         let output = command.output().await.with_context(|| format!("starting {self:?}"))?;
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
@@ -90,18 +125,18 @@ impl Sdk {
         }
     }
 
-    fn command(self) -> Result<Command> {
+    fn command(self, script: &str) -> Result<Command> {
         let clients = backends::root().join("tests/system/clients");
         let Obtained::Ready(path) = self.obtain()? else { bail!("the SDK for {self:?} is not here") };
         Ok(match self {
             Self::Node => {
                 let mut command = Command::new("node");
-                command.arg(clients.join("node/send.js")).env("NODE_PATH", path);
+                command.arg(clients.join(format!("node/{script}.js"))).env("NODE_PATH", path);
                 command
             }
             Self::Python => {
                 let mut command = Command::new(path);
-                command.arg(clients.join("python/send.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+                command.arg(clients.join(format!("python/{script}.py"))).env("PYTHONDONTWRITEBYTECODE", "1");
                 command
             }
         })

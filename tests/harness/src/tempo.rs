@@ -1,13 +1,11 @@
 //! A real Tempo of the test's own, on free ports, its data in a temporary folder.
 
-use crate::back_end::{BackEnd, Ends, url};
+use crate::back_end::{BackEnd, Ends, Place};
 use crate::fetch;
-use crate::process::{Process, free_ports};
 use crate::stored::Stored;
 use anyhow::{Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message as _;
-use std::path::Path;
 use tokio::process::Command;
 
 /// A running Tempo; it ends with this handle, at once, because its own way to end takes half a minute.
@@ -17,27 +15,18 @@ pub struct Tempo(Ends);
 impl Tempo {
     /// Builds it if needed, starts it and waits until it is ready. Nothing where Go is missing and may be.
     pub async fn start() -> Result<Option<Self>> {
-        let Some(binary) = backends::tempo()?.or_skip("tests against Tempo")? else { return Ok(None) };
-        Self::launch(&binary).await.map(Some)
-    }
-
-    async fn launch(binary: &Path) -> Result<Self> {
-        let [grpc, http, query, own_grpc, members] = free_ports()?;
-        let folder = tempfile::tempdir()?;
-        let mut command = Command::new(binary);
-        command
-            .arg(backends::root().join("tests/backends/tempo/tempo.yaml"))
-            .current_dir(folder.path())
-            .env("TEMPO_DATA", folder.path())
-            .env("TEMPO_OTLP_GRPC", grpc.to_string())
-            .env("TEMPO_OTLP_HTTP", http.to_string())
-            .env("TEMPO_HTTP", query.to_string())
-            .env("TEMPO_GRPC", own_grpc.to_string())
-            .env("TEMPO_MEMBERS", members.to_string());
-        let mut process = Process::start("tempo", command, &folder.path().join("log"))?;
-        let ready = url(query) + "/ready";
-        process.until_it_answers("Tempo to be ready", &ready).await?;
-        Ok(Self(Ends { process, folder, grpc, http, query }))
+        let prepare = |command: &mut Command, place: &Place<'_>| {
+            command
+                .arg(backends::root().join("tests/backends/tempo/tempo.yaml"))
+                .env("TEMPO_DATA", place.folder)
+                .env("TEMPO_OTLP_GRPC", place.grpc.to_string())
+                .env("TEMPO_OTLP_HTTP", place.http.to_string())
+                .env("TEMPO_HTTP", place.query.to_string())
+                .env("TEMPO_GRPC", place.own[0].to_string())
+                .env("TEMPO_MEMBERS", place.own[1].to_string());
+        };
+        let ends = Ends::launch(Self::NAME, backends::tempo()?, "/ready", prepare).await?;
+        Ok(ends.map(Self))
     }
 }
 

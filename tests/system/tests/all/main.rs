@@ -14,6 +14,7 @@ mod input;
 mod metrics;
 mod other_guests;
 mod real_ends;
+mod real_metrics_and_logs;
 mod reload;
 mod required;
 mod scrubbing;
