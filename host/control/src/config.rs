@@ -21,6 +21,7 @@ mod cors;
 pub mod env;
 pub mod export;
 pub mod plugins;
+mod queue;
 pub mod receive;
 pub mod report;
 pub mod table;
@@ -123,7 +124,9 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
 fn export(table: &mut Table<'_>, lookup: Lookup<'_>) -> Vec<DestinationConfig> {
     let named = table.named("export", "NAME", export::destination);
     if table.has("export") {
-        return named.into_iter().flatten().collect();
+        let named: Vec<_> = named.into_iter().flatten().collect();
+        queue::check_folders(table, &named);
+        return named;
     }
     match export::from_environment(lookup) {
         Ok(destination) => destination.into_iter().collect(),

@@ -12,6 +12,7 @@ mod mill;
 mod note;
 pub mod outlet;
 mod pace;
+mod pending;
 pub mod plan;
 pub mod program;
 mod run;

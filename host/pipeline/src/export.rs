@@ -1,6 +1,7 @@
 //! What leaves: parcels of spans, data points and log records, the queues of all destinations, and what sends them.
 //!
 //! The way: [`Exports::reserve`] takes room in every queue or refuses; [`Reservation::commit`] hands the parcel to all of them.
+//! Where a queue is durable, that takes a while ([`Commit`]).
 //! From there each destination goes its own way: [`queue`] joins parcels to batches, [`sender`] sends them over its [`link`]
 //! until there is an [`answer`] for good.
 //!
@@ -29,9 +30,11 @@ use crate::request::Refusal;
 mod answer;
 mod backoff;
 mod codec;
+mod commit;
 pub mod config;
 mod destination;
 mod dial;
+mod folders;
 mod frames;
 use crate::log_gate as gate;
 mod link;
@@ -44,17 +47,21 @@ mod sender;
 mod sizes;
 mod split;
 mod status;
+mod store;
 mod target;
 mod targets;
 mod tls;
 mod wire;
 
 pub use crate::tls::TlsError;
+pub use commit::{Commit, Taken};
 pub use config::{DestinationConfig, Endpoint, Endpoints};
 pub use metrics::{DropReason, Metrics};
 pub use secrets::SecretError;
 pub use status::{AddressStatus, DestinationStatus, EndpointStatus};
+pub use store::StoreError;
 
+use commit::Share;
 use destination::Destination;
 use dial::Network;
 use gate::Gate;
@@ -154,6 +161,22 @@ pub enum StartError {
         /// Why.
         error: SecretError,
     },
+    /// A folder cannot be used.
+    #[error("destination `{name}`: {error}")]
+    Store {
+        /// Of which destination.
+        name: String,
+        /// Why.
+        error: StoreError,
+    },
+    /// Two keep their queues in one folder.
+    #[error("the destinations `{0}` and `{1}` have the same `queue.folder`: give each one of its own")]
+    SameFolder(String, String),
+    /// A reload would leave a queue behind.
+    #[error(
+        "destination `{0}`: the folder of its queue cannot change, nor its mode become `memory`, while it runs: restart with an empty queue, or add a destination of another name"
+    )]
+    FolderChanged(String),
     /// The exports are shut down.
     #[error("the exports are shut down")]
     Ended,
@@ -192,11 +215,10 @@ impl Exports {
     }
 
     /// Hands a parcel to the destinations, to each what it gets of it, or refuses it for all.
-    pub fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
+    pub fn accept(&self, parcel: Parcel) -> Result<Taken, Refusal> {
         let set = self.0.of(parcel.signal)?;
         if set.routes.is_none() {
-            set.reserve(parcel.body.len(), parcel.items)?.commit(parcel);
-            return Ok(());
+            return Ok(set.reserve(parcel.body.len(), parcel.items)?.commit(parcel));
         }
         let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };
         self.0.share_out(&set, &parcel)
@@ -264,6 +286,9 @@ impl Exports {
         };
         let [traces, metrics, logs] = Signal::ALL.map(routes_of);
         let routes = [traces?, metrics?, logs?];
+        if let Some((one, other)) = folders::shared(&configs) {
+            return Err(StartError::SameFolder(one, other));
+        }
         let old = self.0.all();
         let mut new = Vec::new();
         let mut replaced = Vec::new();
@@ -277,20 +302,24 @@ impl Exports {
             }
             let secrets = Secrets::read(&config.name, config.file_headers.clone());
             let secrets = secrets.map_err(|error| StartError::Secret { name: config.name.clone(), error })?;
-            ready.push((config, material, secrets));
+            let known = old.iter().find(|known| known.name() == config.name && known.signal() == config.signal()).cloned();
+            let spool = folders::spool(&config, known.as_deref(), &self.0.metrics)?;
+            ready.push((config, material, secrets, known, spool));
         }
-        for (config, material, secrets) in ready {
-            let known = old.iter().find(|known| known.name() == config.name && known.signal() == config.signal());
-            if let Some(known) = known.filter(|known| known.is(&config, &material)) {
+        for (config, material, secrets, known, (spool, is_new)) in ready {
+            if let Some(known) = known.as_ref().filter(|known| known.is(&config, &material)) {
                 new.push(Arc::clone(known));
                 continue;
             }
             let name = config.name.clone();
             let Inner { network, metrics, runtime, .. } = &*self.0;
-            let destination = Destination::start(config, material, &secrets, network, metrics, runtime)
+            let destination = Destination::start(config, material, &secrets, network, spool, metrics, runtime)
                 .map_err(|error| StartError::Tls { name, error })?;
+            if is_new {
+                destination.queue().restore();
+            }
             if let Some(known) = known {
-                replaced.push((Arc::clone(known), Arc::clone(&destination)));
+                replaced.push((known, Arc::clone(&destination)));
             }
             new.push(destination);
         }
@@ -322,6 +351,7 @@ impl Exports {
             destination.queue().close(DropReason::Removed);
             retiring.push(Arc::clone(&destination));
             let deadline = Instant::now() + REMOVAL_GRACE;
+            let exports = self.clone();
             self.0.runtime.spawn(async move {
                 let lost = destination.finish(DropReason::Removed, deadline).await;
                 if lost > 0 {
@@ -332,6 +362,12 @@ impl Exports {
                         "dropped: the destination was removed and its back end did not take them in time"
                     );
                 }
+                // Its folder is free now. Closing that may wait for the disk.
+                let closing = tokio::task::spawn_blocking(move || {
+                    exports.0.retiring.lock().retain(|known| !Arc::ptr_eq(known, &destination));
+                    drop(destination);
+                });
+                drop(closing);
             });
         }
     }
@@ -380,16 +416,14 @@ impl Inner {
     }
 
     /// Hands each destination its share, or refuses for all.
-    fn share_out(&self, set: &Set, whole: &Parcel) -> Result<(), Refusal> {
-        let Some(shares) = set.routes.as_ref().map(|routes| routes.share(whole)) else { return Ok(()) };
+    fn share_out(&self, set: &Set, whole: &Parcel) -> Result<Taken, Refusal> {
+        let Some(shares) = set.routes.as_ref().map(|routes| routes.share(whole)) else { return Ok(Taken::Whole) };
         let mut taken = Vec::new();
         for (destination, share) in set.iter().zip(shares.each) {
             let Some((body, items)) = share else { continue };
             // Room that is not used is given back.
-            taken.push((Room::take(destination, body.len(), items)?, body, items));
-        }
-        for (room, body, items) in taken {
-            room.fill(whole.part(body, items));
+            let parcel = whole.part(body, items);
+            taken.push(Share::take(destination, parcel)?);
         }
         if shares.unrouted > 0 {
             self.metrics.unrouted(whole.signal).inc_by(u64::from(shares.unrouted));
@@ -402,35 +436,11 @@ impl Inner {
                 );
             }
         }
-        Ok(())
-    }
-}
-
-/// Room in the queue of one destination. Given back when it is dropped without being filled.
-struct Room<'a> {
-    destination: &'a Destination,
-    /// `None` once it is filled.
-    bytes: Option<usize>,
-}
-
-impl<'a> Room<'a> {
-    fn take(destination: &'a Destination, bytes: usize, items: u32) -> Result<Self, Refusal> {
-        destination.queue().reserve(bytes, items)?;
-        Ok(Self { destination, bytes: Some(bytes) })
-    }
-
-    fn fill(mut self, parcel: Parcel) {
-        if let Some(bytes) = self.bytes.take() {
-            self.destination.queue().commit(bytes, parcel);
+        if taken.iter().any(Share::is_durable) {
+            return Ok(Taken::Later(Commit::new(taken)));
         }
-    }
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        if let Some(bytes) = self.bytes.take() {
-            self.destination.queue().cancel(bytes);
-        }
+        taken.into_iter().for_each(Share::fill);
+        Ok(Taken::Whole)
     }
 }
 
@@ -444,14 +454,20 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Hands the parcel to all destinations. Never fails: from here on the items are the exports' to account for. A parcel
-    /// larger than what was reserved is taken too, beyond the queues' bounds by the difference.
-    pub fn commit(mut self, parcel: Parcel) {
+    /// Hands the parcel to all destinations. From here on the items are the exports' to account for, unless a queue is durable: then
+    /// nothing has happened yet, and the answer says how to go on. A parcel larger than what was reserved is taken too, beyond
+    /// the queues' bounds by the difference.
+    pub fn commit(mut self, parcel: Parcel) -> Taken {
         let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };
+        if self.destinations[..self.taken].iter().any(|destination| destination.queue().is_durable()) {
+            let shares = self.destinations[..std::mem::take(&mut self.taken)].iter();
+            return Taken::Later(Commit::new(shares.map(|one| Share::of(one, self.bytes, parcel.clone())).collect()));
+        }
         let taken = std::mem::take(&mut self.taken);
         for destination in &self.destinations[..taken] {
             destination.queue().commit(self.bytes, parcel.clone());
         }
+        Taken::Whole
     }
 }
 

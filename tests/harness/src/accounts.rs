@@ -1,7 +1,7 @@
 //! Both sums of invariant 6: every span, data point and log record that came in is accounted for exactly once.
 //!
 //! received = refused + dropped by plugins + admitted; and for each destination,
-//! admitted = sent + rejected by the back end + dropped by the queue + held.
+//! admitted + replayed = sent + rejected by the back end + dropped by the queue + left on disk + held.
 
 use crate::metrics::Metrics;
 use anyhow::{Context as _, Result, ensure};
@@ -35,6 +35,10 @@ pub struct Destination {
     pub dropped: u64,
     /// In the queue or on the way.
     pub held: u64,
+    /// Found on disk at the start.
+    pub replayed: u64,
+    /// Left on disk.
+    pub left: u64,
 }
 
 /// One reading of all accounts.
@@ -109,8 +113,8 @@ impl Accounts {
             let Door { received, refused, dropped, admitted } = *door;
             ensure!(received == refused + dropped + admitted, "{items} are not accounted for: {door:?}");
             for each in destinations {
-                let accounted = each.sent + each.rejected + each.dropped + each.held;
-                ensure!(each.admitted == accounted, "{items} are not accounted for: {each:?}");
+                let accounted = each.sent + each.rejected + each.dropped + each.left + each.held;
+                ensure!(each.admitted + each.replayed == accounted, "{items} are not accounted for: {each:?}");
             }
             Ok(())
         })
@@ -139,7 +143,12 @@ fn destinations(metrics: &Metrics, items: &str) -> Result<Vec<Destination>> {
         let [admitted, sent, rejected, dropped, held] =
             series.each_ref().map(|series| whole(metrics, series, &[("destination", &name)]));
         let (admitted, sent, rejected) = (admitted?, sent?, rejected?);
-        Ok(Destination { admitted, sent, rejected, dropped: dropped?, held: held?, name })
+        // Only queues on disk have these.
+        let on_disk = |what: &str| {
+            metrics.sum(&format!("tracemill_export_{what}_{items}_total"), &[("destination", &name)]) as u64
+        };
+        let (replayed, left) = (on_disk("replayed"), on_disk("left"));
+        Ok(Destination { admitted, sent, rejected, dropped: dropped?, held: held?, replayed, left, name })
     };
     names.into_iter().map(destination).collect()
 }

@@ -115,6 +115,11 @@ pub struct Destination {
     pub queue_bytes: u64,
     /// The queue's bound.
     pub queue_limit_bytes: u64,
+    /// Where the queue keeps what waits: `memory`, `spill` or `durable`.
+    pub queue_mode: String,
+    /// Bytes of its files, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_disk_bytes: Option<u64>,
     /// Spans, data points or log records that the back end has taken.
     pub sent: u64,
     /// Those in the queue or being sent.

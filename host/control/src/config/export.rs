@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use otlp::signal::Signal;
 use pipeline::export::config::{
-    BatchConfig, Compression, DestinationConfig, Endpoint, Identity, OnFull, QueueConfig, RetryConfig, TlsConfig,
-    check_headers,
+    BatchConfig, Compression, DestinationConfig, Endpoint, Identity, RetryConfig, TlsConfig, check_headers,
 };
 
 use super::env::Lookup;
+use super::queue;
 use super::table::Table;
 
 mod endpoints;
@@ -50,7 +50,7 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
     config.timeout = table.duration("timeout", MILLI..=HOUR).unwrap_or(config.timeout);
     config.concurrency = table.count("concurrency", 1..=1000).map_or(config.concurrency, |count| count as usize);
     config.connections = table.count("connections", 1..=64).map_or(config.connections, |count| count as usize);
-    config.queue = table.section("queue", queue);
+    config.queue = table.section("queue", queue::read);
     config.batch = table.section("batch", |table| batch(table, &config.batch));
     config.retry = table.section("retry", retry);
     config.tls = table.section("tls", tls);
@@ -69,16 +69,6 @@ fn signals(table: &mut Table<'_>) -> Option<Vec<Signal>> {
         table.refuse("signals", "must name at least one of traces, metrics, logs");
     }
     Some(signals)
-}
-
-fn queue(table: &mut Table<'_>) -> QueueConfig {
-    let usual = QueueConfig::default();
-    let policies =
-        [("refuse", OnFull::Refuse), ("drop_oldest", OnFull::DropOldest), ("drop_newest", OnFull::DropNewest)];
-    QueueConfig {
-        max_bytes: table.size("size", (64 << 10)..=(1 << 40)).map_or(usual.max_bytes, |bytes| bytes as usize),
-        on_full: table.choice("on_full", &policies).unwrap_or(usual.on_full),
-    }
 }
 
 fn batch(table: &mut Table<'_>, usual: &BatchConfig) -> BatchConfig {

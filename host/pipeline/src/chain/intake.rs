@@ -99,7 +99,8 @@ impl Intake {
             return Err(refusal);
         }
         match self.shared.run_here(&request, &self.queue) {
-            Some(answer) => answer,
+            Some(Ran::Answered(answer)) => answer,
+            Some(Ran::Pending(answered)) => answered.await.unwrap_or_else(|_| Err(gone())),
             None => self.hand_off(request).await,
         }
     }
@@ -118,21 +119,39 @@ impl Intake {
                 return Err(Refusal::unavailable(RETRY_AFTER, "the plugins are not keeping up, try again later"));
             }
         }
-        let gone = |_| Err(Refusal::unavailable(RETRY_AFTER, "the proxy is shutting down, try again"));
-        answered.await.unwrap_or_else(gone)
+        answered.await.unwrap_or_else(|_| Err(gone()))
     }
+}
+
+fn gone() -> Refusal {
+    Refusal::unavailable(RETRY_AFTER, "the proxy is shutting down, try again")
+}
+
+/// What came of a request that was run where it arrived.
+enum Ran {
+    Answered(Answer),
+    /// It is answered when the disks have it.
+    Pending(oneshot::Receiver<Answer>),
 }
 
 impl Shared {
     /// Runs a request on the calling thread, if that is the better place.
-    fn run_here(&self, request: &Request, queue: &Sender<Job>) -> Option<Answer> {
+    fn run_here(&self, request: &Request, queue: &Sender<Job>) -> Option<Ran> {
         if request.body.len() > INLINE_BYTES || !queue.is_empty() || self.pace.p99() > INLINE_BELOW {
             return None;
         }
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let mut mill = (0..self.mills.len()).find_map(|i| self.mills[(first + i) % self.mills.len()].try_lock())?;
         let incoming = [Incoming { body: request.body.clone(), context: request.context.clone() }];
-        self.run(&mut mill, &incoming, "here").first().cloned()
+        let answer = self.run(&mut mill, &incoming, "here").first().cloned()?;
+        let Some(pending) = mill.take_pending() else { return Some(Ran::Answered(answer)) };
+        drop(mill);
+        let (sender, answered) = oneshot::channel();
+        pending.finish(self.chains.metrics(), move |outcome| {
+            // A sender that has gone away hears nothing; its spans are taken all the same.
+            let _gone = sender.send(outcome.and(answer));
+        });
+        Some(Ran::Pending(answered))
     }
 
     fn run<'m>(&self, mill: &'m mut Mill, requests: &[Incoming], place: &'static str) -> &'m [Answer] {
@@ -172,10 +191,20 @@ fn work(shared: &Shared, number: usize, jobs: &Receiver<Job>) {
             .map(|job| Incoming { body: job.request.body.clone(), context: job.request.context.clone() })
             .collect();
         let mut mill = shared.mills[number].lock();
-        let answers = shared.run(&mut mill, &incoming, "mill");
-        for (job, answer) in batch.into_iter().zip(answers) {
-            // A sender that has gone away hears nothing; its spans are taken all the same.
-            let _gone = job.answer.send(answer.clone());
-        }
+        shared.run(&mut mill, &incoming, "mill");
+        let Some(pending) = mill.take_pending() else {
+            for (job, answer) in batch.into_iter().zip(mill.answers()) {
+                // A sender that has gone away hears nothing; its spans are taken all the same.
+                let _gone = job.answer.send(answer.clone());
+            }
+            continue;
+        };
+        let answers = mill.answers().to_vec();
+        drop(mill);
+        pending.finish(shared.chains.metrics(), move |outcome| {
+            for (job, answer) in batch.into_iter().zip(answers) {
+                let _gone = job.answer.send(outcome.clone().and(answer));
+            }
+        });
     }
 }

@@ -11,11 +11,12 @@ use super::live::{Chain, Chains};
 use super::metrics::SignalLabel;
 use super::note;
 use super::outlet::Outlet;
+use super::pending::Pending;
 use super::run::Run;
 use super::stage::{Slot, Stage};
-use super::tally::{Rejection, Tally};
+use super::tally::{Rejection, Rows, Tally};
 use crate::compact;
-use crate::export::Parcel;
+use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
 
 /// One mill. Used by one thread at a time.
@@ -27,6 +28,8 @@ pub(super) struct Mill {
     generation: u64,
     /// What [`Batch::load`](otlp::batch::Batch::load) said of each request of the batch.
     answers: Vec<Answer>,
+    /// What has to happen before those are true.
+    pending: Option<Pending>,
 }
 
 impl Mill {
@@ -37,6 +40,7 @@ impl Mill {
         self.run.tally.clear();
         self.run.now = now();
         self.answers.clear();
+        self.pending = None;
         for outcome in self.run.batch.load(requests) {
             if outcome.is_err() {
                 chains.metrics().malformed.get_or_create(&SignalLabel::of(Signal::Traces)).inc();
@@ -46,6 +50,9 @@ impl Mill {
         let whole = requests.iter().map(|request| request.body.len()).sum();
         let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, outlet, note, whole) };
         self.answer(&outcome);
+        if let Some(pending) = &mut self.pending {
+            pending.tally = std::mem::take(&mut self.run.tally);
+        }
         // Lets go of the requests' bytes and of what was shown of them: an idle mill pins nothing.
         self.run.batch.clear();
         self.run.cache.clear();
@@ -54,6 +61,11 @@ impl Mill {
     /// What the requests of the last batch are answered, in order.
     pub(super) fn answers(&self) -> &[Answer] {
         &self.answers
+    }
+
+    /// What has to happen before the answers that are no refusals are true, if something has.
+    pub(super) fn take_pending(&mut self) -> Option<Pending> {
+        self.pending.take()
     }
 
     /// After a panic: starts anew, and refuses the batch's requests, retryably.
@@ -73,7 +85,7 @@ impl Mill {
         whole: usize,
     ) -> Result<(), Refusal> {
         let refused = |run: &Run, reason, refusal| {
-            Tally::count_refused(&run.batch, reason, chains.metrics());
+            Tally::count_refused(Rows::of(&run.batch), reason, chains.metrics());
             Err(refusal)
         };
         if let Some(refusal) = outlet.is_full() {
@@ -97,11 +109,16 @@ impl Mill {
             let context = self.run.batch.requests().first().map(|request| request.context.clone());
             let (signal, items) = (Signal::Traces, self.run.batch.live());
             let parcel = Parcel { signal, body, items, context: context.unwrap_or_default() };
-            if let Err(refusal) = outlet.accept(parcel) {
-                return refused(&self.run, "queue_full", refusal);
+            match outlet.accept(parcel) {
+                Ok(Taken::Whole) => {}
+                Ok(Taken::Later(commit)) => {
+                    self.pending = Some(Pending::new(commit, Rows::of(&self.run.batch)));
+                    return Ok(());
+                }
+                Err(refusal) => return refused(&self.run, "queue_full", refusal),
             }
         }
-        self.run.tally.count_admitted(&self.run.batch, chains.metrics());
+        self.run.tally.count_admitted(Rows::of(&self.run.batch), chains.metrics());
         Ok(())
     }
 

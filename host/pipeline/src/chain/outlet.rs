@@ -2,7 +2,7 @@
 
 use otlp::signal::Signal;
 
-use crate::export::Parcel;
+use crate::export::{Parcel, Taken};
 use crate::request::Refusal;
 
 /// What takes encoded spans, data points and log records.
@@ -17,6 +17,6 @@ pub trait Outlet: Send + Sync + 'static {
     /// How many bytes the largest parcel of spans may have that all queues would take now.
     fn room(&self) -> usize;
 
-    /// Takes a parcel into the queues of all destinations of its signal, or of none.
-    fn accept(&self, parcel: Parcel) -> Result<(), Refusal>;
+    /// Takes a parcel into the queues of all destinations of its signal, or of none. Where disks come first, that is only begun here.
+    fn accept(&self, parcel: Parcel) -> Result<Taken, Refusal>;
 }

@@ -26,6 +26,23 @@ impl Rejection {
     }
 }
 
+/// How many rows a batch has.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    /// As it came.
+    pub all: u32,
+    /// Neither dropped nor rejected.
+    pub live: u32,
+}
+
+impl Rows {
+    /// Of a batch as it is now.
+    #[must_use]
+    pub fn of(batch: &Batch) -> Self {
+        Self { all: batch.rows(), live: batch.live() }
+    }
+}
+
 /// The fate of the rows of one batch.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -73,9 +90,9 @@ impl Tally {
     }
 
     /// Counts the rows of a batch that was admitted.
-    pub fn count_admitted(&self, batch: &Batch, metrics: &Metrics) {
-        metrics.received.inc_by(u64::from(batch.rows()));
-        metrics.admitted.inc_by(u64::from(batch.live()));
+    pub fn count_admitted(&self, rows: Rows, metrics: &Metrics) {
+        metrics.received.inc_by(u64::from(rows.all));
+        metrics.admitted.inc_by(u64::from(rows.live));
         for (labels, rows) in &self.dropped {
             metrics.dropped.get_or_create(labels).inc_by(*rows);
         }
@@ -86,10 +103,10 @@ impl Tally {
     }
 
     /// Counts the rows of a batch that was refused as a whole.
-    pub fn count_refused(batch: &Batch, reason: &'static str, metrics: &Metrics) {
-        metrics.received.inc_by(u64::from(batch.rows()));
+    pub fn count_refused(rows: Rows, reason: &'static str, metrics: &Metrics) {
+        metrics.received.inc_by(u64::from(rows.all));
         let label = ReasonLabel { reason: reason.into() };
-        metrics.refused.get_or_create(&label).inc_by(u64::from(batch.rows()));
+        metrics.refused.get_or_create(&label).inc_by(u64::from(rows.all));
     }
 
     /// What the sender of the `request`-th loaded request is told.

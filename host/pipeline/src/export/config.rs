@@ -1,6 +1,6 @@
 //! What a destination is told, in checked form: whoever reads the configuration file makes these, nothing here reads one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::uri::{PathAndQuery, Scheme};
@@ -83,10 +83,13 @@ impl DestinationConfig {
         }
     }
 
-    /// The same for each of its signals alone.
+    /// The same for each of its signals alone: the queue of each has a folder of its own in the queue's.
     pub(super) fn by_signal(self) -> impl Iterator<Item = Self> {
         let signals = self.signals.clone();
-        signals.into_iter().map(move |signal| Self { signals: vec![signal], ..self.clone() })
+        signals.into_iter().map(move |signal| {
+            let mode = self.queue.mode.within(signal.name());
+            Self { signals: vec![signal], queue: QueueConfig { mode, ..self.queue.clone() }, ..self.clone() }
+        })
     }
 
     /// The signal of one that has one.
@@ -251,16 +254,77 @@ impl Compression {
 /// The queue before a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueConfig {
-    /// How many bytes it holds at most, uncompressed, those being sent included.
+    /// Where it keeps what waits.
+    pub mode: QueueMode,
+    /// How many bytes it holds at most, those being sent included: uncompressed in memory, as they are stored on disk.
     pub max_bytes: usize,
+    /// How many bytes of a queue on disk wait in memory at most, uncompressed.
+    pub memory_bytes: usize,
+    /// The queue counts as full when what waits longest has waited longer.
+    pub max_age: Option<Duration>,
+    /// How many bytes a second are read back from disk at most, uncompressed.
+    pub drain_rate: Option<u64>,
     /// What happens when it is full.
     pub on_full: OnFull,
 }
 
+impl QueueConfig {
+    /// The default size of a queue on disk.
+    pub const ON_DISK: usize = 1 << 30;
+}
+
 impl Default for QueueConfig {
     fn default() -> Self {
-        // Twice the largest request that receivers take unless told otherwise: it has room even if it grows in the chain.
-        Self { max_bytes: 128 << 20, on_full: OnFull::Refuse }
+        Self {
+            mode: QueueMode::Memory,
+            // Twice the largest request that receivers take unless told otherwise: it has room even if it grows in the chain.
+            max_bytes: 128 << 20,
+            memory_bytes: 64 << 20,
+            max_age: None,
+            drain_rate: None,
+            on_full: OnFull::Refuse,
+        }
+    }
+}
+
+/// Where a queue keeps what waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueMode {
+    /// In memory: a crash loses it.
+    Memory,
+    /// In memory, and in a folder while memory is full or the back end is down: a crash loses what is in memory.
+    Spill(PathBuf),
+    /// In a folder: senders hear that spans are taken when these are on the disk.
+    Durable(PathBuf),
+}
+
+impl QueueMode {
+    /// The folder, where there is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Memory => None,
+            Self::Spill(folder) | Self::Durable(folder) => Some(folder),
+        }
+    }
+
+    /// The same in a folder within its folder.
+    fn within(&self, name: &str) -> Self {
+        match self {
+            Self::Memory => Self::Memory,
+            Self::Spill(folder) => Self::Spill(folder.join(name)),
+            Self::Durable(folder) => Self::Durable(folder.join(name)),
+        }
+    }
+
+    /// As it is written in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Spill(_) => "spill",
+            Self::Durable(_) => "durable",
+        }
     }
 }
 

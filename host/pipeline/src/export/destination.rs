@@ -12,7 +12,7 @@ use super::config::{DestinationConfig, TlsConfig};
 use super::dial::Network;
 use super::gate::Gate;
 use super::metrics::{DropReason, Metrics};
-use super::queue::Queue;
+use super::queue::{Disk, Queue, Spool};
 use super::secrets::Secrets;
 use super::sender::{Sender, Shared};
 use super::sizes::Sizes;
@@ -37,6 +37,7 @@ impl Destination {
         material: Material,
         secrets: &Arc<Secrets>,
         network: &Network,
+        spool: Option<Arc<Spool>>,
         metrics: &Metrics,
         runtime: &Handle,
     ) -> Result<Arc<Self>, TlsError> {
@@ -56,6 +57,7 @@ impl Destination {
             config.batch.clone(),
             config.forward.clone(),
             metrics.of(&config.name, config.signal()),
+            spool.map(|spool| Disk::new(spool, &config.queue.mode, runtime.clone())),
         );
         let shared = Arc::new(Shared {
             targets: Arc::clone(&targets),
@@ -130,7 +132,23 @@ impl Destination {
             self.senders.wait().await;
         }
         self.stop.cancel();
-        self.queue.kill(reason);
+        self.settle(reason).await;
         self.queue.lost()
+    }
+
+    /// Accounts for what is left when nobody sends any more.
+    async fn settle(&self, reason: DropReason) {
+        if self.queue.disk().is_none() || self.queue.is_replaced() {
+            return self.queue.kill(reason);
+        }
+        let queue = Arc::clone(&self.queue);
+        let settled = tokio::task::spawn_blocking(move || {
+            queue.rescue(reason);
+            queue.kill(reason);
+        });
+        // It panicked: what is in memory is accounted for all the same.
+        if settled.await.is_err() {
+            self.queue.kill(reason);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What is counted of each destination. Items have series of their own by signal, named as OpenTelemetry's Collector names them,
 //! since sums of spans and log records mean nothing; requests and bytes have a label.
 //!
-//! Invariant: at any quiet moment, for each destination and signal, admitted = sent + rejected + dropped + held.
+//! Invariant: at any quiet moment, for each destination and signal,
+//! admitted + replayed = sent + rejected + dropped + held + left; replayed and left are of queues on disk.
 
 use std::fmt;
 
@@ -12,6 +13,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+pub(super) mod disk;
+
+use disk::{DiskCounters, DiskMetrics};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Of {
@@ -61,17 +66,23 @@ pub enum DropReason {
     ItemTooLarge,
     /// The back end did not take them within `retry.max_elapsed`.
     RetriesExhausted,
+    /// They had waited longer than `queue.max_age` allows a queue that drops its oldest.
+    TooOld,
+    /// What the disk gave back is not what was written.
+    Corrupt,
     /// The process ended before they could be sent.
     Shutdown,
     /// The destination was taken out of the configuration before they could be sent.
     Removed,
 }
 
-const REASONS: [DropReason; 6] = [
+pub(super) const REASONS: [DropReason; 8] = [
     DropReason::QueueFull,
     DropReason::TooLarge,
     DropReason::ItemTooLarge,
     DropReason::RetriesExhausted,
+    DropReason::TooOld,
+    DropReason::Corrupt,
     DropReason::Shutdown,
     DropReason::Removed,
 ];
@@ -90,7 +101,7 @@ pub(super) enum Outcome {
 const OUTCOMES: [Outcome; 5] = [Outcome::Ok, Outcome::Partial, Outcome::Rejected, Outcome::TooLarge, Outcome::Retry];
 
 impl DropReason {
-    fn label(self, signal: Signal) -> &'static str {
+    pub(super) fn label(self, signal: Signal) -> &'static str {
         match (self, signal) {
             (Self::QueueFull, _) => "queue_full",
             (Self::TooLarge, _) => "too_large",
@@ -98,6 +109,8 @@ impl DropReason {
             (Self::ItemTooLarge, Signal::Metrics) => "metric_point_too_large",
             (Self::ItemTooLarge, Signal::Logs) => "log_record_too_large",
             (Self::RetriesExhausted, _) => "retries_exhausted",
+            (Self::TooOld, _) => "too_old",
+            (Self::Corrupt, _) => "corrupt",
             (Self::Shutdown, _) => "shutdown",
             (Self::Removed, _) => "removed",
         }
@@ -129,6 +142,7 @@ pub struct Metrics {
     duration: Family<SignalOf, Histogram, fn() -> Histogram>,
     endpoint_requests: Family<EndpointRequestsOf, Counter>,
     endpoint_up: Family<EndpointOf, Gauge>,
+    disk: DiskMetrics,
 }
 
 /// What is counted of one signal's items.
@@ -140,6 +154,8 @@ struct Items {
     rejected: Family<Of, Counter>,
     dropped: Family<DroppedOf, Counter>,
     held: Family<Of, Gauge>,
+    replayed: Family<Of, Counter>,
+    left: Family<Of, Counter>,
     unrouted: Counter,
 }
 
@@ -159,6 +175,8 @@ impl Items {
         add("refused", "that were not admitted because this destination's queue had no room", &new.refused);
         add("sent", "that the back end has accepted", &new.sent);
         add("rejected", "that the back end has refused for good", &new.rejected);
+        add("replayed", "that an earlier run had left on disk", &new.replayed);
+        add("left", "that were left on disk for a later run", &new.left);
         let help = format!("{words} that were admitted and given up, by reason");
         registry.register(name("dropped"), help, new.dropped.clone());
         registry.register(name("held"), format!("{words} that wait or are being sent now"), new.held.clone());
@@ -186,6 +204,7 @@ impl Metrics {
             duration: Family::new_with_constructor(duration_histogram),
             endpoint_requests: Family::default(),
             endpoint_up: Family::default(),
+            disk: DiskMetrics::register(registry),
         };
         registry.register("tracemill_export_retries", "Requests that were sent again", new.retries.clone());
         let help = "Bytes of request bodies sent, after compression";
@@ -252,6 +271,14 @@ impl Metrics {
     /// Items of a signal that no destination's conditions take.
     pub(super) fn unrouted(&self, signal: Signal) -> &Counter {
         &self.items[signal as usize].unrouted
+    }
+
+    /// Those of the queue on disk of one destination and signal.
+    pub(super) fn of_disk(&self, name: &str, signal: Signal) -> DiskCounters {
+        let items = &self.items[signal as usize];
+        let of = Of { destination: name.to_owned() };
+        let (replayed, left) = (items.replayed.get_or_create_owned(&of), items.left.get_or_create_owned(&of));
+        self.disk.of(&SignalOf { destination: name.to_owned(), signal: signal.name() }, replayed, left)
     }
 
     /// Those of one destination and signal, looked up once.

@@ -1,7 +1,8 @@
-//! The queue before a destination: bounded in bytes, in memory, first in first out. Knows no protocol and sends nothing.
+//! The queue before a destination: bounded in bytes, first in first out. Knows no protocol and sends nothing.
 //!
 //! Bytes are held from the reservation until the back end has answered for good, so that what is being sent, or waits to
-//! be sent again, counts like what waits. Room is an atomic number; only the list of what waits is behind a lock.
+//! be sent again, counts like what waits. Room is an atomic number; only the list of what waits is behind a lock. What a queue on
+//! disk does beside this is in [`disk`]; a queue in memory pays nothing for it.
 //!
 //! Invariant: what is held never exceeds the bound, but for parcels that a reload moves here from a destination's earlier
 //! queue, for what a commit brings beyond its own reservation, and for the one piece that is sent of a parcel that is cut.
@@ -23,11 +24,21 @@ use super::metrics::{Counters, DropReason};
 use super::status::Trouble;
 use crate::request::Refusal;
 
+mod age;
 mod batch;
+mod disk;
 mod parts;
+mod refill;
+mod spool;
+mod ticket;
+mod written;
 
 pub(super) use batch::Batch;
+pub(super) use disk::{Disk, now};
 pub(super) use parts::Parts;
+pub(super) use spool::Spool;
+pub(super) use ticket::Ticket;
+pub(super) use written::Staged;
 
 /// What a waiting parcel costs beside its bytes (list entry, reference counts, allocator), so that many tiny parcels are
 /// not taken for nothing.
@@ -55,6 +66,8 @@ pub(super) struct Queue {
     trouble: Trouble,
     /// Items that were given up at shutdown or removal.
     lost: AtomicU64,
+    /// Of a queue that keeps something on disk.
+    disk: Option<Disk>,
     state: Mutex<State>,
     /// Held by the one sender that waits for the next batch, so that one timer and one wake-up serve all.
     turn: tokio::sync::Mutex<()>,
@@ -97,11 +110,22 @@ enum End {
 struct Waiting {
     parcel: Parcel,
     since: Instant,
+    /// It is on disk too.
+    ticket: Option<Ticket>,
 }
 
 impl Waiting {
+    fn in_memory(parcel: Parcel) -> Self {
+        Self { parcel, since: Instant::now(), ticket: None }
+    }
+
+    /// What it takes of the queue's size.
     fn charge(&self) -> usize {
-        charge(self.parcel.body.len())
+        self.ticket.as_ref().map_or_else(|| charge(self.parcel.body.len()), Ticket::len)
+    }
+
+    fn items(&self) -> u64 {
+        u64::from(self.parcel.items)
     }
 }
 
@@ -129,6 +153,7 @@ impl Queue {
         batch: BatchConfig,
         forward: Vec<HeaderName>,
         counters: Counters,
+        disk: Option<Disk>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
@@ -141,6 +166,7 @@ impl Queue {
             hint: AtomicU64::new(SHORTEST_HINT.as_millis() as u64),
             trouble: Trouble::default(),
             lost: AtomicU64::new(0),
+            disk,
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             news: Notify::new(),
@@ -153,12 +179,18 @@ impl Queue {
     /// Takes room for a parcel of so many bytes and items. Queues that drop by policy always say yes, and decide at the
     /// commit.
     pub fn reserve(&self, bytes: usize, items: u32) -> Result<(), Refusal> {
-        self.try_reserve(bytes).inspect_err(|_| {
-            self.counters.refused.inc_by(u64::from(items));
-        })
+        self.try_reserve(bytes).inspect_err(|_| self.count_refused(items))
+    }
+
+    /// Counts items that this queue alone keeps from being taken.
+    pub fn count_refused(&self, items: u32) {
+        self.counters.refused.inc_by(u64::from(items));
     }
 
     fn try_reserve(&self, bytes: usize) -> Result<(), Refusal> {
+        if let Some(refusal) = self.disk_refuses(bytes) {
+            return Err(refusal);
+        }
         let refuses = self.config.on_full == OnFull::Refuse;
         if refuses {
             if charge(bytes) > self.config.max_bytes {
@@ -176,6 +208,11 @@ impl Queue {
             self.wanted.store(1, Ordering::Relaxed);
         }
         let mut state = self.state.lock();
+        if refuses && self.is_stale(&state) {
+            drop(state);
+            self.release(charge(bytes));
+            return Err(self.stale());
+        }
         if let Phase::Closing(DropReason::Shutdown) | Phase::Dead(_) = state.phase {
             drop(state);
             if refuses {
@@ -201,11 +238,15 @@ impl Queue {
     }
 
     /// Takes a parcel for which `reserved` bytes were reserved. Never fails; what is dropped by policy is counted.
-    pub fn commit(&self, reserved: usize, parcel: Parcel) {
+    pub fn commit(self: &Arc<Self>, reserved: usize, parcel: Parcel) {
         let items = u64::from(parcel.items);
         self.counters.admitted.inc_by(items);
         self.counters.held.inc_by(items as i64);
-        let waiting = Waiting { parcel, since: Instant::now() };
+        if self.wants_disk(parcel.body.len()) {
+            self.spill(reserved, parcel);
+            return;
+        }
+        let waiting = Waiting::in_memory(parcel);
         let mut state = self.state.lock();
         state.reservations -= 1;
         self.wake_if_closing(&state);
@@ -226,21 +267,33 @@ impl Queue {
                 return;
             }
         }
+        self.expire(&mut state);
         if !self.make_room(&mut state, held, waiting.charge()) {
-            let reason =
-                if waiting.charge() > self.config.max_bytes { DropReason::TooLarge } else { DropReason::QueueFull };
             drop(state);
-            self.count_dropped(items, reason);
+            self.count_dropped(items, self.why_no_room(waiting.charge()));
             return;
         }
         self.push(&mut state, waiting, false);
     }
 
+    fn why_no_room(&self, charge: usize) -> DropReason {
+        if charge > self.config.max_bytes { DropReason::TooLarge } else { DropReason::QueueFull }
+    }
+
     /// Why a parcel would be refused now, as far as that is known without asking for room.
     pub fn is_full(&self) -> Option<Refusal> {
-        let full = self.config.on_full == OnFull::Refuse
-            && self.held.load(Ordering::Relaxed) + self.wanted.load(Ordering::Relaxed) > self.config.max_bytes;
-        full.then(|| self.refusal())
+        if let Some(refusal) = self.disk_refuses(0) {
+            return Some(refusal);
+        }
+        if self.config.on_full != OnFull::Refuse {
+            return None;
+        }
+        let wanted = self.held.load(Ordering::Relaxed) + self.wanted.load(Ordering::Relaxed);
+        if wanted > self.limit() {
+            return Some(self.refusal());
+        }
+        let is_stale = self.config.max_age.is_some() && self.is_stale(&self.state.lock());
+        is_stale.then(|| self.stale())
     }
 
     /// How many bytes the largest parcel may have that would be taken now.
@@ -250,7 +303,7 @@ impl Queue {
             // What waits gives way.
             OnFull::DropOldest => 0,
         };
-        self.config.max_bytes.saturating_sub(held).saturating_sub(OVERHEAD)
+        self.limit().saturating_sub(held).saturating_sub(OVERHEAD)
     }
 
     fn refusal(&self) -> Refusal {
@@ -269,7 +322,8 @@ impl Queue {
     // === room ===
 
     fn take(&self, bytes: usize) -> bool {
-        let fits = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= self.config.max_bytes);
+        let limit = self.limit();
+        let fits = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= limit);
         let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
         if taken {
             self.counters.queue_bytes.inc_by(bytes as i64);
@@ -298,7 +352,7 @@ impl Queue {
                 }
                 true
             }
-            OnFull::DropNewest => self.take(needed),
+            OnFull::DropNewest => !self.is_stale(state) && self.take(needed),
             OnFull::DropOldest => {
                 // What is being sent is not called back: where there would be no room even behind it, nothing gives way in vain.
                 let waiting = state.bytes + OVERHEAD * state.waiting.len();
@@ -308,12 +362,18 @@ impl Queue {
                 }
                 while !self.take(needed) {
                     let Some(oldest) = state.pop() else { return false };
-                    self.release(oldest.charge());
-                    self.count_dropped(u64::from(oldest.parcel.items), DropReason::QueueFull);
+                    self.drop_waiting(oldest, DropReason::QueueFull);
                 }
                 true
             }
         }
+    }
+
+    /// Gives up a parcel that has been taken off the list.
+    fn drop_waiting(&self, waiting: Waiting, reason: DropReason) {
+        self.release(waiting.charge());
+        self.count_dropped(waiting.items(), reason);
+        Ticket::settle(waiting.ticket);
     }
 
     fn push(&self, state: &mut State, waiting: Waiting, front: bool) {
@@ -348,8 +408,10 @@ impl Queue {
     pub async fn next(self: &Arc<Self>) -> Option<Batch> {
         let _turn = self.turn.lock().await;
         loop {
+            let again = self.refill().await;
             let due = {
                 let mut state = self.state.lock();
+                self.expire(&mut state);
                 let closing = !matches!(state.phase, Phase::Open);
                 match state.waiting.front() {
                     None if closing && state.reservations == 0 => return None,
@@ -367,7 +429,7 @@ impl Queue {
                     }
                 }
             };
-            match due {
+            match due.into_iter().chain(again).min() {
                 // Whether time or news ends the wait, the queue is looked at again.
                 Some(due) => drop(tokio::time::timeout_at(due, self.news.notified()).await),
                 None => self.news.notified().await,
@@ -392,18 +454,6 @@ impl Queue {
             batch.add(waiting);
         }
         batch
-    }
-
-    /// Whether two parcels may travel in one request: only if they agree in the headers that are passed on.
-    fn may_join(&self, one: &Parcel, other: &Parcel) -> bool {
-        if self.forward.is_empty() || Arc::ptr_eq(&one.context, &other.context) {
-            return true;
-        }
-        let values = |parcel: &Parcel, name: &HeaderName| {
-            let of_name = parcel.context.headers.iter().filter(|(key, _)| **key == *name.as_str());
-            of_name.map(|(_, value)| value.clone()).collect::<Vec<_>>()
-        };
-        self.forward.iter().all(|name| values(one, name) == values(other, name))
     }
 
     /// What refused senders are told: `None` while the back end answers, else when it is tried again.
@@ -432,6 +482,11 @@ impl Queue {
         self.closing.is_cancelled() && matches!(self.state.lock().phase, Phase::Replaced(_))
     }
 
+    /// Whether nobody takes over what is not sent soon.
+    pub fn is_ending(&self) -> bool {
+        self.closing.is_cancelled() && matches!(self.state.lock().phase, Phase::Closing(_))
+    }
+
     fn wake_if_closing(&self, state: &State) {
         if !matches!(state.phase, Phase::Open) {
             self.news.notify_one();
@@ -451,14 +506,19 @@ impl Queue {
 
     /// Puts another queue in this one's place, and moves what waits there.
     pub fn replace(&self, successor: &Arc<Self>) {
-        let mut state = self.state.lock();
-        state.phase = Phase::Replaced(Arc::clone(successor));
-        state.bytes = 0;
-        state.items = 0;
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        self.release(waiting.iter().map(Waiting::charge).sum());
-        successor.adopt(waiting.into(), true);
+        self.with_unread(|unread| {
+            let mut state = self.state.lock();
+            state.phase = Phase::Replaced(Arc::clone(successor));
+            state.bytes = 0;
+            state.items = 0;
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            self.release(waiting.iter().map(Waiting::charge).sum());
+            successor.adopt(waiting.into(), true);
+            // What is on disk alone stays there: only the account goes over.
+            self.release(unread.bytes as usize);
+            successor.force(unread.bytes as usize);
+        });
         self.closing.cancel();
         self.news.notify_one();
     }
@@ -486,22 +546,36 @@ impl Queue {
             }
             &Phase::Dead(reason) => {
                 drop(state);
-                self.count_dropped(parcels.iter().map(|waiting| u64::from(waiting.parcel.items)).sum(), reason);
+                for waiting in parcels {
+                    self.give_up(waiting, reason);
+                }
             }
+        }
+    }
+
+    /// Gives up a parcel at the end: if it is on disk, it stays there.
+    fn give_up(&self, waiting: Waiting, reason: DropReason) {
+        if waiting.ticket.is_some() {
+            self.count_left(waiting.items());
+        } else {
+            self.count_dropped(waiting.items(), reason);
         }
     }
 
     /// Gives up what is left, counted, and whatever still comes.
     pub fn kill(&self, reason: DropReason) {
-        let mut state = self.state.lock();
-        if !matches!(state.phase, Phase::Replaced(_)) {
-            state.phase = Phase::Dead(reason);
-        }
-        while let Some(waiting) = state.pop() {
-            self.release(waiting.charge());
-            self.count_dropped(u64::from(waiting.parcel.items), reason);
-        }
-        drop(state);
+        self.with_unread(|unread| {
+            let mut state = self.state.lock();
+            if !matches!(state.phase, Phase::Replaced(_) | Phase::Dead(_)) {
+                state.phase = Phase::Dead(reason);
+                self.release(unread.bytes as usize);
+                self.count_left(unread.items);
+            }
+            while let Some(waiting) = state.pop() {
+                self.release(waiting.charge());
+                self.give_up(waiting, reason);
+            }
+        });
         self.closing.cancel();
         self.news.notify_one();
     }

@@ -134,6 +134,7 @@ impl Sender {
             let (after, reason) = match self.attempt(&target, &batch).await {
                 Answer::Accepted { rejected, message } => {
                     shared.is_well(&target);
+                    shared.queue.set_down(false);
                     shared.queue.trouble().is_over();
                     shared.note_accepted(&target, &batch, rejected, &message);
                     batch.delivered(rejected);
@@ -160,6 +161,13 @@ impl Sender {
             };
             shared.count(&target, Outcome::Retry);
             target.site.trouble.is(&reason);
+            shared.queue.set_down(is_only);
+            if shared.queue.is_ending() && batch.is_on_disk() {
+                // The next start has more time for it.
+                shared.queue.leave();
+                drop(batch);
+                return None;
+            }
             let delay = backoff.delay(after, rand::random());
             if after.is_some() {
                 // The back end means all senders, not this one.

@@ -25,6 +25,10 @@ pub struct DestinationStatus {
     pub queue_bytes: u64,
     /// The queue's bound.
     pub queue_limit: u64,
+    /// Where the queue keeps what waits: `memory`, `spill` or `durable`.
+    pub queue_mode: &'static str,
+    /// Bytes of its files, where it has some.
+    pub disk_bytes: Option<u64>,
     /// Items that the back end has accepted.
     pub sent: u64,
     /// Items that wait or are being sent.
@@ -33,7 +37,7 @@ pub struct DestinationStatus {
     pub rejected: u64,
     /// Items that were given up.
     pub dropped: u64,
-    /// What went wrong with the last request, if it did.
+    /// What went wrong with the queue's disk or the last request, if something did.
     pub trouble: Option<String>,
 }
 
@@ -93,11 +97,13 @@ pub(super) fn of(destination: &Destination) -> DestinationStatus {
         endpoints: endpoints(destination),
         queue_bytes: whole(counters.queue_bytes.get()),
         queue_limit: config.queue.max_bytes as u64,
+        queue_mode: config.queue.mode.name(),
+        disk_bytes: queue.disk().map(|disk| disk.store().disk_bytes()),
         sent: counters.sent.get(),
         held: whole(counters.held.get()),
         rejected: counters.rejected.get(),
         dropped: counters.all_dropped(),
-        trouble: queue.trouble().get(),
+        trouble: queue.disk_trouble().or_else(|| queue.trouble().get()),
     }
 }
 

@@ -70,7 +70,7 @@ impl Bench {
         let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
         let (signal, items) = (Signal::Traces, spans as u32);
         let parcel = Parcel { signal, body: body.into(), items, context: Arc::default() };
-        self.exports.reserve(signal, parcel.body.len(), items).unwrap().commit(parcel);
+        drop(self.exports.reserve(signal, parcel.body.len(), items).unwrap().commit(parcel));
     }
 
     /// A metric of the destination `back`, summed over its other labels.

@@ -23,7 +23,7 @@ use tracemill_pipeline::chain::outlet::Outlet;
 use tracemill_pipeline::chain::plan::{Affinity, Failure, Plan};
 use tracemill_pipeline::chain::program::{Call, Fault, FaultKind, Instance, Program};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
-use tracemill_pipeline::export::Parcel;
+use tracemill_pipeline::export::{Parcel, Taken};
 use tracemill_pipeline::request::{Answer, Refusal, Request};
 
 /// Which instance saw which names, in the order of calls.
@@ -126,13 +126,13 @@ impl Outlet for Kept {
         self.room.load(Ordering::SeqCst)
     }
 
-    fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
+    fn accept(&self, parcel: Parcel) -> Result<Taken, Refusal> {
         self.is_full().map_or(Ok(()), Err)?;
         if parcel.body.len() > self.room() {
             return Err(Refusal::too_large("larger than the queue"));
         }
         self.parcels.lock().push(parcel);
-        Ok(())
+        Ok(Taken::Whole)
     }
 }
 

@@ -4,7 +4,7 @@ use control::admin::view::{Address, Destination, Endpoint};
 use otlp::signal::Signal;
 use pipeline::chain::outlet::Outlet;
 use pipeline::export::config::Protocol;
-use pipeline::export::{AddressStatus, DestinationStatus, EndpointStatus, Exports, Parcel};
+use pipeline::export::{AddressStatus, DestinationStatus, EndpointStatus, Exports, Parcel, Taken};
 use pipeline::request::Refusal;
 
 /// The outlet of all signals: the queues of the destinations.
@@ -23,7 +23,7 @@ impl Outlet for Queues {
         self.0.room()
     }
 
-    fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
+    fn accept(&self, parcel: Parcel) -> Result<Taken, Refusal> {
         self.0.accept(parcel)
     }
 }
@@ -46,6 +46,8 @@ fn shown(status: DestinationStatus) -> Destination {
         endpoints: if says_more { status.endpoints.into_iter().map(endpoint).collect() } else { Vec::new() },
         queue_bytes: status.queue_bytes,
         queue_limit_bytes: status.queue_limit,
+        queue_mode: status.queue_mode.to_owned(),
+        queue_disk_bytes: status.disk_bytes,
         sent: status.sent,
         held: status.held,
         rejected: status.rejected,

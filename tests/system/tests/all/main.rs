@@ -3,6 +3,7 @@
 //! Every test runs through `Setup::run`, which checks both sums of invariant 6 at its end.
 
 mod command_line;
+mod crash;
 mod destinations;
 mod examples;
 mod faults;

@@ -51,9 +51,12 @@ fn exposed(text: &str) -> Result<BTreeMap<String, Shape>> {
 async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_exposed() -> Result<()> {
     let sink = Sink::start().await?;
     let guest = |name| fs::read(plugins::guest(name)?).map_err(anyhow::Error::from);
-    let setup = Proxy::setup()?
+    let setup = Proxy::setup()?;
+    let queue = json!({ "mode": "durable", "folder": setup.folder().join("queue") });
+    let setup = setup
         .export_grpc("sink", &sink)
         .set("export.sink.signals", json!(["traces", "metrics", "logs"]))
+        .set("export.sink.queue", queue)
         .plugin("10-drop-health", "drop-health")?
         .file("20-probe.wasm", &guest("probe")?)?
         .sidecar("20-probe", &json!({ "settings": { "do": "counts" } }))?

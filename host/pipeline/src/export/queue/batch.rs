@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderName;
 
 use super::super::Parcel;
 use super::super::metrics::DropReason;
-use super::{End, Parts, Queue, Waiting};
+use super::{End, Parts, Queue, Ticket, Waiting};
 
 /// Parcels that travel in one request. Invariant: each of its items is counted as sent, rejected or dropped exactly once;
 /// those that are not by the time it is dropped (its sender was stopped) count as dropped.
@@ -38,6 +39,11 @@ impl Batch {
     /// How many items it holds.
     pub fn items(&self) -> u64 {
         self.items
+    }
+
+    /// Whether all of it is on disk too.
+    pub fn is_on_disk(&self) -> bool {
+        self.parcels.iter().all(|waiting| waiting.ticket.is_some())
     }
 
     /// How many bytes its request has before compression.
@@ -80,6 +86,7 @@ impl Batch {
         counters.rejected.inc_by(rejected);
         counters.held.dec_by(self.items as i64);
         self.items = 0;
+        self.settle();
     }
 
     /// The back end has refused the batch for good.
@@ -91,6 +98,12 @@ impl Batch {
     /// The batch is given up.
     pub fn dropped(mut self, reason: DropReason) {
         self.drop_items(self.items, reason);
+        self.settle();
+    }
+
+    /// Nothing of it is ever sent again.
+    fn settle(&mut self) {
+        Ticket::settle(self.parcels.iter_mut().filter_map(|waiting| waiting.ticket.take()));
     }
 
     pub(super) fn drop_items(&mut self, items: u64, reason: DropReason) {
@@ -104,6 +117,23 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// Its sender was stopped.
+    fn give_up(&mut self, reason: DropReason) {
+        let all = std::mem::take(&mut self.parcels);
+        let (on_disk, in_memory): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| waiting.ticket.is_some());
+        let left = on_disk.iter().map(Waiting::spans).sum::<u64>().min(self.spans);
+        self.spans -= left;
+        self.queue.count_left(left);
+        if self.queue.may_still_spill() {
+            self.spans = 0;
+            self.queue.adopt(in_memory, true);
+        } else {
+            self.drop_spans(self.spans, reason);
+        }
+    }
+}
+
 impl Drop for Batch {
     fn drop(&mut self) {
         // Room is given back before the successor takes it under the same label.
@@ -113,7 +143,21 @@ impl Drop for Batch {
         }
         match self.queue.end() {
             End::Successor(successor) => successor.adopt(std::mem::take(&mut self.parcels), true),
-            End::Dropped(reason) => self.drop_items(self.items, reason),
+            End::Dropped(reason) => self.give_up(reason),
         }
+    }
+}
+
+impl Queue {
+    /// Whether two parcels may travel in one request: only if they agree in the headers that are passed on.
+    pub(super) fn may_join(&self, one: &Parcel, other: &Parcel) -> bool {
+        if self.forward.is_empty() || Arc::ptr_eq(&one.context, &other.context) {
+            return true;
+        }
+        let values = |parcel: &Parcel, name: &HeaderName| {
+            let of_name = parcel.context.headers.iter().filter(|(key, _)| **key == *name.as_str());
+            of_name.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        self.forward.iter().all(|name| values(one, name) == values(other, name))
     }
 }

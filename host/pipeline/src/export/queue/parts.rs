@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::metrics::DropReason;
 use super::super::split::{Cutter, Piece};
-use super::{Batch, Waiting};
+use super::{Batch, Ticket, Waiting};
 
 /// What is left of a batch. Each of its items leaves it in a part, counted as too large, or, where it is dropped early, as
 /// the batch would have.
@@ -42,7 +42,10 @@ impl Parts {
                 continue;
             };
             match cutter.next() {
-                None => self.cutting = None,
+                None => {
+                    let (_, waiting) = self.cutting.take().expect("it was just cut");
+                    Ticket::settle(waiting.ticket);
+                }
                 Some(Piece::Oversize(items)) => {
                     let items = u64::from(items).min(self.left.items);
                     self.too_large += items;
@@ -51,7 +54,8 @@ impl Parts {
                 Some(Piece::Fits { body, items, is_copy }) => {
                     let parcel = waiting.parcel.part(body, items);
                     let mut part = Batch::new(Arc::clone(&self.left.queue));
-                    part.add(Waiting { parcel, since: waiting.since });
+                    let ticket = waiting.ticket.as_ref().map(Ticket::share);
+                    part.add(Waiting { parcel, since: waiting.since, ticket });
                     // Other parts share the bytes that are counted already.
                     if !is_copy {
                         part.charge = 0;
@@ -76,7 +80,7 @@ impl Drop for Parts {
         if let Some((cutter, waiting)) = self.cutting.take() {
             let (body, items) = cutter.rest();
             let parcel = waiting.parcel.part(body, items);
-            self.waiting.push_front(Waiting { parcel, since: waiting.since });
+            self.waiting.push_front(Waiting { parcel, ..waiting });
         }
         self.left.parcels = std::mem::take(&mut self.waiting).into();
     }

@@ -46,7 +46,7 @@ async fn room_that_was_reserved_and_not_used_comes_back() {
     assert!(bench.exports.reserve(Signal::Traces, bytes, 10).is_err());
     drop(reservation);
     assert_eq!(bench.of_traces("queue_bytes", "back"), 0);
-    bench.exports.reserve(Signal::Traces, bytes, 10).unwrap().commit(parcel(0..10));
+    drop(bench.exports.reserve(Signal::Traces, bytes, 10).unwrap().commit(parcel(0..10)));
     assert!(bench.exports.reserve(Signal::Traces, 1, 1).is_err());
 }
 
@@ -134,7 +134,7 @@ async fn a_changed_destination_hands_over_all_it_holds_even_under_a_reservation(
     }
     dead.until(|seen| !seen.requests.is_empty()).await;
     bench.exports.reconfigure(vec![quick("back", endpoint(Protocol::Grpc, alive.listen().await))]).unwrap();
-    late.commit(parcel(0..10));
+    drop(late.commit(parcel(0..10)));
     alive.until(|seen| seen.taken.len() == 50).await;
     bench.until_quiet("back").await;
     assert_eq!(bench.of("sent_spans_total", "back"), 50);
@@ -185,7 +185,7 @@ async fn what_a_drain_cannot_deliver_is_reported_and_counted() {
     assert_eq!(report.undelivered, [("stuck".to_owned(), Signal::Traces, 30)]);
     assert_eq!(bench.dropped("stuck", "shutdown"), 30);
     // Too late, and still accounted for.
-    late.commit(parcel(30..40));
+    drop(late.commit(parcel(30..40)));
     bench.until_quiet("stuck").await;
     bench.until_quiet("free").await;
     assert_eq!(bench.dropped("stuck", "shutdown"), 40);

@@ -40,7 +40,7 @@ async fn each_destination_gets_its_part_and_what_none_takes_is_counted() {
     let mut configs =
         vec![back("shop", &shop, Some(when("shop"))).await, back("rest", &rest, Some(When::Otherwise)).await];
     let bench = Bench::new(configs.clone());
-    bench.exports.accept(services(&["shop", "bank", "shop"])).unwrap();
+    drop(bench.exports.accept(services(&["shop", "bank", "shop"])).unwrap());
     let shops = shop.until(|seen| seen.taken.len() == 20).await;
     assert!(shops.taken.keys().all(|number| *number < 10 || *number >= 20));
     let rests = rest.until(|seen| seen.taken.len() == 10).await;
@@ -50,13 +50,13 @@ async fn each_destination_gets_its_part_and_what_none_takes_is_counted() {
     // A reload changes who gets what; queues and connections stay where nothing else has changed.
     configs.pop();
     bench.exports.reconfigure(configs.clone()).unwrap();
-    bench.exports.accept(services(&["bank", "shop", "mail"])).unwrap();
+    drop(bench.exports.accept(services(&["bank", "shop", "mail"])).unwrap());
     bench.until_quiet("shop").await;
     assert_eq!((bench.of("admitted_spans_total", "shop"), bench.value("unrouted_spans_total")), (30, 20));
 
     configs.push(back("all", &all, None).await);
     bench.exports.reconfigure(configs).unwrap();
-    bench.exports.accept(services(&["bank"])).unwrap();
+    drop(bench.exports.accept(services(&["bank"])).unwrap());
     bench.until_quiet("all").await;
     assert_eq!((all.seen().taken.len(), bench.value("unrouted_spans_total")), (10, 20));
 }
@@ -68,11 +68,11 @@ async fn a_full_queue_refuses_only_what_it_would_get_and_then_for_all() {
     small.queue.max_bytes = services(&["shop"]).body.len() + 200;
     (small.concurrency, small.timeout) = (1, Duration::from_mins(10));
     let bench = Bench::new(vec![back("free", &free, Some(when("bank"))).await, small]);
-    bench.exports.accept(services(&["shop"])).unwrap();
-    let refusal = bench.exports.accept(services(&["bank", "shop"])).unwrap_err();
+    drop(bench.exports.accept(services(&["shop"])).unwrap());
+    let refusal = bench.exports.accept(services(&["bank", "shop"])).err().unwrap();
     assert!(refusal.is_retryable() && refusal.message.contains("`stuck`"), "{}", refusal.message);
     assert_eq!(bench.exports.is_full(), None, "others have room");
-    bench.exports.accept(services(&["bank"])).unwrap();
+    drop(bench.exports.accept(services(&["bank"])).unwrap());
     bench.until_quiet("free").await;
     assert_eq!(free.seen().taken.len(), 10);
     assert_eq!(bench.of_traces("queue_bytes", "free"), 0, "what was reserved came back");
@@ -88,7 +88,7 @@ async fn conditions_that_cannot_be_used_change_nothing() {
     let condition = Condition { path, operator: Operator::Exists, values: Vec::new(), negated: false };
     let config = back("back", &sink, Some(When::Any(vec![vec![condition]]))).await;
     assert!(matches!(bench.exports.reconfigure(vec![config]), Err(StartError::When(_))));
-    bench.exports.accept(services(&["any"])).unwrap();
+    drop(bench.exports.accept(services(&["any"])).unwrap());
     bench.until_quiet("back").await;
     assert_eq!(sink.seen().taken.len(), 10);
 }

@@ -102,12 +102,20 @@ fn destination(destination: &Destination) -> [String; 9] {
         destination.held.to_string(),
         destination.dropped.to_string(),
         destination.rejected.to_string(),
-        format!("{percent}% of {}", show_size(queue_limit_bytes)),
+        queue(destination, percent),
         match destination.endpoints.len() {
             0 | 1 => destination.endpoint.clone(),
             all => format!("{} and {} more", destination.endpoint, all - 1),
         },
     ]
+}
+
+fn queue(destination: &Destination, percent: u64) -> String {
+    let full = format!("{percent}% of {}", show_size(destination.queue_limit_bytes));
+    match destination.queue_disk_bytes {
+        None => full,
+        Some(bytes) => format!("{full}, {}, {} MiB on disk", destination.queue_mode, bytes.div_ceil(1 << 20)),
+    }
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {

@@ -1,0 +1,84 @@
+//! Queues on disk: what is acknowledged survives, and goes when it is delivered.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::super::config::{QueueConfig, QueueMode};
+use super::*;
+
+mod age;
+mod durable;
+mod failures;
+mod spill;
+
+const HANG: Reply = Reply::Hang;
+const BUSY: Reply = Reply::Status(503, 14, None);
+
+/// A destination with a queue in this folder.
+async fn on_disk(
+    name: &str,
+    sink: &Sink,
+    mode: fn(std::path::PathBuf) -> QueueMode,
+    folder: &Path,
+) -> DestinationConfig {
+    let mut config = quick(name, endpoint(Protocol::Http, sink.listen().await));
+    config.batch.max_items = 10;
+    // A successor waits for requests that hang.
+    config.timeout = Duration::from_secs(2);
+    config.queue = QueueConfig { mode: mode(folder.to_owned()), max_bytes: 1 << 30, ..QueueConfig::default() };
+    config
+}
+
+async fn durable(name: &str, sink: &Sink, folder: &Path) -> DestinationConfig {
+    on_disk(name, sink, QueueMode::Durable, folder).await
+}
+
+/// Spans with these numbers that do not compress.
+fn noise(numbers: Range<u64>, bytes: usize) -> Parcel {
+    let spans = numbers.clone().map(|number| {
+        let name: String = (0..bytes).map(|_| char::from(rand::random_range(b' '..b'~'))).collect();
+        Span { trace_id: vec![7; 16], span_id: number.to_be_bytes().to_vec(), name, ..Span::default() }
+    });
+    let scope = ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() };
+    let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+    let request = ExportTraceServiceRequest { resource_spans: vec![resource] };
+    Parcel {
+        signal: Signal::Traces,
+        body: request.encode_to_vec().into(),
+        items: (numbers.end - numbers.start) as u32,
+        context: Arc::default(),
+    }
+}
+
+/// A folder as a crash now would leave it.
+fn crashed(folder: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::create_dir(copy.path().join("traces")).unwrap();
+    for entry in std::fs::read_dir(folder.join("traces")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, copy.path().join("traces").join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    copy
+}
+
+impl Bench {
+    /// The records of a destination.
+    fn spool(&self, destination: usize) -> Arc<queue::Spool> {
+        Arc::clone(self.exports.0.current[Signal::Traces as usize].load().destinations[destination].queue().disk().unwrap().spool())
+    }
+
+    /// What is written from now on meets a full disk, or does not.
+    fn disk_is_full(&self, destination: usize, is_full: bool) {
+        *self.spool(destination).store().faults().room.lock() = is_full.then_some(0);
+    }
+
+    /// Waits until its files take no space.
+    async fn until_disk_is_free(&self, destination: &str) {
+        while self.of_traces("queue_disk_bytes", destination) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Limits in time: how long spans may wait, and how fast what waited comes back.
+
+use super::*;
+
+const AGE: Duration = Duration::from_secs(10);
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_whose_oldest_has_waited_too_long_is_full() {
+    for policy in [OnFull::Refuse, OnFull::DropNewest, OnFull::DropOldest] {
+        let sink = Sink::new([], HANG);
+        let mut config = paused(Protocol::Http);
+        config.timeout = Duration::from_hours(1);
+        config.batch.max_items = 1;
+        config.queue.max_age = Some(AGE);
+        config.queue.on_full = policy;
+        let bench = Bench::in_memory(config, &sink);
+        bench.send(parcel(0..1)).unwrap();
+        sink.until(|seen| seen.requests.len() == 1).await;
+        bench.send(parcel(1..2)).unwrap();
+        tokio::time::advance(AGE - Duration::from_secs(1)).await;
+        bench.send(parcel(2..3)).unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(bench.exports.is_full().is_some(), policy == OnFull::Refuse);
+        let outcome = bench.send(parcel(3..4));
+        assert_eq!(outcome.is_err(), policy == OnFull::Refuse);
+        if let Err(refusal) = outcome {
+            assert!(refusal.is_retryable() && refusal.message.contains("max_age"), "{}", refusal.message);
+        }
+        let expected = match policy {
+            OnFull::Refuse => (3, 0, 0),
+            OnFull::DropNewest => (3, 1, 0),
+            OnFull::DropOldest => (3, 0, 1),
+        };
+        let dropped = |reason| bench.dropped("test", reason);
+        assert_eq!((bench.of("held_spans", "test"), dropped("queue_full"), dropped("too_old")), expected, "{policy:?}");
+        bench.assert_sum("test");
+    }
+}
+
+#[tokio::test]
+async fn records_are_as_old_as_they_are_also_after_a_restart() {
+    for (policy, sent) in [(OnFull::DropOldest, 10), (OnFull::Refuse, 30)] {
+        let folder = tempfile::tempdir().unwrap();
+        {
+            let counters = Metrics::register(&mut Registry::default()).of_disk("back", Signal::Traces);
+            let (store, _) = store::Store::open(&folder.path().join("traces"), 1 << 20, counters).unwrap();
+            for (n, time) in [(0, 0), (1, queue::now() - 60_000), (2, queue::now())] {
+                let record = store::Prepared::of(&parcel(n * 10..n * 10 + 10), time);
+                store.append(record, true, Box::new(|written| assert!(written.is_ok()))).unwrap();
+            }
+            store.flush();
+        }
+        let sink = Sink::new([], Reply::Ok);
+        let mut config = durable("back", &sink, folder.path()).await;
+        config.queue.max_age = Some(Duration::from_secs(30));
+        config.queue.on_full = policy;
+        let bench = Bench::new(vec![config]);
+        bench.until_quiet("back").await;
+        assert_eq!(bench.of("sent_spans_total", "back"), sent);
+        assert_eq!(bench.dropped("back", "too_old"), 30 - sent);
+        bench.until_disk_is_free("back").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_comes_back_no_faster_than_the_drain_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let parcels = || (0..40).map(|n| noise(n * 10..n * 10 + 10, 90));
+    let bytes: usize = parcels().map(|parcel| parcel.body.len()).sum();
+    {
+        let counters = Metrics::register(&mut Registry::default()).of_disk("test", Signal::Traces);
+        let (store, _) = store::Store::open(&folder.path().join("traces"), 1 << 20, counters).unwrap();
+        for parcel in parcels() {
+            store.append(store::Prepared::of(&parcel, queue::now()), true, Box::new(|_| {})).unwrap();
+        }
+        store.flush();
+    }
+    let sink = Sink::new([], Reply::Ok);
+    let mut config = paused(Protocol::Http);
+    config.batch.timeout = Duration::ZERO;
+    config.queue = QueueConfig {
+        mode: QueueMode::Durable(folder.path().to_owned()),
+        drain_rate: Some(10_000),
+        ..QueueConfig::default()
+    };
+    let started = Instant::now();
+    let bench = Bench::in_memory(config, &sink);
+    sink.until(|seen| seen.taken.len() == 400).await;
+    let (took, due) = (started.elapsed().as_secs_f64(), bytes as f64 / 10_000.0);
+    assert!((due * 0.8..due * 1.3).contains(&took), "{bytes} bytes took {took} s, not {due} s");
+    bench.until_quiet("test").await;
+}
