@@ -25,6 +25,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::compact;
+use crate::log_gate::Gate;
 use crate::request::Refusal;
 
 mod answer;
@@ -36,7 +37,6 @@ mod destination;
 mod dial;
 mod folders;
 mod frames;
-use crate::log_gate as gate;
 mod link;
 mod metrics;
 mod queue;
@@ -64,7 +64,6 @@ pub use store::StoreError;
 use commit::Share;
 use destination::Destination;
 use dial::Network;
-use gate::Gate;
 use routes::Routes;
 use secrets::Secrets;
 use tls::Material;

@@ -176,8 +176,11 @@ fn apply(
     })
 }
 
+/// Where a receiver listens that is told not to, as the configuration says it.
+const NOWHERE: &str = "none";
+
 fn listeners(receivers: &Receivers, admin: &TcpListener) -> Result<Listeners> {
-    let shown = |address: Option<std::net::SocketAddr>| address.map_or_else(String::new, |address| address.to_string());
+    let shown = |address: Option<std::net::SocketAddr>| address.map_or_else(|| NOWHERE.to_owned(), |address| address.to_string());
     Ok(Listeners {
         grpc: shown(receivers.grpc_address()),
         http: shown(receivers.http_address()),
@@ -187,7 +190,8 @@ fn listeners(receivers: &Receivers, admin: &TcpListener) -> Result<Listeners> {
 
 fn announce(listeners: &Listeners, options: &cli::Run) -> Result<()> {
     let Listeners { grpc, http, admin } = listeners;
-    for (what, address) in [("OTLP/gRPC", grpc), ("OTLP/HTTP", http), ("admin", admin)] {
+    let all = [("OTLP/gRPC", grpc), ("OTLP/HTTP", http), ("admin", admin)];
+    for (what, address) in all.into_iter().filter(|(_, address)| *address != NOWHERE) {
         tracing::info!(%address, "{what} address bound");
     }
     options.ports_file.as_deref().map_or(Ok(()), |file| ports::write(file, listeners))

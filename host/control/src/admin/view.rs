@@ -54,9 +54,9 @@ pub struct View {
 /// Addresses that are listened on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listeners {
-    /// OTLP/gRPC.
+    /// OTLP/gRPC; `none` where it is told not to listen.
     pub grpc: String,
-    /// OTLP/HTTP.
+    /// Likewise, OTLP/HTTP.
     pub http: String,
     /// The admin side.
     pub admin: String,

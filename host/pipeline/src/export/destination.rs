@@ -10,7 +10,6 @@ use tokio_util::task::TaskTracker;
 
 use super::config::{DestinationConfig, TlsConfig};
 use super::dial::Network;
-use super::gate::Gate;
 use super::metrics::{DropReason, Metrics};
 use super::queue::{Disk, Queue, Spool};
 use super::secrets::Secrets;
@@ -18,6 +17,7 @@ use super::sender::{Sender, Shared};
 use super::sizes::Sizes;
 use super::targets::Targets;
 use super::tls::Material;
+use crate::log_gate::Gate;
 use crate::tls::TlsError;
 
 /// A running destination, of one signal.

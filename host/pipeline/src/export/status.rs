@@ -116,7 +116,7 @@ fn endpoints(destination: &Destination) -> Vec<EndpointStatus> {
             target.address.map(|address| AddressStatus { address, resting: target.is_resting() })
         };
         EndpointStatus {
-            uri: endpoint.uri(destination.signal()).to_string(),
+            uri: endpoint.shown(),
             addresses: own().filter_map(address).collect(),
             resting: own().all(|target| target.is_resting()),
             trouble: site.trouble.get(),

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::gate::Gate;
 use super::metrics::disk::DiskCounters;
+use crate::log_gate::Gate;
 
 mod open;
 mod output;

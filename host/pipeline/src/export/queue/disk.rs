@@ -12,10 +12,10 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::super::config::{OnFull, QueueMode};
-use super::super::gate::Gate;
 use super::super::metrics::DropReason;
 use super::super::store::{Prepared, Store, Sum, Then};
 use super::{Phase, Queue, SHORTEST_HINT, Spool, Waiting};
+use crate::log_gate::Gate;
 use crate::request::Refusal;
 
 /// What may wait for the writer: more comes only while a disk is slower than the senders.
