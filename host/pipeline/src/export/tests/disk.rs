@@ -8,6 +8,7 @@ use super::super::config::{QueueConfig, QueueMode};
 use super::*;
 
 mod age;
+mod apart;
 mod durable;
 mod failures;
 mod spill;

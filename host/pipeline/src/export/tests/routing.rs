@@ -9,7 +9,7 @@ use super::*;
 use crate::export::config::When;
 
 /// Ten spans of each service, numbered throughout.
-fn services(names: &[&str]) -> Parcel {
+pub(super) fn services(names: &[&str]) -> Parcel {
     let mut body = Vec::new();
     for (at, name) in (0..).zip(names) {
         let spans = parcel(at * 10..at * 10 + 10);
@@ -22,7 +22,7 @@ fn services(names: &[&str]) -> Parcel {
     Parcel { signal: Signal::Traces, body: body.into(), items: names.len() as u32 * 10, context: Arc::default() }
 }
 
-fn when(service: &str) -> When {
+pub(super) fn when(service: &str) -> When {
     let path = "resource.attributes[\"service.name\"]".parse().unwrap();
     let values = vec![Constant::Text(service.into())];
     When::Any(vec![vec![Condition { path, operator: Operator::Equals, values, negated: false }]])

@@ -12,6 +12,7 @@ use crate::chain::gate::Gate;
 use crate::chain::metrics::Metrics as OfChain;
 use crate::chain::outlet::Outlet;
 use crate::forward::{self, Forward};
+use crate::paths;
 use crate::request::{Accepted, Answer, RefusalKind, Request};
 
 impl Outlet for Exports {
@@ -27,14 +28,13 @@ impl Outlet for Exports {
         self.room()
     }
 
-    fn accept(&self, parcel: Parcel) -> Result<(), Refusal> {
-        self.reserve(parcel.signal, parcel.body.len(), parcel.items)?.commit(parcel);
-        Ok(())
+    fn accept(&self, parcel: Parcel) -> Result<Taken, Refusal> {
+        self.accept(parcel)
     }
 }
 
 /// A request with so many data points, log records or spans, and a field that nobody knows.
-fn request(signal: Signal, items: usize) -> Bytes {
+pub(super) fn request(signal: Signal, items: usize) -> Bytes {
     let mut body = match signal {
         Signal::Traces => return parcel(0..items as u64).body,
         Signal::Metrics => {
@@ -56,8 +56,8 @@ fn request(signal: Signal, items: usize) -> Bytes {
 }
 
 /// Exports with the way to them.
-struct Way {
-    bench: Bench,
+pub(super) struct Way {
+    pub(super) bench: Bench,
     forward: Forward,
     gate: Gate,
     registry: Registry,
@@ -65,7 +65,7 @@ struct Way {
 }
 
 impl Way {
-    fn new(configs: Vec<DestinationConfig>) -> Self {
+    pub(super) fn new(configs: Vec<DestinationConfig>) -> Self {
         let bench = Bench::new(configs);
         let (gate, mut registry) = (Gate::new(), Registry::default());
         let chain = OfChain::default();
@@ -75,7 +75,7 @@ impl Way {
         Self { bench, forward, gate, registry, budget: Budget::new(1 << 30) }
     }
 
-    async fn send(&self, signal: Signal, body: Bytes) -> Answer {
+    pub(super) async fn send(&self, signal: Signal, body: Bytes) -> Answer {
         let permit = self.budget.take(body.len()).unwrap();
         let answer = self.forward.take(Request { signal, body, context: Arc::default(), permit }).await;
         assert_eq!(self.budget.used(), 0);
@@ -83,7 +83,7 @@ impl Way {
     }
 
     /// What is counted of the way in: received, refused, admitted.
-    fn counted(&self, signal: Signal) -> [u64; 3] {
+    pub(super) fn counted(&self, signal: Signal) -> [u64; 3] {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
         let items = signal.items();
@@ -95,14 +95,14 @@ impl Way {
         names.map(|name| text.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap())
     }
 
-    async fn until_quiet(&self, signal: Signal, destination: &str) {
+    pub(super) async fn until_quiet(&self, signal: Signal, destination: &str) {
         while self.bench.of(&format!("held_{}", signal.items()), destination) > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }
 
-fn taking(signals: &[Signal], config: DestinationConfig) -> DestinationConfig {
+pub(super) fn taking(signals: &[Signal], config: DestinationConfig) -> DestinationConfig {
     DestinationConfig { signals: signals.to_vec(), ..config }
 }
 
@@ -125,18 +125,11 @@ async fn each_signal_arrives_at_its_own_place_byte_for_byte_and_alone() {
             let items = signal.items();
             assert_eq!(way.bench.of(&format!("admitted_{items}_total"), "back"), 6);
             assert_eq!(way.bench.of(&format!("sent_{items}_total"), "back"), 6);
-            let last = match protocol {
-                Protocol::Http => format!("/v1/{signal}"),
-                Protocol::Grpc => {
-                    way.bench.exports.status()[signal as usize].uri.rsplit_once('/').unwrap().0.to_owned()
-                }
+            let place = match protocol {
+                Protocol::Http => paths::http(signal),
+                Protocol::Grpc => paths::method(signal),
             };
-            let all: Vec<_> = sink
-                .seen()
-                .bodies
-                .into_iter()
-                .filter(|(path, _)| last.contains(path.trim_end_matches("/Export")))
-                .collect();
+            let all: Vec<_> = sink.seen().bodies.into_iter().filter(|(path, _)| path == place).collect();
             let came: Vec<u8> = all.iter().flat_map(|(_, body)| body.clone()).collect();
             let sent: Vec<u8> = (1..=3).flat_map(|round| request(signal, round).to_vec()).collect();
             assert_eq!(came, sent, "{signal}");
