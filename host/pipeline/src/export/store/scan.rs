@@ -117,6 +117,8 @@ mod tests {
     use std::io::Write as _;
     use std::sync::Arc;
 
+    use otlp::signal::Signal;
+
     use super::super::super::Parcel;
     use super::super::record::Prepared;
     use super::*;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use otlp::signal::Signal;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 
@@ -11,8 +12,10 @@ use super::super::metrics::Metrics;
 use super::super::queue::{Spool, Ticket};
 use super::*;
 
+mod power;
+
 fn counters() -> DiskCounters {
-    Metrics::register(&mut Registry::default()).of_disk("test")
+    Metrics::register(&mut Registry::default()).of_disk("test", Signal::Traces)
 }
 
 fn open(folder: &Path) -> (Arc<Store>, Arc<Spool>, DiskCounters) {
