@@ -2,6 +2,7 @@
 //!
 //! Every test runs through `Setup::run`, which checks both sums of invariant 6 at its end.
 
+mod backlog;
 mod command_line;
 mod crash;
 mod destinations;
