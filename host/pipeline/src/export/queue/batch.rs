@@ -7,7 +7,8 @@ use http::HeaderName;
 
 use super::super::Parcel;
 use super::super::metrics::DropReason;
-use super::{End, Parts, Queue, Ticket, Waiting};
+use super::end::End;
+use super::{Parts, Queue, Ticket, Waiting};
 
 /// Parcels that travel in one request. Invariant: each of its items is counted as sent, rejected or dropped exactly once;
 /// those that are not by the time it is dropped (its sender was stopped) count as dropped.
