@@ -191,6 +191,6 @@ mod tests {
         secrets.look();
         secrets.look();
         assert_eq!(now(), "whole");
-        assert!(secrets.seen.lock().settled.is_ok());
+        assert!(secrets.seen.lock().is_settled(&secrets.current.load_full()));
     }
 }

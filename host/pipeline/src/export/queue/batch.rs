@@ -123,14 +123,14 @@ impl Batch {
     fn give_up(&mut self, reason: DropReason) {
         let all = std::mem::take(&mut self.parcels);
         let (on_disk, in_memory): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| waiting.ticket.is_some());
-        let left = on_disk.iter().map(Waiting::spans).sum::<u64>().min(self.spans);
-        self.spans -= left;
+        let left = on_disk.iter().map(Waiting::items).sum::<u64>().min(self.items);
+        self.items -= left;
         self.queue.count_left(left);
         if self.queue.may_still_spill() {
-            self.spans = 0;
+            self.items = 0;
             self.queue.adopt(in_memory, true);
         } else {
-            self.drop_spans(self.spans, reason);
+            self.drop_items(self.items, reason);
         }
     }
 }

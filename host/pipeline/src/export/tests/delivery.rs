@@ -95,7 +95,7 @@ async fn a_parcel_that_is_sent_in_pieces_goes_on_at_the_destinations_successor()
     assert!(bench.of_traces("queue_bytes", "back") < parcel(0..100).body.len() as i64 + 2000 + 2 * 160 + 1);
     let mut next = quick("back", endpoint(Protocol::Http, alive.listen().await));
     next.batch.max_request_bytes = 2000;
-    let old = bench.exports.0.of(Signal::Traces).load_full();
+    let old = bench.exports.0.of(Signal::Traces).unwrap();
     bench.exports.reconfigure(vec![next]).unwrap();
     // Long before the attempt at the old back end times out.
     old[0].finish(DropReason::Removed, Instant::now()).await;

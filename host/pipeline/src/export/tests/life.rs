@@ -116,12 +116,12 @@ async fn an_unchanged_destination_survives_a_reload_with_its_queue() {
     let config = small("back", &sink, 4, OnFull::Refuse).await;
     let bench = Bench::new(vec![config.clone()]);
     bench.send(parcel(0..10)).unwrap();
-    let before = bench.exports.0.of(Signal::Traces).load_full();
+    let before = bench.exports.0.of(Signal::Traces).unwrap();
     bench.exports.reconfigure(vec![config.clone()]).unwrap();
-    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.of(Signal::Traces).load()[0]));
+    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.of(Signal::Traces).unwrap()[0]));
     // A reload that fails changes nothing.
     assert!(matches!(bench.exports.reconfigure(vec![config.clone(), config]), Err(StartError::SameName(_))));
-    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.of(Signal::Traces).load()[0]));
+    assert!(Arc::ptr_eq(&before[0], &bench.exports.0.of(Signal::Traces).unwrap()[0]));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
 
+use otlp::signal::Signal;
 use prometheus_client::registry::Registry;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -90,7 +91,7 @@ fn each_record_goes_to_the_senders_once() {
     println!("TRACEMILL_SEED={seed}");
     for round in 0..10 {
         let folder = tempfile::tempdir().unwrap();
-        let counters = Metrics::register(&mut Registry::default()).of_disk("test");
+        let counters = Metrics::register(&mut Registry::default()).of_disk("test", Signal::Traces);
         // Segments of some hundred records.
         let (store, backlog) = Store::open(folder.path(), 1, counters.clone()).unwrap();
         let spool = Spool::new(store, backlog);

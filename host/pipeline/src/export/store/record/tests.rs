@@ -14,7 +14,7 @@ fn context(tenant: Option<&str>, headers: &[(&str, &str)]) -> RequestContext {
 
 fn parcel(body: impl Into<Bytes>) -> Parcel {
     let context = context(Some("team-a"), &[("x-scope-orgid", "7"), ("x-empty", "")]);
-    Parcel { body: body.into(), items: 3, context: Arc::new(context) }
+    Parcel { signal: Signal::Traces, body: body.into(), items: 3, context: Arc::new(context) }
 }
 
 fn written(parcel: &Parcel, sequence: u64) -> Vec<u8> {
@@ -80,10 +80,10 @@ fn what_a_newer_version_has_added_is_skipped_or_set_aside_as_it_says() {
             Head { fields: prepared.head.fields + 8, body_crc: crc32fast::hash(&body), kind, codec, ..prepared.head };
         prepared.head.parcel(&body)
     };
-    assert!(same(&extended(100, TRACES, RAW).unwrap(), &parcel(vec![1; 40])));
-    assert_eq!(extended(200, TRACES, RAW).unwrap_err(), Unreadable::Newer("field", 200));
+    assert!(same(&extended(100, kind(Signal::Traces), RAW).unwrap(), &parcel(vec![1; 40])));
+    assert_eq!(extended(200, kind(Signal::Traces), RAW).unwrap_err(), Unreadable::Newer("field", 200));
     assert_eq!(extended(100, 77, RAW).unwrap_err(), Unreadable::Newer("kind", 77));
-    assert_eq!(extended(100, TRACES, 9).unwrap_err(), Unreadable::Newer("codec", 9));
+    assert_eq!(extended(100, kind(Signal::Traces), 9).unwrap_err(), Unreadable::Newer("codec", 9));
 }
 
 #[test]
@@ -108,7 +108,7 @@ proptest! {
     ) {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let context = Arc::new(context(tenant.as_deref(), &headers));
-        let parcel = Parcel { body: body.repeat(times).into(), items, context };
+        let parcel = Parcel { signal: Signal::Traces, body: body.repeat(times).into(), items, context };
         let bytes = written(&parcel, sequence);
         prop_assert_eq!(Head::read(&bytes).unwrap().sequence, sequence);
         prop_assert!(same(&read(&bytes).unwrap().unwrap(), &parcel));
@@ -119,7 +119,7 @@ proptest! {
         let mut bytes = bytes;
         if fields {
             // With a valid head and check sums, so that what is behind them is reached.
-            let head = Head { sequence: 1, time: 2, items: 3, plain: 4, payload: bytes.len() as u32 / 2, kind: TRACES,
+            let head = Head { sequence: 1, time: 2, items: 3, plain: 4, payload: bytes.len() as u32 / 2, kind: kind(Signal::Traces),
                 body_crc: crc32fast::hash(&bytes), fields: bytes.len().div_ceil(2) as u32, codec: ZSTD };
             let _any = head.parcel(&bytes);
             let mut whole = Vec::new();

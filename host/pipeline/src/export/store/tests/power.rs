@@ -48,10 +48,10 @@ impl Machine {
     fn deliver(&mut self, spool: &Spool, waiting: &mut Vec<(u64, Ticket)>) {
         if spool.has_unread() {
             let most = self.rng.random_range(1..4000);
-            let kept = |piece: crate::export::queue::Piece| {
+            let read = spool.read(most, |piece| {
                 waiting.extend(piece.parcels.into_iter().map(|read| (number(&read.parcel), read.ticket)));
-            };
-            spool.read(most, kept).unwrap();
+            });
+            read.unwrap();
         }
         let some = self.rng.random_range(0..=waiting.len());
         let done: Vec<_> = waiting.drain(..some).collect();
@@ -90,7 +90,7 @@ impl Machine {
 
 #[test]
 fn what_was_promised_comes_whenever_the_power_fails() {
-    let seed = std::env::var("TRACEMILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
+    let seed: u64 = std::env::var("TRACEMILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     println!("TRACEMILL_SEED={seed}");
     for life in 0..20 {
         let mut machine = Machine {
