@@ -301,7 +301,8 @@ impl Exports {
             }
             let secrets = Secrets::read(&config.name, config.file_headers.clone());
             let secrets = secrets.map_err(|error| StartError::Secret { name: config.name.clone(), error })?;
-            let known = old.iter().find(|known| known.name() == config.name && known.signal() == config.signal()).cloned();
+            let known =
+                old.iter().find(|known| known.name() == config.name && known.signal() == config.signal()).cloned();
             let spool = folders::spool(&config, known.as_deref(), &self.0.metrics)?;
             ready.push((config, material, secrets, known, spool));
         }

@@ -180,7 +180,9 @@ fn apply(
 const NOWHERE: &str = "none";
 
 fn listeners(receivers: &Receivers, admin: &TcpListener) -> Result<Listeners> {
-    let shown = |address: Option<std::net::SocketAddr>| address.map_or_else(|| NOWHERE.to_owned(), |address| address.to_string());
+    let shown = |address: Option<std::net::SocketAddr>| {
+        address.map_or_else(|| NOWHERE.to_owned(), |address| address.to_string())
+    };
     Ok(Listeners {
         grpc: shown(receivers.grpc_address()),
         http: shown(receivers.http_address()),

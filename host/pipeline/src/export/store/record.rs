@@ -36,7 +36,6 @@ const HEADER: u8 = 3;
 /// From here on a reader must know a tag to take the record.
 const MUST_KNOW: u8 = 128;
 
-
 const RAW: u8 = 0;
 const ZSTD: u8 = 1;
 

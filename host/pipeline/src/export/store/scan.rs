@@ -126,7 +126,12 @@ mod tests {
     fn segment(records: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         for sequence in 0..records {
-            let parcel = Parcel { signal: Signal::Traces, body: vec![sequence as u8; 90].into(), items: 1, context: Arc::default() };
+            let parcel = Parcel {
+                signal: Signal::Traces,
+                body: vec![sequence as u8; 90].into(),
+                items: 1,
+                context: Arc::default(),
+            };
             Prepared::of(&parcel, 0).write(sequence, &mut bytes);
         }
         bytes

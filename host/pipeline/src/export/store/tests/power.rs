@@ -90,7 +90,8 @@ impl Machine {
 
 #[test]
 fn what_was_promised_comes_whenever_the_power_fails() {
-    let seed: u64 = std::env::var("TRACEMILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
+    let seed: u64 =
+        std::env::var("TRACEMILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     println!("TRACEMILL_SEED={seed}");
     for life in 0..20 {
         let mut machine = Machine {
