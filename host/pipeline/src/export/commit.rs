@@ -74,7 +74,7 @@ impl Share {
         let (queue, parcel) = (self.queue(), &self.parcel);
         match staged {
             Staged::Written(slot) if has_failed => queue.abandon(bytes, &slot),
-            Staged::Written(slot) => queue.publish(bytes, parcel.clone(), slot),
+            Staged::Written(slot) => queue.publish(bytes, parcel.clone(), &slot),
             Staged::Dropped(_) if has_failed => queue.cancel(bytes),
             Staged::Dropped(reason) => queue.drop_staged(parcel.items, reason),
             Staged::Failed(_) => {

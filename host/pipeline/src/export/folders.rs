@@ -37,7 +37,7 @@ pub(super) fn spool(
         (None, Some(folder)) => {
             let opened = Store::open(folder, config.queue.max_bytes, metrics.of_disk(&config.name, config.signal()));
             let (store, backlog) = opened.map_err(|error| StartError::Store { name: config.name.clone(), error })?;
-            Ok((Some(Spool::new(store, backlog)), true))
+            Ok((Some(Spool::new(store, &backlog)), true))
         }
     }
 }

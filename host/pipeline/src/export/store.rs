@@ -312,7 +312,9 @@ impl Shared {
         let work = std::mem::take(&mut inbox.work);
         drop(inbox);
         let why: Arc<str> = "the queue is closed".into();
-        work.appends.into_iter().for_each(|append| append.fail(&why));
+        for append in work.appends {
+            append.fail(&why);
+        }
     }
 
     fn succeeded(&self, took: Duration) {

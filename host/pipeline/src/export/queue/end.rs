@@ -90,14 +90,14 @@ impl Queue {
             &Phase::Dead(reason) => {
                 drop(state);
                 for waiting in parcels {
-                    self.give_up(waiting, reason);
+                    self.give_up(&waiting, reason);
                 }
             }
         }
     }
 
     /// Gives up a parcel at the end: if it is on disk, it stays there.
-    pub(super) fn give_up(&self, waiting: Waiting, reason: DropReason) {
+    pub(super) fn give_up(&self, waiting: &Waiting, reason: DropReason) {
         if waiting.ticket.is_some() {
             self.count_left(waiting.items());
         } else {
@@ -116,7 +116,7 @@ impl Queue {
             }
             while let Some(waiting) = state.pop() {
                 self.release(waiting.charge());
-                self.give_up(waiting, reason);
+                self.give_up(&waiting, reason);
             }
         });
         self.closing.cancel();

@@ -93,7 +93,7 @@ pub(in super::super) struct Read {
 }
 
 impl Spool {
-    pub fn new(store: Arc<Store>, backlog: Backlog) -> Arc<Self> {
+    pub fn new(store: Arc<Store>, backlog: &Backlog) -> Arc<Self> {
         let mut state = State { unread: backlog.sum, ..State::default() };
         if let Some(first) = backlog.segments.first() {
             state.cursor = Some(Cursor { segment: Arc::clone(first), at: Segment::START, sequence: 0 });

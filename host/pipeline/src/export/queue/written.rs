@@ -93,7 +93,7 @@ impl Queue {
     }
 
     /// A parcel that was written is taken: the senders get it now, or read it when it is its turn.
-    pub fn publish(self: &Arc<Self>, reserved: usize, parcel: Parcel, slot: Slot) {
+    pub fn publish(self: &Arc<Self>, reserved: usize, parcel: Parcel, slot: &Slot) {
         let items = u64::from(parcel.items);
         self.counters.admitted.inc_by(items);
         self.counters.held.inc_by(items as i64);
@@ -126,7 +126,7 @@ impl Queue {
     }
 
     /// Turns the charge of a parcel that has been written into its record's, and gives it to the senders.
-    fn show_written(self: &Arc<Self>, charged: usize, parcel: Parcel, slot: Slot) {
+    fn show_written(self: &Arc<Self>, charged: usize, parcel: Parcel, slot: &Slot) {
         let disk = self.disk.as_ref().expect("what was written has a disk");
         let (items, bytes, len) = (parcel.items, parcel.body.len(), slot.len);
         let has_room = || {
@@ -134,7 +134,6 @@ impl Queue {
             let prefers_disk = queue.disk.as_ref().is_some_and(|disk| !disk.is_durable && disk.is_down());
             !prefers_disk && queue.has_memory_for(bytes)
         };
-        let ticket_slot = slot.clone();
         let place = |place: &Place| {
             self.release(charged);
             let queue = self.current();
@@ -146,13 +145,13 @@ impl Queue {
             queue.force(len);
             match place {
                 Place::Memory => {
-                    let ticket = Ticket::new(Arc::clone(disk.spool.store()), ticket_slot);
+                    let ticket = Ticket::new(Arc::clone(disk.spool.store()), slot.clone());
                     queue.push(&mut state, Waiting { ticket: Some(ticket), ..Waiting::in_memory(parcel) }, false);
                 }
                 Place::Disk => queue.news.notify_one(),
             }
         };
-        disk.spool.publish(&slot, items, has_room, place);
+        disk.spool.publish(slot, items, has_room, place);
         self.current().trim_soon();
     }
 
@@ -182,7 +181,7 @@ impl Queue {
         let record = Prepared::of(&parcel, now());
         let (queue, kept) = (Arc::clone(self), parcel.clone());
         let written: Then = Box::new(move |written| match written {
-            Ok(slot) => queue.show_written(charged, kept, slot),
+            Ok(slot) => queue.show_written(charged, kept, &slot),
             Err(unwritten) => {
                 queue.unstage(0, Some(unwritten.sequence));
                 queue.release(charged);

@@ -150,15 +150,12 @@ impl Prepared {
         let mut body = Vec::new();
         write_fields(&parcel.context, &mut body);
         let fields = body.len();
-        let codec = match compressed(&parcel.body) {
-            Some(payload) => {
-                body.extend_from_slice(&payload);
-                ZSTD
-            }
-            None => {
-                body.extend_from_slice(&parcel.body);
-                RAW
-            }
+        let codec = if let Some(payload) = compressed(&parcel.body) {
+            body.extend_from_slice(&payload);
+            ZSTD
+        } else {
+            body.extend_from_slice(&parcel.body);
+            RAW
         };
         let length = |bytes: usize| u32::try_from(bytes).expect("requests are limited far below 4 GiB");
         let head = Head {
@@ -202,7 +199,9 @@ fn put(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     out.push(tag);
     out.extend_from_slice(&u32::try_from(length).expect("headers are limited far below 4 GiB").to_le_bytes());
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    for part in parts {
+        out.extend_from_slice(part);
+    }
 }
 
 fn write_fields(context: &RequestContext, out: &mut Vec<u8>) {

@@ -25,7 +25,7 @@ fn open(folder: &Path) -> (Arc<Store>, Arc<Spool>, DiskCounters) {
 fn open_sized(folder: &Path, most: usize) -> (Arc<Store>, Arc<Spool>, DiskCounters) {
     let counters = counters();
     let (store, backlog) = Store::open(folder, most, counters.clone()).unwrap();
-    (Arc::clone(&store), Spool::new(store, backlog), counters)
+    (Arc::clone(&store), Spool::new(store, &backlog), counters)
 }
 
 /// A parcel that says which it is.

@@ -73,7 +73,9 @@ impl Writer {
         let mut failed: Option<Arc<str>> = None;
         while rest.peek().is_some() {
             if let Some(error) = &failed {
-                rest.by_ref().for_each(|append| append.fail(error));
+                for append in rest.by_ref() {
+                    append.fail(error);
+                }
                 return;
             }
             // Whatever fits into the segment, and one in any case.
@@ -99,7 +101,9 @@ impl Writer {
                 }
                 Err(error) => {
                     let error = self.shared.failed(&error);
-                    group.into_iter().for_each(|append| append.fail(&error));
+                    for append in group {
+                        append.fail(&error);
+                    }
                     failed = Some(error);
                 }
             }

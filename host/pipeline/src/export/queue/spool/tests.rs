@@ -94,7 +94,7 @@ fn each_record_goes_to_the_senders_once() {
         let counters = Metrics::register(&mut Registry::default()).of_disk("test", Signal::Traces);
         // Segments of some hundred records.
         let (store, backlog) = Store::open(folder.path(), 1, counters.clone()).unwrap();
-        let spool = Spool::new(store, backlog);
+        let spool = Spool::new(store, &backlog);
         let rng = StdRng::seed_from_u64(seed.wrapping_add(round));
         let (staged, published, tickets) = (Vec::new(), BTreeMap::new(), Vec::new());
         let mut model = Model { spool, rng, next: 0, staged, published, tickets };

@@ -3,6 +3,7 @@
 use super::*;
 
 const AGE: Duration = Duration::from_secs(10);
+const NEARLY: Duration = Duration::from_secs(9);
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_whose_oldest_has_waited_too_long_is_full() {
@@ -17,7 +18,7 @@ async fn a_queue_whose_oldest_has_waited_too_long_is_full() {
         bench.send(parcel(0..1)).unwrap();
         sink.until(|seen| seen.requests.len() == 1).await;
         bench.send(parcel(1..2)).unwrap();
-        tokio::time::advance(AGE - Duration::from_secs(1)).await;
+        tokio::time::advance(NEARLY).await;
         bench.send(parcel(2..3)).unwrap();
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(bench.exports.is_full().is_some(), policy == OnFull::Refuse);

@@ -75,8 +75,8 @@ async fn damaged_records_are_counted_and_the_others_are_sent() {
         bench.send_durably(noise(n * 10..n * 10 + 10, 50)).await.unwrap();
     }
     let after = crashed(folder.path());
-    let segment = std::fs::read_dir(after.path().join("traces")).unwrap().map(|entry| entry.unwrap().path());
-    let segment = segment.filter(|path| path.extension().is_some_and(|end| end == "seg")).next().unwrap();
+    let mut segments = std::fs::read_dir(after.path().join("traces")).unwrap().map(|entry| entry.unwrap().path());
+    let segment = segments.find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
     // In the payload of one in the middle.
     let at = bytes.len() / 2;
