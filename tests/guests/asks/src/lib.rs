@@ -1,7 +1,7 @@
 //! A plugin like any other, but that it imports what no plugin is given.
 
 mod bindings {
-    #![allow(missing_docs, reason = "generated")]
+    #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]
     wit_bindgen::generate!({
         path: "../../../wit",
         inline: r"
@@ -31,4 +31,10 @@ impl Guest for Asks {
     }
 }
 
-bindings::export!(Asks with_types_in bindings);
+/// What the host calls.
+mod exported {
+    #![allow(unsafe_code, reason = "generated; the contract's ABI needs it")]
+    use super::{Asks, bindings};
+
+    bindings::export!(Asks with_types_in bindings);
+}
