@@ -91,8 +91,8 @@ fn broken() -> [(&'static str, Bytes); 5] {
 async fn g13(subject: &Subject) -> Result<Found> {
     let connection = Connection::open(&subject.grpc).await?;
     let message = trace::request(&Ids::fresh());
-    let answer = connection.call(Call::packed("snappy", &message)?).await?;
-    let answer = answer.expect("grpc-encoding: snappy", &[UNIMPLEMENTED])?;
+    let answer = connection.call(Call::packed("x-unheard-of", &message)?).await?;
+    let answer = answer.expect("grpc-encoding: x-unheard-of", &[UNIMPLEMENTED])?;
     let offered = answer.headers.get("grpc-accept-encoding").context("UNIMPLEMENTED without grpc-accept-encoding")?;
     let undeclared = Call::raw(framed(1, &pack::gzip(&message)?)?);
     connection.call(undeclared).await?.expect("a compressed message without grpc-encoding", &[INTERNAL])?;
