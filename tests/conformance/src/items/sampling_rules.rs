@@ -74,33 +74,27 @@ async fn edges(own: &Own, cases: &[(&str, u64, &str)]) -> Result<String> {
 async fn p8(subject: &Subject) -> Result<Found> {
     let Some(own) = start(subject, Mode::Equalizing, &[0.5]).await? else { return not_applicable(WHY) };
     let (half, three_quarters) = (threshold("8")?, threshold("c")?);
-    let seen = edges(
-        &own,
-        &[
-            ("", half, "8"),
-            ("ot=th:0", half, "8"),
-            ("ot=th:4", half, "8"),
-            ("ot=th:8", half, "8"),
-            ("ot=th:c", three_quarters, "c"),
-        ],
-    );
-    let seen = seen.await?;
+    let cases = [
+        ("", half, "8"),
+        ("ot=th:0", half, "8"),
+        ("ot=th:4", half, "8"),
+        ("ot=th:8", half, "8"),
+        ("ot=th:c", three_quarters, "c"),
+    ];
+    let seen = edges(&own, &cases).await?;
     own.stop().await?;
     held(format!("50 %: {seen}"))
 }
 
 async fn p9(subject: &Subject) -> Result<Found> {
     let Some(own) = start(subject, Mode::Proportional, &[0.5]).await? else { return not_applicable(WHY) };
-    let seen = edges(
-        &own,
-        &[
-            ("", threshold("8")?, "8"),
-            ("ot=th:8", threshold("c")?, "c"),
-            ("ot=th:c", threshold("e")?, "e"),
-            ("ot=th:4", threshold("a")?, "a"),
-        ],
-    );
-    let seen = seen.await?;
+    let cases = [
+        ("", threshold("8")?, "8"),
+        ("ot=th:8", threshold("c")?, "c"),
+        ("ot=th:c", threshold("e")?, "e"),
+        ("ot=th:4", threshold("a")?, "a"),
+    ];
+    let seen = edges(&own, &cases).await?;
     // Half of 2^-56 is less than there is.
     sampled(&own, &[gone(0, ALL, "ot=th:ffffffffffffff")]).await?;
     own.stop().await?;
