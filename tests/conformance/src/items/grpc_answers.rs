@@ -2,7 +2,7 @@
 
 use crate::Subject;
 use crate::item::{Found, Item, held, item};
-use crate::raw::grpc::{Call, Connection, INTERNAL, INVALID_ARGUMENT, UNIMPLEMENTED, framed};
+use crate::raw::grpc::{Call, Connection, INTERNAL, INVALID_ARGUMENT, OK, UNIMPLEMENTED, framed};
 use crate::raw::pack;
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, ensure};
@@ -30,7 +30,9 @@ pub const ITEMS: &[Item] = &[
 
 async fn g1(subject: &Subject) -> Result<Found> {
     let connection = Connection::open(&subject.grpc).await?;
-    connection.call(Call::export(&trace::request(&Ids::fresh()))?).await?.expect_full("a request")?;
+    let answer = connection.call(Call::export(&trace::request(&Ids::fresh()))?).await?.expect("a request", &[OK])?;
+    let message = answer.message()?;
+    ensure!(message.is_empty(), "OK with a message of {} bytes: {message:?}", message.len());
     held("OK with a message of 0 bytes")
 }
 
