@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// What OTLP asks of a server, item by item.
 #[derive(Parser)]
 struct Arguments {
-    /// A server that runs already: http://HOST, with OTLP's ports 4317 and 4318; a port in it is OTLP/HTTP's. Without one,
+    /// A server that runs already: `http://HOST`, with OTLP's ports 4317 and 4318; a port in it is OTLP/HTTP's. Without one,
     /// tracemill is started, with a sink behind it.
     #[arg(long)]
     target: Option<String>,
@@ -56,9 +56,10 @@ async fn main() -> Result<ExitCode> {
         for (id, reason) in known::KNOWN_FAILURES {
             print(&format!("known failure {id}: {reason}\n"));
         }
-        let file = backends::root().join("target/conformance.md");
-        std::fs::write(&file, table::markdown(&columns)).with_context(|| format!("writing {}", file.display()))?;
-        print(&format!("written to {}\n", file.display()));
+        write("conformance.md", &table::markdown(&columns))?;
+        if columns.len() > 1 {
+            write("conformance-summary.md", &table::summary(&columns))?;
+        }
     }
     let failed = columns[0].outcomes.iter().any(|outcome| outcome.verdict == Verdict::Failed);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -70,6 +71,14 @@ async fn column(subject: Subject, only: &[String]) -> Result<Column> {
     ensure!(!outcomes.is_empty(), "no item has one of the ids {only:?}");
     subject.stop().await?;
     Ok(Column { name, outcomes })
+}
+
+/// Beside the build's products.
+fn write(name: &str, text: &str) -> Result<()> {
+    let file = backends::root().join("target").join(name);
+    std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+    print(&format!("written to {}\n", file.display()));
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what the command is for")]

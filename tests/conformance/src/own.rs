@@ -54,7 +54,7 @@ pub struct Own {
 #[derive(Debug)]
 enum Process {
     Tracemill(Box<Proxy>),
-    Collector(Collector),
+    Collector(Box<Collector>),
 }
 
 impl Own {
@@ -75,7 +75,7 @@ impl Own {
             Make::Collector(binary) => {
                 let collector = Collector::start(binary, collector::configuration(shape, &sinks)).await?;
                 let (grpc, http) = (collector.grpc().to_owned(), collector.http().to_owned());
-                (Process::Collector(collector), grpc, http)
+                (Process::Collector(Box::new(collector)), grpc, http)
             }
         };
         Ok(Self { process, grpc, http, sink, second })

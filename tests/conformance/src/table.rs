@@ -2,7 +2,7 @@
 
 mod markdown;
 
-pub use markdown::markdown;
+pub use markdown::{markdown, summary};
 
 use crate::item::{Item, Outcome, Strength, Verdict};
 use std::fmt::Write as _;

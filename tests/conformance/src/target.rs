@@ -52,17 +52,17 @@ mod tests {
         target.map(|target| (target.grpc, target.http))
     }
 
-    fn both(grpc: &str, http: &str) -> Option<(String, String)> {
-        Some((grpc.to_owned(), http.to_owned()))
+    fn both(grpc: &str, http: &str) -> (String, String) {
+        (grpc.to_owned(), http.to_owned())
     }
 
     #[test]
     fn one_url_stands_for_both_ports() {
         assert_eq!(named(None, None, None), None);
-        assert_eq!(named(Some("http://a"), None, None), both("a:4317", "a:4318"));
-        assert_eq!(named(Some("http://[::1]:8000/"), None, None), both("[::1]:4317", "[::1]:8000"));
-        assert_eq!(named(Some("http://a"), Some("b:1"), None), both("b:1", "a:4318"));
-        assert_eq!(named(None, Some("b:1"), Some("b:2")), both("b:1", "b:2"));
+        assert_eq!(named(Some("http://a"), None, None), Some(both("a:4317", "a:4318")));
+        assert_eq!(named(Some("http://[::1]:8000/"), None, None), Some(both("[::1]:4317", "[::1]:8000")));
+        assert_eq!(named(Some("http://a"), Some("b:1"), None), Some(both("b:1", "a:4318")));
+        assert_eq!(named(None, Some("b:1"), Some("b:2")), Some(both("b:1", "b:2")));
     }
 
     #[test]

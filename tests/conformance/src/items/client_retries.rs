@@ -22,7 +22,7 @@ pub const ITEMS: &[Item] = &[
     item!("E4", Advised, "Exponential backoff with random jitter", e4),
 ];
 
-/// CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS.
+/// `CANCELLED`, `DEADLINE_EXCEEDED`, `ABORTED`, `OUT_OF_RANGE`, `UNAVAILABLE`, `DATA_LOSS`.
 const PASSING: [i32; 6] = [1, 4, 10, 11, 14, 15];
 const LAST_CODE: i32 = 16;
 
@@ -79,7 +79,7 @@ async fn e3(subject: &Subject) -> Result<Found> {
     ensure!(waited >= asked, "Retry-After: 1, and it came after {waited:?}");
     // A date knows whole seconds only: this one is between one and two away.
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let left = Duration::from_secs(now.as_secs() + 2) - now;
+    let left = Duration::from_secs(now.as_secs() + 2).saturating_sub(now);
     let due = Instant::now() + left;
     let date = UNIX_EPOCH + now + left;
     let seen = is_sent_again(&own, "a date", refuse(UNAVAILABLE, 503, Some(After::Date(date)))).await?;

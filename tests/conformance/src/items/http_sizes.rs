@@ -30,13 +30,12 @@ async fn h11(subject: &Subject) -> Result<Found> {
     Request::export(PROTOBUF, largest).to(&subject.http).await?.expect_full("a body of exactly the limit")?;
     let mut connection = Connection::open(&subject.http).await?;
     connection.send_head(&Request::promising(subject.limit + 1, PROTOBUF, b"")).await?;
-    let answer = match connection.answer_soon().await {
-        Ok(answer) => answer,
+    let answer = if let Ok(answer) = connection.answer_soon().await {
+        answer
+    } else {
         // It wants to see that many bytes.
-        Err(_) => {
-            drop(connection.write(&over).await);
-            connection.answer().await?
-        }
+        drop(connection.write(&over).await);
+        connection.answer().await?
     };
     answer.expect("one byte over the limit on the wire", &[413])?;
     held(format!("{} bytes are taken, one more is 413 both ways", subject.limit))

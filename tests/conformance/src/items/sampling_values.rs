@@ -84,7 +84,7 @@ async fn p4(subject: &Subject) -> Result<Found> {
 }
 
 async fn p5(subject: &Subject) -> Result<Found> {
-    const VECTORS: [(f64, &str); 3] = [(0.96875, "08"), (0.99609375, "01"), (0.998046875, "008")];
+    const VECTORS: [(f64, &str); 3] = [(31.0 / 32.0, "08"), (255.0 / 256.0, "01"), (511.0 / 512.0, "008")];
     let Some(states) = written(subject, &VECTORS.map(|(rate, _)| rate)).await? else { return not_applicable(WHY) };
     for ((rate, wanted), state) in VECTORS.iter().zip(&states) {
         expect_th(&rate.to_string(), state, wanted)?;

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message as _;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -138,7 +138,8 @@ impl Answer {
     pub fn expect_full(self, what: &str) -> Result<()> {
         let answer = self.expect(what, &[OK])?;
         let response = ExportTraceServiceResponse::decode(answer.message()?)?;
-        let full = response.partial_success.as_ref().is_none_or(|partial| *partial == Default::default());
+        let full =
+            response.partial_success.as_ref().is_none_or(|partial| *partial == ExportTracePartialSuccess::default());
         ensure!(full, "{what}: success with {response:?}");
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use harness::wire::Status;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message as _;
 use serde_json::Value;
 use std::time::Duration;
@@ -196,7 +196,7 @@ impl Answer {
     pub fn expect_full(self, what: &str) -> Result<()> {
         let answer = self.expect(what, &[200])?;
         let response = answer.response().with_context(|| format!("{what}: {}", answer.shown()))?;
-        let full = response.partial_success.is_none_or(|partial| partial == Default::default());
+        let full = response.partial_success.is_none_or(|partial| partial == ExportTracePartialSuccess::default());
         ensure!(full, "{what}: success with {}", answer.shown());
         Ok(())
     }
