@@ -42,7 +42,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Tries, item by item, what OTLP asks of a server: of tracemill, or of the server at `--grpc HOST:PORT --http HOST:PORT`.
+    /// Tries, item by item, what OTLP asks of a server: of tracemill, `--beside-collector` or alone, or of `--target http://HOST`.
     Conformance {
         /// Passed on to the suite; `-- --help` shows what it takes.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

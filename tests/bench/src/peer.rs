@@ -4,12 +4,10 @@ mod collector;
 mod tracemill;
 
 use anyhow::{Context as _, Result};
-use harness::Proxy;
 use harness::client::{Client, Protocol};
-use harness::process::Process;
 use harness::sink::Sink;
 use harness::wire::Compression;
-use tempfile::TempDir;
+use harness::{Collector, Proxy};
 
 /// The routes of health checks, for both sides.
 const ROUTES: [&str; 7] = ["/health", "/healthz", "/health/live", "/health/ready", "/ready", "/livez", "/metrics"];
@@ -71,7 +69,7 @@ pub struct Subject {
 
 enum Running {
     Tracemill(Box<Proxy>),
-    Collector(Box<Process>, #[expect(dead_code, reason = "removed when it is dropped")] TempDir),
+    Collector(Box<Collector>),
 }
 
 /// The pairs of [`Steps::Renames`]: keys that the generator uses, and others that no span has.
@@ -119,7 +117,7 @@ impl Subject {
     pub fn id(&self) -> Result<u32> {
         match &self.process {
             Running::Tracemill(proxy) => proxy.id(),
-            Running::Collector(process, _) => process.id(),
+            Running::Collector(collector) => collector.id(),
         }
         .context("it has ended")
     }
@@ -134,7 +132,7 @@ impl Subject {
     pub fn proxy(&mut self) -> Option<&mut Proxy> {
         match &mut self.process {
             Running::Tracemill(proxy) => Some(proxy),
-            Running::Collector(..) => None,
+            Running::Collector(_) => None,
         }
     }
 
@@ -142,7 +140,7 @@ impl Subject {
     pub async fn end(mut self) -> Result<()> {
         match &mut self.process {
             Running::Tracemill(proxy) => proxy.kill().await,
-            Running::Collector(process, _) => process.kill().await,
+            Running::Collector(collector) => collector.kill().await,
         }
     }
 }

@@ -1,13 +1,11 @@
-//! The server under test: an address, or a tracemill of our own with a sink behind it.
+//! The server under test: an address, or a server of the suite's own with a sink behind it.
 
+use crate::own::{Chain, Make, Own, Shape};
 use crate::trace::Ids;
 use anyhow::{Context as _, Result};
-use harness::proxy::Setup;
-use harness::sink::Keep;
-use harness::{Proxy, Sink, wait};
+use harness::{Sink, wait};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use serde_json::json;
 
 /// What OTLP recommends as the largest request.
 pub const DEFAULT_LIMIT: usize = 64 << 20;
@@ -21,29 +19,7 @@ pub struct Subject {
     pub http: String,
     /// The largest request that it takes, bytes.
     pub limit: usize,
-    own: Option<Own>,
-}
-
-/// A tracemill that the suite has started.
-#[derive(Debug)]
-pub struct Own {
-    /// The proxy.
-    pub proxy: Proxy,
-    /// What is behind it.
-    pub sink: Sink,
-}
-
-impl Own {
-    /// Starts one with a sink behind it.
-    pub async fn start(set: impl FnOnce(Setup) -> Result<Setup>) -> Result<Self> {
-        let sink = Sink::keeping(Keep::Requests).await?;
-        let setup = Proxy::setup()?
-            .export_grpc("sink", &sink)
-            .set("export.sink.signals", json!(["traces", "metrics", "logs"]))
-            .set("export.sink.batch.timeout", "10ms");
-        let proxy = set(setup)?.start().await?;
-        Ok(Self { proxy, sink })
-    }
+    own: Option<(Make, Own)>,
 }
 
 impl Subject {
@@ -52,28 +28,38 @@ impl Subject {
         Self { grpc, http, limit, own: None }
     }
 
-    /// tracemill with its defaults, but for a queue that has room for several of the largest requests. Two plugins make it take requests apart and put them together again: one drops health
-    /// checks, one writes an attribute on every span and resource.
-    pub async fn start() -> Result<Self> {
-        let enrich =
-            json!({ "settings": { "attributes": { "conformance": true }, "resource": { "conformance": true } } });
-        let own = Own::start(|setup| {
-            let setup = setup.set("export.sink.queue.size", "512MiB");
-            setup.plugin("10-drop-health", "drop-health")?.plugin("20-enrich", "enrich")?.sidecar("20-enrich", &enrich)
-        });
-        let own = own.await?;
-        let ports = own.proxy.ports().clone();
-        Ok(Self { grpc: ports.grpc, http: ports.http, limit: DEFAULT_LIMIT, own: Some(own) })
+    /// A server of the suite, with its defaults but for a queue that has room for several of the largest requests. It takes
+    /// requests apart and puts them together again: it drops health checks, and writes an attribute on every span.
+    pub async fn start(make: Make) -> Result<Self> {
+        let shape = Shape { chain: Chain::Edits, queue: Some(512 << 20), ..Shape::default() };
+        let own = Own::start(&make, &shape).await.with_context(|| format!("starting {}", make.name()))?;
+        let (grpc, http) = (own.grpc.clone(), own.http.clone());
+        Ok(Self { grpc, http, limit: DEFAULT_LIMIT, own: Some((make, own)) })
     }
 
     /// Whether faults can be made: the suite has started the server itself.
     pub fn own(&self) -> Option<&Own> {
-        self.own.as_ref()
+        self.own.as_ref().map(|(_, own)| own)
+    }
+
+    /// What it is, where the suite has started it.
+    pub fn make(&self) -> Option<&Make> {
+        self.own.as_ref().map(|(make, _)| make)
+    }
+
+    /// Another of the same make and of this shape; nothing where the suite cannot start one.
+    pub async fn another(&self, shape: Shape) -> Result<Option<Own>> {
+        match self.make() {
+            Some(make) => {
+                Own::start(make, &shape).await.with_context(|| format!("starting one of {shape:?}")).map(Some)
+            }
+            None => Ok(None),
+        }
     }
 
     /// The sink behind the server, where there is one.
     pub fn sink(&self) -> Option<&Sink> {
-        self.own.as_ref().map(|own| &own.sink)
+        self.own().map(|own| &own.sink)
     }
 
     /// Waits for a span at the sink, found by its span id.
@@ -93,10 +79,9 @@ impl Subject {
 
     /// Ends what was started; it must end in good order.
     pub async fn stop(self) -> Result<()> {
-        if let Some(mut own) = self.own {
-            let status = own.proxy.stop().await?;
-            anyhow::ensure!(status.success(), "tracemill ended with {status}:\n{}", own.proxy.log());
+        match self.own {
+            Some((_, own)) => own.stop().await,
+            None => Ok(()),
         }
-        Ok(())
     }
 }

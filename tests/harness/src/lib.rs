@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod back_end;
 pub mod client;
+pub mod collector;
 pub mod fetch;
 pub mod gate;
 pub mod jaeger;
@@ -28,6 +29,7 @@ pub mod wire;
 
 pub use back_end::BackEnd;
 pub use client::{Answer, Client, Compression, Protocol};
+pub use collector::Collector;
 pub use gate::Gate;
 pub use jaeger::Jaeger;
 pub use loki::Loki;

@@ -4,8 +4,8 @@ mod arrivals;
 mod behaviour;
 mod serve;
 
-pub use arrivals::{Arrivals, Arrived, GENERATION, Keep, id, spans};
-pub use behaviour::Behaviour;
+pub use arrivals::{Arrivals, Arrived, Attempt, GENERATION, Keep, id, spans};
+pub use behaviour::{After, Behaviour};
 
 use crate::wait;
 use anyhow::{Context as _, Result, ensure};
@@ -96,6 +96,7 @@ impl Sink {
     pub fn take_requests(&self) -> Vec<ExportTraceServiceRequest> {
         let mut arrivals = self.shared.arrivals.lock();
         arrivals.messages.clear();
+        arrivals.attempts.clear();
         std::mem::take(&mut arrivals.requests)
     }
 

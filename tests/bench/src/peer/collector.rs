@@ -1,45 +1,21 @@
 //! The OpenTelemetry Collector, with the processors that the work asks for.
 
-use std::fs;
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
+use harness::Collector;
 use harness::client::Protocol;
-use harness::process::{Process, free_ports};
 use harness::sink::Sink;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::process::Command;
 
 use super::{Running, Steps, Subject, Work};
 
-/// How long it may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
-    let backends::Obtained::Ready(binary) = backends::collector()? else {
-        bail!("the Collector could not be built: is Go installed?")
-    };
-    let [grpc_port, http_port] = free_ports::<2>()?;
-    let (grpc, http) = (format!("127.0.0.1:{grpc_port}"), format!("127.0.0.1:{http_port}"));
-    let folder = tempfile::tempdir()?;
-    let config = folder.path().join("collector.yaml");
-    fs::write(&config, serde_json::to_string_pretty(&configuration(work, sink, &grpc, &http)?)?)?;
-    let mut command = Command::new(binary);
-    command.arg("--config").arg(&config);
-    let mut process = Process::start("collector", command, &folder.path().join("log"))?;
-    let open = async {
-        while TcpStream::connect(&grpc).await.is_err() || TcpStream::connect(&http).await.is_err() {
-            process.still_running()?;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok::<_, anyhow::Error>(())
-    };
-    tokio::time::timeout(PATIENCE, open).await.context("the Collector did not open its ports")??;
-    Ok(Subject { process: Running::Collector(Box::new(process), folder), grpc, http })
+    let binary = backends::collector()?.or_fail("the Collector's side")?;
+    let collector = Collector::start(&binary, configuration(work, sink)?).await?;
+    let (grpc, http) = (collector.grpc().to_owned(), collector.http().to_owned());
+    Ok(Subject { process: Running::Collector(Box::new(collector)), grpc, http })
 }
 
-fn configuration(work: Work, sink: &Sink, grpc: &str, http: &str) -> Result<Value> {
+fn configuration(work: Work, sink: &Sink) -> Result<Value> {
     let compression = work.compression.name().replace("identity", "none");
     let (exporter, endpoint) = match work.protocol {
         Protocol::Grpc => ("otlp_grpc", json!(sink.address().to_string())),
@@ -63,12 +39,8 @@ fn configuration(work: Work, sink: &Sink, grpc: &str, http: &str) -> Result<Valu
     let mut all = processors;
     // The Collector's own defaults: 8,192 spans or 200 ms.
     all["batch"] = json!({});
-    let message = json!(64);
     Ok(json!({
-        "receivers": { "otlp": { "protocols": {
-            "grpc": { "endpoint": grpc, "max_recv_msg_size_mib": message },
-            "http": { "endpoint": http },
-        } } },
+        "receivers": { "otlp": { "protocols": { "grpc": { "max_recv_msg_size_mib": 64 }, "http": {} } } },
         "processors": all,
         "exporters": { exporter: { "endpoint": endpoint, "compression": compression, "tls": { "insecure": true } } },
         "service": {

@@ -3,13 +3,12 @@
 
 use crate::Subject;
 use crate::item::{Found, Item, held, item, not_applicable};
+use crate::own::{Chain, Mode, Shape};
 use crate::raw::grpc::{Call, Connection};
-use crate::subject::Own;
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use memchr::memmem;
-use serde_json::json;
 
 pub const ITEMS: &[Item] = &[
     item!("D1", Advised, "Unknown fields arrive byte for byte at every level; split sub-messages arrive whole", d1),
@@ -151,17 +150,15 @@ async fn d4(subject: &Subject) -> Result<Found> {
 
 async fn d5(subject: &Subject) -> Result<Found> {
     const STATE: &str = "other=a1,ot=rv:ffffffffffff00;x:kept,more=b2";
-    if subject.own().is_none() {
-        return not_applicable(WHY);
-    }
-    let sidecar = json!({ "settings": { "rate": "25%" } });
-    let mut own = Own::start(|setup| setup.plugin("10-sample", "sample")?.sidecar("10-sample", &sidecar)).await?;
+    let chain = Chain::Sample(Mode::Equalizing, vec![0.25]);
+    let Some(own) = subject.another(Shape { chain, ..Shape::default() }).await? else { return not_applicable(WHY) };
     let ids = Ids::fresh();
-    let connection = Connection::open(&own.proxy.ports().grpc).await?;
-    let message = trace::request_with(&ids, &trace::bytes(3, STATE));
+    let connection = Connection::open(&own.grpc).await?;
+    let span = trace::span_with(&ids, "state", &trace::bytes(3, STATE));
+    let message = trace::request_of(&[trace::resource_spans("rate-0", &[trace::scope_spans("state", &[span])])]);
     connection.call(Call::export(&message)?).await?.expect_full("a request")?;
     let state = Subject::arrived(&own.sink, &ids).await?.trace_state;
-    own.proxy.stop().await?;
+    own.stop().await?;
     let entries: Vec<_> = state.split(',').map(str::trim).collect();
     let ours = entries.iter().find_map(|entry| entry.strip_prefix("ot=")).context("no ot entry")?;
     let parts: Vec<_> = ours.split(';').collect();

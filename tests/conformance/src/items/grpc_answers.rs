@@ -2,7 +2,7 @@
 
 use crate::Subject;
 use crate::item::{Found, Item, held, item};
-use crate::raw::grpc::{Call, Connection, INTERNAL, INVALID_ARGUMENT, UNIMPLEMENTED, framed};
+use crate::raw::grpc::{Call, Connection, INTERNAL, INVALID_ARGUMENT, OK, UNIMPLEMENTED, framed};
 use crate::raw::pack;
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, ensure};
@@ -30,7 +30,9 @@ pub const ITEMS: &[Item] = &[
 
 async fn g1(subject: &Subject) -> Result<Found> {
     let connection = Connection::open(&subject.grpc).await?;
-    connection.call(Call::export(&trace::request(&Ids::fresh()))?).await?.expect_full("a request")?;
+    let answer = connection.call(Call::export(&trace::request(&Ids::fresh()))?).await?.expect("a request", &[OK])?;
+    let message = answer.message()?;
+    ensure!(message.is_empty(), "OK with a message of {} bytes: {message:?}", message.len());
     held("OK with a message of 0 bytes")
 }
 
@@ -91,8 +93,8 @@ fn broken() -> [(&'static str, Bytes); 5] {
 async fn g13(subject: &Subject) -> Result<Found> {
     let connection = Connection::open(&subject.grpc).await?;
     let message = trace::request(&Ids::fresh());
-    let answer = connection.call(Call::packed("snappy", &message)?).await?;
-    let answer = answer.expect("grpc-encoding: snappy", &[UNIMPLEMENTED])?;
+    let answer = connection.call(Call::packed("x-unheard-of", &message)?).await?;
+    let answer = answer.expect("grpc-encoding: x-unheard-of", &[UNIMPLEMENTED])?;
     let offered = answer.headers.get("grpc-accept-encoding").context("UNIMPLEMENTED without grpc-accept-encoding")?;
     let undeclared = Call::raw(framed(1, &pack::gzip(&message)?)?);
     connection.call(undeclared).await?.expect("a compressed message without grpc-encoding", &[INTERNAL])?;

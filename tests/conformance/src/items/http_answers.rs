@@ -23,7 +23,7 @@ pub const ITEMS: &[Item] = &[
     item!("H6", Required, "Success: 200, a serialized response, partial_success unset", h6),
     item!("H7", Advised, "An empty body and an empty envelope: 200", h7),
     item!("H9", Required, "The body of every 4xx and 5xx is a google.rpc.Status in the request's encoding", h9),
-    item!("H10", Required, "Undecodable data: 400, with BadRequest in its details", h10),
+    item!("H10", Required, "Undecodable data: 400, if possible with BadRequest in its details", h10),
     item!("H12", Required, "gzip, identity and no Content-Encoding are taken; an unknown one is a 4xx", h12),
 ];
 
@@ -95,7 +95,9 @@ async fn h6(subject: &Subject) -> Result<Found> {
     let [(_, protobuf), (_, json)] = formats();
     let answer = Request::export(PROTOBUF, protobuf).to(&subject.http).await?.expect(PROTOBUF, &[200])?;
     ensure!(answer.body.is_empty(), "protobuf: {}", answer.shown());
-    Request::export(JSON, json).to(&subject.http).await?.expect_full(JSON)?;
+    let answer = Request::export(JSON, json).to(&subject.http).await?.expect(JSON, &[200])?;
+    let response: serde_json::Value = serde_json::from_slice(&answer.body).with_context(|| answer.shown())?;
+    ensure!(response.is_object() && response["partialSuccess"].is_null(), "JSON: {}", answer.shown());
     held("200; 0 bytes of protobuf, an object without partialSuccess")
 }
 
@@ -123,7 +125,7 @@ async fn h9(subject: &Subject) -> Result<Found> {
             ("bad data", export(&[0xff; 20])),
             ("GET", typed("GET /v1/traces", b"")),
             ("an unknown path", typed("POST /v1/nothing", &body)),
-            ("an unknown encoding", export(&body).header("content-encoding", "snappy")),
+            ("an unknown encoding", export(&body).header("content-encoding", "x-unheard-of")),
             ("broken gzip", export(&body).header("content-encoding", "gzip")),
             ("over the limit", Request::promising(subject.limit + 1, kind, b"")),
         ] {
@@ -146,15 +148,17 @@ fn speaks(kind: &str, answer: &Answer) -> Result<()> {
 }
 
 async fn h10(subject: &Subject) -> Result<Found> {
+    let mut without = 0;
     for (kind, bodies) in [(PROTOBUF, [&b"no protobuf"[..], &[0x0a, 0x7f]]), (JSON, [b"{", b"[1,2]"])] {
         for body in bodies {
             let answer = Request::export(kind, body).to(&subject.http).await?.expect(kind, &[400])?;
             let details = answer.rpc_status()?.details;
             let bad = details.iter().any(|detail| detail.type_url.ends_with("/google.rpc.BadRequest"));
-            ensure!(bad, "no BadRequest in the details of {}", answer.shown());
+            without += usize::from(!bad);
         }
     }
-    held("400 with BadRequest in both formats")
+    // Of the details it is said that they should be there, not that they must.
+    held(if without == 0 { "400 with BadRequest in both formats" } else { "400 in both formats, without BadRequest" })
 }
 
 async fn h12(subject: &Subject) -> Result<Found> {
@@ -164,8 +168,8 @@ async fn h12(subject: &Subject) -> Result<Found> {
         packed.to(&subject.http).await?.expect_full("gzip")?;
         let identity = Request::export(kind, &body).header("content-encoding", "identity");
         identity.to(&subject.http).await?.expect_full("identity")?;
-        let answer = Request::export(kind, &body).header("content-encoding", "snappy").to(&subject.http).await?;
-        ensure!((400..500).contains(&answer.status), "content-encoding: snappy: {}", answer.shown());
+        let answer = Request::export(kind, &body).header("content-encoding", "x-unheard-of").to(&subject.http).await?;
+        ensure!((400..500).contains(&answer.status), "content-encoding: x-unheard-of: {}", answer.shown());
     }
     held("taken; an unknown one is refused")
 }

@@ -2,6 +2,7 @@
 
 use crate::Subject;
 use crate::item::{Found, Item, held, item, not_applicable};
+use crate::own::Shape;
 use crate::raw::http::{Connection, JSON, PROTOBUF, Request};
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, ensure};
@@ -54,21 +55,56 @@ async fn h18(subject: &Subject) -> Result<Found> {
     held("eight requests on one connection: in turn, pipelined, chunked, after 100")
 }
 
-async fn h19(subject: &Subject) -> Result<Found> {
-    let preflight = Request::new("OPTIONS /v1/traces", "")
-        .header("origin", "https://shop.example")
+const PAGE: &str = "https://shop.example";
+
+/// What a browser asks before a page of that origin sends.
+fn preflight(origin: &str) -> Request {
+    Request::new("OPTIONS /v1/traces", "")
+        .header("origin", origin)
         .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "content-type");
-    let answer = preflight.to(&subject.http).await?;
-    match answer.header("access-control-allow-origin") {
-        None => not_applicable(format!("not offered, or not configured: preflight is answered {}", answer.status)),
-        Some(origin @ ("*" | "https://shop.example")) => {
-            let methods = answer.header("access-control-allow-methods").context("no allowed methods")?;
-            ensure!(methods.contains("POST"), "allowed methods: {methods}");
-            let bad = Request::export(JSON, "{").header("origin", "https://shop.example").to(&subject.http).await?;
-            ensure!(bad.header("access-control-allow-origin").is_some(), "an error without it: {}", bad.shown());
-            held(format!("{origin} may POST and reads errors too"))
-        }
-        Some(other) => anyhow::bail!("preflight from https://shop.example: {other} is allowed"),
+        .header("access-control-request-headers", "content-encoding,content-type,x-tenant")
+}
+
+async fn h19(subject: &Subject) -> Result<Found> {
+    let usual = preflight(PAGE).to(&subject.http).await?;
+    let shape = Shape { cors: Some(("https://*.example", "x-tenant")), ..Shape::default() };
+    let Some(own) = subject.another(shape).await? else {
+        return match usual.header("access-control-allow-origin") {
+            None => not_applicable(format!("not offered, or not configured: preflight is answered {}", usual.status)),
+            Some(_) => allowed(&subject.http).await.and_then(held),
+        };
+    };
+    let off = usual.header("access-control-allow-origin").is_none();
+    ensure!(off, "where nothing is configured, preflight is answered {}", usual.shown());
+    let seen = allowed(&own.http).await?;
+    let foreign = preflight("https://shop.other").to(&own.http).await?;
+    let refused = foreign.header("access-control-allow-origin").is_none();
+    ensure!(refused, "an origin that is not listed is allowed: {}", foreign.shown());
+    own.stop().await?;
+    held(format!("off by default; {seen}"))
+}
+
+/// Whether the page may send, and reads errors too.
+async fn allowed(address: &str) -> Result<String> {
+    let answer = preflight(PAGE).to(address).await?;
+    let said = |name: &str| {
+        answer
+            .header(name)
+            .map(str::to_ascii_lowercase)
+            .with_context(|| format!("preflight: no {name} in {}", answer.shown()))
+    };
+    let origin = said("access-control-allow-origin")?;
+    ensure!(["*", PAGE].contains(&&origin[..]), "preflight from {PAGE}: {origin} is allowed");
+    let methods = said("access-control-allow-methods")?;
+    ensure!(methods.contains("post"), "allowed methods: {methods}");
+    let headers = said("access-control-allow-headers")?;
+    for wanted in ["content-type", "content-encoding", "x-tenant"] {
+        ensure!(headers == "*" || headers.contains(wanted), "allowed headers: {headers}");
     }
+    let age = said("access-control-max-age")?;
+    let credentials = origin == "*" || said("access-control-allow-credentials")? == "true";
+    ensure!(credentials, "a page with cookies may not send");
+    let bad = Request::export(JSON, "{").header("origin", PAGE).to(address).await?.expect("bad data", &[400])?;
+    ensure!(bad.header("access-control-allow-origin").is_some(), "an error without it: {}", bad.shown());
+    Ok(format!("{origin} may POST for {age} s without asking again, and reads errors too"))
 }

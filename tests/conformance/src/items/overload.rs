@@ -2,9 +2,9 @@
 
 use crate::Subject;
 use crate::item::{Found, Item, held, item, not_applicable};
+use crate::own::{Own, Shape};
 use crate::raw::grpc::{self, Call, INTERNAL, INVALID_ARGUMENT, OK, RESOURCE_EXHAUSTED, UNAVAILABLE};
 use crate::raw::http::{self, PROTOBUF, Request};
-use crate::subject::Own;
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, bail, ensure};
 use harness::Behaviour;
@@ -29,22 +29,17 @@ const TRIES: usize = 200;
 const SIZE: usize = 16 << 10;
 
 /// A server whose back end has stopped answering and whose queue is small.
-async fn stuck() -> Result<Own> {
-    let own = Own::start(|setup| Ok(setup.set("export.sink.queue.size", "1MiB"))).await?;
-    own.sink.behave(Behaviour::Hang);
+async fn stuck(subject: &Subject) -> Result<Option<Own>> {
+    let own = subject.another(Shape { queue: Some(1 << 20), ..Shape::default() }).await?;
+    if let Some(own) = &own {
+        own.sink.behave(Behaviour::Hang);
+    }
     Ok(own)
-}
-
-/// Lets it go on, and end in good order.
-async fn release(mut own: Own) -> Result<()> {
-    own.sink.behave(Behaviour::Accept);
-    own.proxy.stop().await?;
-    Ok(())
 }
 
 /// Sends until something is refused.
 async fn refused_by_grpc(own: &Own) -> Result<grpc::Answer> {
-    let connection = grpc::Connection::open(&own.proxy.ports().grpc).await?;
+    let connection = grpc::Connection::open(&own.grpc).await?;
     for _ in 0..TRIES {
         let answer = connection.call(Call::export(&trace::request_of_size(&Ids::fresh(), SIZE))?).await?;
         if answer.code != Some(OK) {
@@ -55,7 +50,7 @@ async fn refused_by_grpc(own: &Own) -> Result<grpc::Answer> {
 }
 
 async fn refused_by_http(own: &Own) -> Result<http::Answer> {
-    let mut connection = http::Connection::open(&own.proxy.ports().http).await?;
+    let mut connection = http::Connection::open(&own.http).await?;
     for _ in 0..TRIES {
         connection.send(&Request::export(PROTOBUF, trace::request_of_size(&Ids::fresh(), SIZE))).await?;
         let answer = connection.answer().await?;
@@ -71,25 +66,19 @@ fn delay(answer: &grpc::Answer) -> Result<Option<Duration>> {
 }
 
 async fn g7(subject: &Subject) -> Result<Found> {
-    if subject.own().is_none() {
-        return not_applicable(WHY);
-    }
-    let own = stuck().await?;
+    let Some(own) = stuck(subject).await? else { return not_applicable(WHY) };
     let answer = refused_by_grpc(&own).await?.expect("a full queue", &[UNAVAILABLE])?;
     let delay = delay(&answer)?;
     ensure!(delay.is_none_or(|delay| delay > Duration::ZERO), "RetryInfo of {delay:?}");
-    release(own).await?;
+    own.stop().await?;
     held(format!("UNAVAILABLE, RetryInfo {delay:?}"))
 }
 
 async fn g8(subject: &Subject) -> Result<Found> {
-    if subject.own().is_none() {
-        return not_applicable(WHY);
-    }
-    let own = stuck().await?;
+    let Some(own) = stuck(subject).await? else { return not_applicable(WHY) };
     let answer = refused_by_grpc(&own).await?;
     let delay = delay(&answer)?;
-    release(own).await?;
+    own.stop().await?;
     if answer.code == Some(RESOURCE_EXHAUSTED) {
         ensure!(delay.is_some(), "RESOURCE_EXHAUSTED without RetryInfo: {}", answer.shown());
         return held(format!("RESOURCE_EXHAUSTED with RetryInfo {delay:?}"));
@@ -115,29 +104,23 @@ async fn g9(subject: &Subject) -> Result<Found> {
 }
 
 async fn h14(subject: &Subject) -> Result<Found> {
-    if subject.own().is_none() {
-        return not_applicable(WHY);
-    }
-    let own = stuck().await?;
+    let Some(own) = stuck(subject).await? else { return not_applicable(WHY) };
     let answer = refused_by_http(&own).await?.expect("a full queue", &[429, 503])?;
-    release(own).await?;
+    own.stop().await?;
     let after = answer.header("retry-after").map(str::parse::<u64>).transpose().context("Retry-After")?;
     ensure!(after != Some(0), "Retry-After: 0");
     held(format!("{}, Retry-After {after:?} s", answer.status))
 }
 
 async fn h15(subject: &Subject) -> Result<Found> {
-    if subject.own().is_none() {
-        return not_applicable(WHY);
-    }
-    let own = stuck().await?;
+    let Some(own) = stuck(subject).await? else { return not_applicable(WHY) };
     let answer = refused_by_http(&own).await?.expect("a full queue", &[429, 502, 503, 504])?;
     // The same request once there is room again: it was a passing failure indeed.
     own.sink.behave(Behaviour::Accept);
-    let client = harness::Client::new(harness::Protocol::HttpProtobuf, &own.proxy.ports().http);
+    let client = harness::Client::new(harness::Protocol::HttpProtobuf, &own.http);
     let request = trace::request(&Ids::fresh());
     let taken = async || client.send_bytes(request.clone()).await.ok().filter(harness::Answer::is_whole);
     harness::wait::until("a request to be taken again", taken).await?;
-    release(own).await?;
+    own.stop().await?;
     held(format!("{}, and taken once there was room", answer.status))
 }

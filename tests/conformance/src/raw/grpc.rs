@@ -9,6 +9,8 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use prost::Message as _;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -132,10 +134,13 @@ impl Answer {
         Ok(self)
     }
 
-    /// Fails unless it is full success: code 0 and one frame of no bytes.
+    /// Fails unless it is full success, whether that is said in no words or in an empty partial success: OTLP calls these equal.
     pub fn expect_full(self, what: &str) -> Result<()> {
         let answer = self.expect(what, &[OK])?;
-        ensure!(answer.message()?.is_empty(), "{what}: success with a message of {} bytes", answer.body.len() - 5);
+        let response = ExportTraceServiceResponse::decode(answer.message()?)?;
+        let full =
+            response.partial_success.as_ref().is_none_or(|partial| *partial == ExportTracePartialSuccess::default());
+        ensure!(full, "{what}: success with {response:?}");
         Ok(())
     }
 

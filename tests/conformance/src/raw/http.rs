@@ -2,13 +2,18 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use harness::wire::Status;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message as _;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 pub const PROTOBUF: &str = "application/x-protobuf";
 pub const JSON: &str = "application/json";
+
+/// When an answer is due that waits for nothing.
+const SOON: Duration = Duration::from_secs(5);
 
 /// One connection.
 #[derive(Debug)]
@@ -112,6 +117,11 @@ impl Connection {
         self.stream.write_all(bytes).await.context("sending")
     }
 
+    /// The next answer, if it comes soon: for a server that need not wait for what it is promised.
+    pub async fn answer_soon(&mut self) -> Result<Answer> {
+        tokio::time::timeout(SOON, self.answer()).await.with_context(|| format!("no answer within {SOON:?}"))?
+    }
+
     /// Waits for the server to close, whatever it says before.
     pub async fn closed(&mut self) {
         let mut rest = Vec::new();
@@ -182,20 +192,20 @@ impl Answer {
         Ok(self)
     }
 
-    /// Fails unless it is full success.
+    /// Fails unless it is full success, whether that is said in no words or in an empty partial success: OTLP calls these equal.
     pub fn expect_full(self, what: &str) -> Result<()> {
         let answer = self.expect(what, &[200])?;
-        ensure!(answer.says_nothing(), "{what}: success with {}", answer.shown());
+        let response = answer.response().with_context(|| format!("{what}: {}", answer.shown()))?;
+        let full = response.partial_success.is_none_or(|partial| partial == ExportTracePartialSuccess::default());
+        ensure!(full, "{what}: success with {}", answer.shown());
         Ok(())
     }
 
-    /// Whether it is a response without a partial success.
-    fn says_nothing(&self) -> bool {
-        match serde_json::from_slice(&self.body) {
-            _ if self.body.is_empty() => true,
-            Ok(Value::Object(response)) => response.get("partialSuccess").is_none_or(Value::is_null),
-            _ => false,
-        }
+    fn response(&self) -> Result<ExportTraceServiceResponse> {
+        Ok(match self.header("content-type") {
+            Some(kind) if kind.starts_with(JSON) => serde_json::from_slice(&self.body)?,
+            _ => ExportTraceServiceResponse::decode(&self.body[..])?,
+        })
     }
 
     /// The `Status` in its body, read as its own content type says.

@@ -1,10 +1,12 @@
 //! What a sink remembers.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use std::collections::HashMap;
+use std::time::Instant;
 
 /// How much is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +15,23 @@ pub enum Keep {
     Counts,
     /// That, and for each span id how often it came and under which generations.
     Ids,
-    /// That, and every request.
+    /// That, every request, and every attempt to deliver one.
     Requests,
+}
+
+/// A request of traces as it came, whether it was accepted or not.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// When it was there.
+    pub at: Instant,
+    /// Where it went.
+    pub path: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The ids of its spans.
+    pub ids: Vec<u64>,
+    /// Bytes of the message, decompressed.
+    pub bytes: usize,
 }
 
 /// The attribute that `plugins.note_generation` puts on spans.
@@ -69,6 +86,8 @@ pub struct Arrivals {
     pub metrics: Vec<Bytes>,
     /// Likewise of logs.
     pub logs: Vec<Bytes>,
+    /// Requests of traces in the order of arrival, refused ones too.
+    pub attempts: Vec<Attempt>,
     /// Calls that were not accepted.
     pub refused_calls: u64,
     /// Bodies that were no OTLP at all: a proxy must never send one.
@@ -79,6 +98,11 @@ impl Arrivals {
     /// Every span of the requests that were kept.
     pub fn all_spans(&self) -> impl Iterator<Item = &Span> {
         self.requests.iter().flat_map(spans)
+    }
+
+    /// When a span was tried to be delivered.
+    pub fn attempts_of(&self, id: u64) -> Vec<Instant> {
+        self.attempts.iter().filter(|attempt| attempt.ids.contains(&id)).map(|attempt| attempt.at).collect()
     }
 
     pub(super) fn take(&mut self, keep: Keep, request: ExportTraceServiceRequest, message: &Bytes, wire_bytes: usize) {

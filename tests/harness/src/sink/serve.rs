@@ -1,29 +1,27 @@
 //! The sink's server: HTTP/1.1 and HTTP/2 on one port, gRPC told by its content type.
 
-use super::{Behaviour, Shared};
-use crate::wire::{self, Compression, Status};
+mod answer;
+
+use super::arrivals::{Attempt, id, spans};
+use super::{Behaviour, Keep, Shared};
+use answer::{Answer, Kind, Refusal, Thanks};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use http::request::Parts;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-
-const UNAVAILABLE: i32 = 14;
-const INVALID_ARGUMENT: i32 = 3;
 
 /// Serves until it is aborted; then all its connections are closed.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -42,29 +40,34 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     drop(server.serve_connection(TokioIo::new(stream), service).await);
 }
 
-async fn call(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<BoxBody<Bytes, Infallible>>> {
+async fn call(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Answer> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.context("reading the request")?.to_bytes();
-    let kind = Kind::of(&head);
-    match verdict(&shared).await {
+    let kind = Kind::of(&head.headers);
+    let at = Instant::now();
+    let verdict = verdict(&shared).await;
+    if shared.keep == Keep::Requests {
+        note(&shared, at, kind, &head, &body);
+    }
+    match verdict {
         Verdict::Break => anyhow::bail!("the connection was to be broken"),
-        Verdict::Refuse(status) => {
+        Verdict::Refuse(refusal) => {
             shared.arrivals.lock().refused_calls += 1;
-            Ok(kind.refuse(&status))
+            Ok(kind.refuse(&refusal))
         }
-        Verdict::Take { rejected } => Ok(match take(&shared, kind, &head, &body) {
-            Ok(()) => kind.accept(rejected),
+        Verdict::Take(thanks) => match take(&shared, kind, &head, &body) {
+            Ok(()) => kind.accept(thanks),
             Err(error) => {
                 shared.arrivals.lock().unreadable.push(format!("{error:#}"));
-                kind.refuse(&Status::new(INVALID_ARGUMENT, &format!("{error:#}"), None))
+                Ok(kind.refuse(&Refusal::invalid(format!("{error:#}"))))
             }
-        }),
+        },
     }
 }
 
 enum Verdict {
-    Take { rejected: i64 },
-    Refuse(Status),
+    Take(Thanks),
+    Refuse(Refusal),
     Break,
 }
 
@@ -73,14 +76,19 @@ async fn verdict(shared: &Shared) -> Verdict {
     loop {
         let behaviour = heard.borrow_and_update().clone();
         return match behaviour {
-            Behaviour::Accept => Verdict::Take { rejected: 0 },
-            Behaviour::Partial(rejected) => Verdict::Take { rejected },
+            Behaviour::Accept => Verdict::Take(Thanks::FULL),
+            Behaviour::Partial(rejected) => Verdict::Take(Thanks { rejected, ..Thanks::FULL }),
+            Behaviour::Verbose(words, compression) => Verdict::Take(Thanks { rejected: 0, words, compression }),
             Behaviour::Break => Verdict::Break,
-            Behaviour::Invalid => Verdict::Refuse(Status::new(INVALID_ARGUMENT, "the sink was told to", None)),
-            Behaviour::Unavailable(delay) => Verdict::Refuse(Status::new(UNAVAILABLE, "the sink was told to", delay)),
+            Behaviour::Invalid => Verdict::Refuse(Refusal::invalid("the sink was told to".to_owned())),
+            Behaviour::Unavailable(delay) => Verdict::Refuse(Refusal::passing(delay)),
+            Behaviour::Refuse { grpc, http, after } => {
+                let http = StatusCode::from_u16(http).expect("tests name statuses that there are");
+                Verdict::Refuse(Refusal::new(grpc, http, after))
+            }
             Behaviour::Slow(delay) => {
                 tokio::time::sleep(delay).await;
-                Verdict::Take { rejected: 0 }
+                Verdict::Take(Thanks::FULL)
             }
             Behaviour::Hang => match heard.changed().await {
                 Ok(()) => continue,
@@ -90,111 +98,57 @@ async fn verdict(shared: &Shared) -> Verdict {
     }
 }
 
+/// Remembers an attempt to deliver spans once it is decided what becomes of it, so that who has seen it may change the behaviour.
+fn note(shared: &Shared, at: Instant, kind: Kind, head: &Parts, body: &Bytes) {
+    let path = head.uri.path();
+    if signal(path) != Signal::Traces {
+        return;
+    }
+    let Ok(message) = kind.message(&head.headers, body) else { return };
+    let Ok(request) = decoded(kind, &message) else { return };
+    let ids = spans(&request).map(id).collect();
+    let attempt = Attempt { at, path: path.to_owned(), headers: head.headers.clone(), ids, bytes: message.len() };
+    shared.arrivals.lock().attempts.push(attempt);
+}
+
 fn take(shared: &Shared, kind: Kind, head: &Parts, body: &Bytes) -> Result<()> {
-    let message = kind.message(head, body)?;
-    match head.uri.path() {
-        path if path.contains("metrics") => {
+    let message = kind.message(&head.headers, body)?;
+    match signal(head.uri.path()) {
+        Signal::Metrics => {
             ExportMetricsServiceRequest::decode(message.clone())?;
             shared.arrivals.lock().metrics.push(message);
-            return Ok(());
         }
-        path if path.contains("logs") => {
+        Signal::Logs => {
             ExportLogsServiceRequest::decode(message.clone())?;
             shared.arrivals.lock().logs.push(message);
-            return Ok(());
         }
-        _ => {}
+        Signal::Traces => {
+            let request = decoded(kind, &message)?;
+            shared.arrivals.lock().take(shared.keep, request, &message, body.len());
+        }
     }
-    let request = match kind {
-        Kind::Json => serde_json::from_slice(&message)?,
-        Kind::Grpc | Kind::Protobuf => ExportTraceServiceRequest::decode(message.clone())?,
-    };
-    shared.arrivals.lock().take(shared.keep, request, &message, body.len());
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Grpc,
-    Protobuf,
-    Json,
+fn decoded(kind: Kind, message: &Bytes) -> Result<ExportTraceServiceRequest> {
+    Ok(match kind {
+        Kind::Json => serde_json::from_slice(message)?,
+        Kind::Grpc | Kind::Protobuf => ExportTraceServiceRequest::decode(message.clone())?,
+    })
 }
 
-impl Kind {
-    fn of(head: &Parts) -> Self {
-        match text(&head.headers, "content-type").unwrap_or_default() {
-            kind if kind.starts_with("application/grpc") => Self::Grpc,
-            kind if kind.starts_with("application/json") => Self::Json,
-            _ => Self::Protobuf,
-        }
-    }
-
-    fn message(self, head: &Parts, body: &Bytes) -> Result<Bytes> {
-        if self == Self::Grpc {
-            return wire::unframe(body, Compression::named(text(&head.headers, "grpc-encoding"))?);
-        }
-        Compression::named(text(&head.headers, "content-encoding"))?.unpack(body)
-    }
-
-    fn accept(self, rejected: i64) -> Response<BoxBody<Bytes, Infallible>> {
-        let partial =
-            ExportTracePartialSuccess { rejected_spans: rejected, error_message: "told to reject".to_owned() };
-        let response = ExportTraceServiceResponse { partial_success: (rejected != 0).then_some(partial) };
-        match self {
-            Self::Grpc => {
-                let framed = wire::frame(&response.encode_to_vec().into(), Compression::None);
-                grpc(framed.expect("a small message fits a frame"), &Status::default())
-            }
-            Self::Protobuf => plain(StatusCode::OK, self, response.encode_to_vec()),
-            Self::Json => plain(StatusCode::OK, self, serde_json::to_vec(&response).expect("a response is JSON")),
-        }
-    }
-
-    fn refuse(self, status: &Status) -> Response<BoxBody<Bytes, Infallible>> {
-        let delay = status.retry_delay().ok().flatten();
-        let code = if status.code == UNAVAILABLE { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
-        let mut response = match self {
-            Self::Grpc => return grpc(Bytes::new(), status),
-            Self::Protobuf => plain(code, self, status.encode_to_vec()),
-            Self::Json => {
-                let body = serde_json::json!({ "code": status.code, "message": status.message });
-                plain(code, self, body.to_string().into_bytes())
-            }
-        };
-        if let Some(delay) = delay {
-            response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(delay).into());
-        }
-        response
-    }
+#[derive(PartialEq, Eq)]
+enum Signal {
+    Traces,
+    Metrics,
+    Logs,
 }
 
-/// Retry-After knows no fractions.
-fn whole_seconds(delay: Duration) -> u64 {
-    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
-}
-
-fn grpc(body: Bytes, status: &Status) -> Response<BoxBody<Bytes, Infallible>> {
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", status.code.into());
-    if status.code != 0 {
-        let details = HeaderValue::from_str(&status.to_header()).expect("base64 is a header value");
-        trailers.insert("grpc-status-details-bin", details);
-        trailers.insert("grpc-message", HeaderValue::from_str(&status.message).expect("a plain message"));
+/// By the path, which for traces may be any.
+fn signal(path: &str) -> Signal {
+    match path {
+        path if path.contains("metrics") => Signal::Metrics,
+        path if path.contains("logs") => Signal::Logs,
+        _ => Signal::Traces,
     }
-    let body = Full::new(body).with_trailers(std::future::ready(Some(Ok(trailers))));
-    let mut response = Response::new(BoxBody::new(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    response
-}
-
-fn plain(code: StatusCode, kind: Kind, body: Vec<u8>) -> Response<BoxBody<Bytes, Infallible>> {
-    let content_type = if kind == Kind::Json { "application/json" } else { "application/x-protobuf" };
-    let mut response = Response::new(BoxBody::new(Full::new(Bytes::from(body))));
-    *response.status_mut() = code;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

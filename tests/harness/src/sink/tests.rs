@@ -71,3 +71,29 @@ async fn what_is_no_otlp_is_remembered_as_such() {
     assert!(answer.refusal().is_some());
     assert_eq!(sink.arrivals(|arrivals| arrivals.unreadable.len()), 1);
 }
+
+#[tokio::test]
+async fn every_attempt_is_remembered_also_of_what_is_refused_in_any_words() {
+    let sink = Sink::keeping(Keep::Requests).await.unwrap();
+    let made = Generator::new(Profile::Small, 8).request(1);
+    let id = made.ids[0];
+    let (code, delay) = (8, Duration::from_secs(3));
+    let refuse = |after| Behaviour::Refuse { grpc: code, http: 429, after: Some(after) };
+    sink.behave(refuse(After::Delay(delay)));
+    for protocol in PROTOCOLS {
+        let answer = client(&sink, protocol).send(&made.request).await.unwrap();
+        let refusal = answer.refusal().unwrap();
+        assert!(refusal.code == code && refusal.delay == Some(delay), "{refusal:?}");
+    }
+    sink.behave(refuse(After::Date(std::time::SystemTime::now())));
+    let refused = client(&sink, Protocol::Grpc).send(&made.request).await.unwrap();
+    assert!(refused.refusal().unwrap().delay.is_none(), "gRPC knows no dates");
+    for compression in [Compression::None, Compression::Gzip] {
+        sink.behave(Behaviour::Verbose(5000, compression));
+        let answer = client(&sink, Protocol::Grpc).send(&made.request).await.unwrap();
+        let Answer::Accepted { rejected: 0, message } = answer else { panic!("{answer:?}") };
+        assert_eq!(message.len(), 5000);
+    }
+    assert_eq!(sink.arrivals(|arrivals| arrivals.attempts_of(id).len()), 6);
+    assert_eq!(sink.spans(), 2);
+}
