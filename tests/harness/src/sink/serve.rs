@@ -1,11 +1,12 @@
 //! The sink's server: HTTP/1.1 and HTTP/2 on one port, gRPC told by its content type.
 
-use super::{Behaviour, Shared};
+use super::{Behaviour, Keep, Shared, count};
+use crate::client::{GRPC_PATH, HTTP_PATH};
 use crate::wire::{self, Compression, Status};
 use anyhow::{Context as _, Result};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use http_body_util::{BodyExt as _, Collected, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -19,22 +20,35 @@ use prost::Message as _;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 const UNAVAILABLE: i32 = 14;
 const INVALID_ARGUMENT: i32 = 3;
 
 /// Serves until it is aborted; then all its connections are closed.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(connection(stream, Arc::clone(&shared)));
+        connections.spawn(accepted(stream, tls.clone(), Arc::clone(&shared)));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn accepted(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+    match tls {
+        None => connection(stream, shared).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                connection(stream, shared).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
     let service = service_fn(|request| call(request, Arc::clone(&shared)));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http2().initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
@@ -44,7 +58,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
 
 async fn call(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<BoxBody<Bytes, Infallible>>> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.context("reading the request")?.to_bytes();
+    let body = body.collect().await.context("reading the request")?;
     let kind = Kind::of(&head);
     match verdict(&shared).await {
         Verdict::Break => anyhow::bail!("the connection was to be broken"),
@@ -52,7 +66,7 @@ async fn call(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respons
             shared.arrivals.lock().refused_calls += 1;
             Ok(kind.refuse(&status))
         }
-        Verdict::Take { rejected } => Ok(match take(&shared, kind, &head, &body) {
+        Verdict::Take { rejected } => Ok(match take(&shared, kind, &head, body) {
             Ok(()) => kind.accept(rejected),
             Err(error) => {
                 shared.arrivals.lock().unreadable.push(format!("{error:#}"));
@@ -90,7 +104,11 @@ async fn verdict(shared: &Shared) -> Verdict {
     }
 }
 
-fn take(shared: &Shared, kind: Kind, head: &Parts, body: &Bytes) -> Result<()> {
+fn take(shared: &Shared, kind: Kind, head: &Parts, body: Collected<Bytes>) -> Result<()> {
+    if shared.keep == Keep::Counts && kind != Kind::Json && [GRPC_PATH, HTTP_PATH].contains(&head.uri.path()) {
+        return count(shared, kind, head, body);
+    }
+    let body = &body.to_bytes();
     let message = kind.message(head, body)?;
     match head.uri.path() {
         path if path.contains("metrics") => {
@@ -113,6 +131,25 @@ fn take(shared: &Shared, kind: Kind, head: &Parts, body: &Bytes) -> Result<()> {
     Ok(())
 }
 
+/// Takes spans as a number alone; what is not compressed is not even copied.
+fn count(shared: &Shared, kind: Kind, head: &Parts, body: Collected<Bytes>) -> Result<()> {
+    let (spans, bytes, wire_bytes) = if kind.compression(head)? == Compression::None {
+        let mut body = body.aggregate();
+        let wire_bytes = body.remaining();
+        if kind == Kind::Grpc {
+            wire::step_into_frame(&mut body)?;
+        }
+        let bytes = body.remaining();
+        (count::spans(body)?, bytes, wire_bytes)
+    } else {
+        let body = body.to_bytes();
+        let message = kind.message(head, &body)?;
+        (count::spans(&message[..])?, message.len(), body.len())
+    };
+    shared.arrivals.lock().count(spans, bytes, wire_bytes);
+    Ok(())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Grpc,
@@ -129,11 +166,14 @@ impl Kind {
         }
     }
 
+    fn compression(self, head: &Parts) -> Result<Compression> {
+        let header = if self == Self::Grpc { "grpc-encoding" } else { "content-encoding" };
+        Compression::named(text(&head.headers, header))
+    }
+
     fn message(self, head: &Parts, body: &Bytes) -> Result<Bytes> {
-        if self == Self::Grpc {
-            return wire::unframe(body, Compression::named(text(&head.headers, "grpc-encoding"))?);
-        }
-        Compression::named(text(&head.headers, "content-encoding"))?.unpack(body)
+        let compression = self.compression(head)?;
+        if self == Self::Grpc { wire::unframe(body, compression) } else { compression.unpack(body) }
     }
 
     fn accept(self, rejected: i64) -> Response<BoxBody<Bytes, Infallible>> {
