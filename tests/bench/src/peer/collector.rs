@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::{Running, Steps, Subject, Work};
+use super::{Running, Setting, Steps, Subject, Work};
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
+pub async fn start(work: Work, setting: &Setting, sink: &Sink) -> Result<Subject> {
     let backends::Obtained::Ready(binary) = backends::collector()? else {
         bail!("the Collector could not be built: is Go installed?")
     };
@@ -24,7 +24,9 @@ pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
     let (grpc, http) = (format!("127.0.0.1:{grpc_port}"), format!("127.0.0.1:{http_port}"));
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("collector.yaml");
-    fs::write(&config, serde_json::to_string_pretty(&configuration(work, sink, &grpc, &http)?)?)?;
+    let mut configured = configuration(work, sink, &grpc, &http)?;
+    setting.of_collector(&mut configured);
+    fs::write(&config, serde_json::to_string_pretty(&configured)?)?;
     let mut command = Command::new(binary);
     command.arg("--config").arg(&config);
     let mut process = Process::start("collector", command, &folder.path().join("log"))?;

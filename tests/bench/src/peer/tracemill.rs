@@ -7,14 +7,14 @@ use harness::proxy::Setup;
 use harness::sink::Sink;
 use serde_json::{Value, json};
 
-use super::{Running, Steps, Subject, Work};
+use super::{Running, Setting, Steps, Subject, Work};
 
-pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
+pub async fn start(work: Work, setting: &Setting, sink: &Sink) -> Result<Subject> {
     let setup = Proxy::setup()?;
     let setup =
         if work.protocol == Protocol::Grpc { setup.export_grpc("sink", sink) } else { setup.export_http("sink", sink) };
     let setup = setup.set("export.sink.compression", work.compression.name().replace("identity", "none"));
-    let proxy = plugins(setup, work.steps)?.start().await?;
+    let proxy = plugins(setting.of_tracemill(setup), work.steps)?.start().await?;
     let (grpc, http) = (proxy.ports().grpc.clone(), proxy.ports().http.clone());
     Ok(Subject { process: Running::Tracemill(Box::new(proxy)), grpc, http })
 }
