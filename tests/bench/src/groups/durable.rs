@@ -42,26 +42,21 @@ async fn pinned(cores: Cores, arguments: &Arguments) -> Result<Table> {
     let head = ["what", "tracemill", "Collector", "tracemill is", "must"];
     let title = "Queues on disk, a sync before each answer (gRPC, pass-through, the proxy on one core)";
     let mut table = Table::new(title, &head);
-    let rate = |name: &str, figures: &[Vec<Figures>], at: usize, bench: usize, least: Option<f64>| {
-        rate_row(name, figures, at, bench, least)
-    };
     table.row(rate("taken at full load, spans/s", &full, full::TAKEN, full::BENCH, Some(5.0)));
     table.row(rate("the same, until the back end has them", &full, full::DELIVERED, full::BENCH, None));
-    table.row(busy_row("the same: the proxy's core busy, the other's", &full, full::PROXY, full::BENCH));
-    let pair = |name: &str, figures: &[Vec<Figures>], show: &dyn Fn(&[Figures]) -> String| {
-        [name.to_owned(), show(&figures[0]), show(&figures[1]), "-".to_owned(), "-".to_owned()]
-    };
+    table.row(busy(&full, full::PROXY, full::BENCH));
     let name = format!("a request at {} spans/s ({} a request), p50 / p99, ms", full::RATE, full::PACED);
-    table.row(pair(&name, &pace, &|run| format!("{:.1} / {:.1}", run[0].median(), run[1].median())));
+    table.row(row(&name, &pace, |run| format!("{:.1} / {:.1}", run[0].median(), run[1].median())));
     table.row(rate("taken while the back end is away, spans/s", &backlog, backlog::FILLED, backlog::FILL_BENCH, None));
     table.row(rate("drained, spans/s", &backlog, backlog::DRAINED, backlog::DRAIN_BENCH, Some(10.0)));
-    table.row(busy_row("the same: the proxy's core busy, the other's", &backlog, backlog::DRAIN_PROXY, backlog::DRAIN_BENCH));
-    table.row(pair("peak memory from fill to drain, MiB (without mapped files)", &backlog, &|run| {
+    table.row(busy(&backlog, backlog::DRAIN_PROXY, backlog::DRAIN_BENCH));
+    table.row(row("peak memory from fill to drain, MiB (without mapped files)", &backlog, |run| {
         format!("{:.0} ({:.0})", run[backlog::PEAK].median() / MIB, run[backlog::ANONYMOUS].median() / MIB)
     }));
-    let bytes = |at: usize| move |run: &[Figures]| format!("{:.0}", run[at].median());
-    table.row(pair("bytes written to the disk for each span", &backlog, &bytes(backlog::WRITTEN)));
-    table.row(pair("on the disk when full / when drained, MiB", &backlog, &|run| {
+    table.row(row("bytes written to the disk for each span", &backlog, |run| {
+        format!("{:.0}", run[backlog::WRITTEN].median())
+    }));
+    table.row(row("on the disk when full / when drained, MiB", &backlog, |run| {
         format!("{:.0} / {:.1}", run[backlog::FULL].median() / MIB, run[backlog::LEFT].median() / MIB)
     }));
     notes(&mut table, arguments, &ceiling[0][0]);
@@ -87,7 +82,7 @@ fn notes(table: &mut Table, arguments: &Arguments, ceiling: &Figures) {
 }
 
 /// Both rates and how often one is the other. A rate at which the bench's core was exhausted could be higher.
-fn rate_row(name: &str, figures: &[Vec<Figures>], at: usize, bench: usize, least: Option<f64>) -> [String; 5] {
+fn rate(name: &str, figures: &[Vec<Figures>], at: usize, bench: usize, least: Option<f64>) -> [String; 5] {
     let rates: Vec<f64> = figures.iter().map(|run| run[at].median()).collect();
     let limited: Vec<bool> = figures.iter().map(|run| is_exhausted(run[bench].median())).collect();
     let sign = |is_limited: bool| if is_limited { "≥ " } else { "" };
@@ -103,8 +98,14 @@ fn rate_row(name: &str, figures: &[Vec<Figures>], at: usize, bench: usize, least
     ]
 }
 
-fn busy_row(name: &str, figures: &[Vec<Figures>], proxy: usize, bench: usize) -> [String; 5] {
-    let show = |run: &[Figures]| format!("{:.0} %, {:.0} %", run[proxy].median() * 100.0, run[bench].median() * 100.0);
+/// How much of their time the two cores had to do.
+fn busy(figures: &[Vec<Figures>], proxy: usize, bench: usize) -> [String; 5] {
+    row("the same: the proxy's core busy, the other one", figures, |run| {
+        format!("{:.0} %, {:.0} %", run[proxy].median() * 100.0, run[bench].median() * 100.0)
+    })
+}
+
+fn row(name: &str, figures: &[Vec<Figures>], show: impl Fn(&[Figures]) -> String) -> [String; 5] {
     [name.to_owned(), show(&figures[0]), show(&figures[1]), "-".to_owned(), "-".to_owned()]
 }
 
