@@ -11,6 +11,8 @@ use harness::spans::{Generator, Profile};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::pace;
+
 /// The seed of all benches: both sides see the same spans.
 const SEED: u64 = 1;
 /// How many different requests there are; they are sent in turn.
@@ -161,7 +163,7 @@ pub async fn at_pace(
     under_way: usize,
 ) -> Result<Outcome> {
     let gap = Duration::from_secs_f64(ready.spans as f64 / rate as f64);
-    let started = Instant::now() + Duration::from_millis(50);
+    let mut pace = pace::start(gap, time)?;
     let room = Arc::new(tokio::sync::Semaphore::new(under_way));
     let mut calls = JoinSet::new();
     let mut outcome = Outcome::default();
@@ -176,15 +178,12 @@ pub async fn at_pace(
         }
         other => bail!("not accepted: {other:?}"),
     };
-    for number in 0.. {
-        let due = started + gap * number;
-        if due > started + time {
-            break;
-        }
-        tokio::time::sleep_until(due).await;
+    let mut number = 0;
+    while let Some(due) = pace.recv().await {
+        number += 1;
         let Ok(permit) = room.clone().try_acquire_owned() else { continue };
-        let client = clients[number as usize % clients.len()].clone();
-        let body = ready.body(number as usize);
+        let client = clients[number % clients.len()].clone();
+        let body = ready.body(number);
         calls.spawn(async move {
             let answer = client.send_prepared(body).await;
             drop(permit);

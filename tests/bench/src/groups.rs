@@ -53,7 +53,7 @@ impl Group {
         Ok(vec![match self {
             Self::Cost => cost::main(arguments).await?,
             Self::Matrix => cost::matrix(arguments).await?,
-            Self::Latency => latency::run(arguments).await?,
+            Self::Latency => latency::run(arguments)?,
             Self::Memory => memory::run(arguments).await?,
             Self::Durable => durable::run(arguments)?,
             Self::Tls => tls::run(arguments).await?,

@@ -10,6 +10,7 @@ mod drive;
 mod groups;
 mod machine;
 mod measure;
+mod pace;
 mod peer;
 mod report;
 mod usage;

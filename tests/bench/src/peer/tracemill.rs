@@ -40,12 +40,19 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
             let renames: Vec<Value> = super::renames().map(|(from, to)| json!({ "from": from, "to": to })).collect();
             setup.plugin("30-enrich", "enrich")?.sidecar("30-enrich", &setting(json!({ "rename": renames })))?
         }
-        Steps::MarkSlow => setup.file("50-mark-slow.wasm", &std::fs::read(harness::plugins::example("mark-slow")?)?)?,
+        // One span in 25 takes longer.
+        Steps::MarkSlow => setup
+            .file("50-mark-slow.wasm", &std::fs::read(harness::plugins::example("mark-slow")?)?)?
+            .sidecar("50-mark-slow", &setting(json!({ "over": "240ms" })))?,
         Steps::FiveReaders => {
             let setup = setup
                 .plugin("10-sample", "sample")?
                 .sidecar("10-sample", &setting(json!({ "rate": 0.7, "keep": { "errors": false } })))?;
-            (0..5).try_fold(setup, |setup, i| setup.plugin(&format!("2{i}-drop-health-{i}"), "drop-health"))?
+            let routes = setting(json!({ "defaults": false, "routes": super::ROUTES }));
+            (0..5).try_fold(setup, |setup, i| {
+                let name = format!("2{i}-drop-health-{i}");
+                setup.plugin(&name, "drop-health")?.sidecar(&name, &routes)
+            })?
         }
     })
 }
