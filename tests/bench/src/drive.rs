@@ -1,7 +1,7 @@
 //! Load: requests that are made ready before the clock starts, as fast as they are taken or at a set pace.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -11,32 +11,44 @@ use harness::spans::{Generator, Profile};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::pace;
+
 /// The seed of all benches: both sides see the same spans.
 const SEED: u64 = 1;
 /// How many different requests there are; they are sent in turn.
 const DIFFERENT: usize = 40;
+/// When what was refused is sent again: sooner than the proxies ask, so that they are never idle.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Requests that are ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Ready {
-    /// Encoded for the client.
-    pub bodies: Arc<Vec<Bytes>>,
+    /// Bodies as the client sends them.
+    bodies: Arc<Vec<Bytes>>,
     /// Spans in each.
     pub spans: usize,
+    /// Of all of them, before compression.
+    bytes: usize,
 }
 
 impl Ready {
     /// Requests of `spans` spans each.
     pub fn new(client: &Client, profile: Profile, spans: usize) -> Result<Self> {
         let mut generator = Generator::new(profile, SEED);
-        let bodies = (0..DIFFERENT).map(|_| client.encode(&generator.request(spans).request)).collect::<Result<_>>()?;
-        Ok(Self { bodies: Arc::new(bodies), spans })
+        let messages: Vec<Bytes> =
+            (0..DIFFERENT).map(|_| client.encode(&generator.request(spans).request)).collect::<Result<_>>()?;
+        let bytes = messages.iter().map(Bytes::len).sum();
+        let bodies = messages.iter().map(|message| client.prepare(message)).collect::<Result<_>>()?;
+        Ok(Self { bodies: Arc::new(bodies), spans, bytes })
     }
 
     /// The bytes of a span, on average, uncompressed.
     pub fn bytes_per_span(&self) -> f64 {
-        let bytes: usize = self.bodies.iter().map(Bytes::len).sum();
-        bytes as f64 / (self.bodies.len() * self.spans) as f64
+        self.bytes as f64 / (self.bodies.len() * self.spans) as f64
+    }
+
+    fn body(&self, number: usize) -> Bytes {
+        self.bodies[number % self.bodies.len()].clone()
     }
 }
 
@@ -64,45 +76,81 @@ impl Outcome {
 /// Sends `requests` requests over `clients`, `under_way` at once on each, as fast as they are answered. What is refused is sent
 /// again a little later, until it is taken.
 pub async fn flat_out(clients: &[Client], ready: &Ready, requests: usize, under_way: usize) -> Result<Outcome> {
+    while_wanted(clients, ready, under_way, move |number| number < requests).await
+}
+
+/// The same for a while instead of a number of requests. What has begun then is waited for.
+pub async fn for_a_while(clients: &[Client], ready: &Ready, time: Duration, under_way: usize) -> Result<Outcome> {
+    let end = Instant::now() + time;
+    while_wanted(clients, ready, under_way, move |_| Instant::now() < end).await
+}
+
+/// Sends one request on each client, all at the same time.
+pub async fn one_each(clients: &[Client], ready: &Ready) -> Result<Outcome> {
+    let mut senders = JoinSet::new();
+    for (number, client) in clients.iter().enumerate() {
+        let (client, body) = (client.clone(), ready.body(number));
+        senders.spawn(async move { insist(&client, &body).await });
+    }
+    let mut outcome = Outcome::default();
+    while let Some(ended) = senders.join_next().await {
+        let (latency, refused) = ended??;
+        outcome.latencies.push(latency);
+        outcome.refused += refused;
+    }
+    outcome.accepted = (outcome.latencies.len() * ready.spans) as u64;
+    Ok(outcome)
+}
+
+async fn while_wanted(
+    clients: &[Client],
+    ready: &Ready,
+    under_way: usize,
+    is_wanted: impl Fn(usize) -> bool + Copy + Send + 'static,
+) -> Result<Outcome> {
     let next = Arc::new(AtomicUsize::new(0));
-    let refused = Arc::new(AtomicU64::new(0));
     let mut senders = JoinSet::new();
     for client in clients {
         for _ in 0..under_way {
-            let (client, ready, next, refused) = (client.clone(), ready.clone(), next.clone(), refused.clone());
+            let (client, ready, next) = (client.clone(), ready.clone(), next.clone());
             senders.spawn(async move {
-                let mut latencies = Vec::new();
+                let mut outcome = Outcome::default();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= requests {
-                        return Ok::<_, anyhow::Error>(latencies);
+                    if !is_wanted(number) {
+                        return Ok::<_, anyhow::Error>(outcome);
                     }
-                    let body = &ready.bodies[number % ready.bodies.len()];
-                    loop {
-                        let started = Instant::now();
-                        match client.send_bytes(body.clone()).await? {
-                            answer if answer.is_whole() => {
-                                latencies.push(started.elapsed());
-                                break;
-                            }
-                            Answer::Refused(refusal) if refusal.is_retryable() => {
-                                refused.fetch_add(1, Ordering::Relaxed);
-                                tokio::time::sleep(Duration::from_millis(20)).await;
-                            }
-                            other => bail!("not accepted: {other:?}"),
-                        }
-                    }
+                    let (latency, refused) = insist(&client, &ready.body(number)).await?;
+                    outcome.latencies.push(latency);
+                    outcome.refused += refused;
                 }
             });
         }
     }
     let mut outcome = Outcome::default();
     while let Some(ended) = senders.join_next().await {
-        outcome.latencies.extend(ended??);
+        let of_one = ended??;
+        outcome.latencies.extend(of_one.latencies);
+        outcome.refused += of_one.refused;
     }
     outcome.accepted = (outcome.latencies.len() * ready.spans) as u64;
-    outcome.refused = refused.load(Ordering::Relaxed);
     Ok(outcome)
+}
+
+/// Sends until it is taken. Answers how long the last attempt took, and how many there were before it.
+async fn insist(client: &Client, body: &Bytes) -> Result<(Duration, u64)> {
+    let mut refused = 0;
+    loop {
+        let started = Instant::now();
+        match client.send_prepared(body.clone()).await? {
+            answer if answer.is_whole() => return Ok((started.elapsed(), refused)),
+            Answer::Refused(refusal) if refusal.is_retryable() => {
+                refused += 1;
+                tokio::time::sleep(AGAIN).await;
+            }
+            other => bail!("not accepted: {other:?}"),
+        }
+    }
 }
 
 /// Sends at `rate` spans a second for `time`, whether answers come or not (at most `under_way` at once); what is refused is not
@@ -115,7 +163,7 @@ pub async fn at_pace(
     under_way: usize,
 ) -> Result<Outcome> {
     let gap = Duration::from_secs_f64(ready.spans as f64 / rate as f64);
-    let started = Instant::now() + Duration::from_millis(50);
+    let mut pace = pace::start(gap, time)?;
     let room = Arc::new(tokio::sync::Semaphore::new(under_way));
     let mut calls = JoinSet::new();
     let mut outcome = Outcome::default();
@@ -130,17 +178,14 @@ pub async fn at_pace(
         }
         other => bail!("not accepted: {other:?}"),
     };
-    for number in 0.. {
-        let due = started + gap * number;
-        if due > started + time {
-            break;
-        }
-        tokio::time::sleep_until(due).await;
+    let mut number = 0;
+    while let Some(due) = pace.recv().await {
+        number += 1;
         let Ok(permit) = room.clone().try_acquire_owned() else { continue };
-        let client = clients[number as usize % clients.len()].clone();
-        let body = ready.bodies[number as usize % ready.bodies.len()].clone();
+        let client = clients[number % clients.len()].clone();
+        let body = ready.body(number);
         calls.spawn(async move {
-            let answer = client.send_bytes(body).await;
+            let answer = client.send_prepared(body).await;
             drop(permit);
             answer.map(|answer| (answer, due.elapsed()))
         });

@@ -1,10 +1,12 @@
 //! What is measured: one file a group, each makes its tables.
 
 mod cost;
+mod durable;
 mod latency;
 mod memory;
 mod plugins;
 mod swap;
+mod tls;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -21,8 +23,12 @@ pub enum Group {
     Matrix,
     /// Latency of requests at a set pace.
     Latency,
-    /// Memory at full load and under overload.
+    /// Memory at full load, under overload, with thousands of connections and a back end that stalls.
     Memory,
+    /// Queues on disk: throughput, latency, a backlog.
+    Durable,
+    /// What TLS costs.
+    Tls,
     /// The cost of single plugins.
     Plugins,
     /// From a file dropped to its generation live.
@@ -31,15 +37,26 @@ pub enum Group {
 
 impl Group {
     /// All, in the order of the report.
-    pub const ALL: [Self; 6] = [Self::Cost, Self::Matrix, Self::Latency, Self::Memory, Self::Plugins, Self::Swap];
+    pub const ALL: [Self; 8] = [
+        Self::Cost,
+        Self::Matrix,
+        Self::Latency,
+        Self::Memory,
+        Self::Durable,
+        Self::Tls,
+        Self::Plugins,
+        Self::Swap,
+    ];
 
     /// Measures it.
     pub async fn run(self, arguments: &Arguments) -> Result<Vec<Table>> {
         Ok(vec![match self {
             Self::Cost => cost::main(arguments).await?,
             Self::Matrix => cost::matrix(arguments).await?,
-            Self::Latency => latency::run(arguments).await?,
+            Self::Latency => latency::run(arguments)?,
             Self::Memory => memory::run(arguments).await?,
+            Self::Durable => durable::run(arguments)?,
+            Self::Tls => tls::run(arguments).await?,
             Self::Plugins => plugins::run(arguments).await?,
             Self::Swap => swap::run(arguments).await?,
         }])

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a bench prints its tables")]
 
+mod cores;
 mod drive;
 mod groups;
 mod machine;
 mod measure;
+mod pace;
 mod peer;
 mod report;
 mod usage;
@@ -40,9 +42,21 @@ pub struct Arguments {
     /// Leaves the Collector out (groups cost and matrix): for work on tracemill itself.
     #[arg(long)]
     alone: bool,
+    /// How large the backlog of group durable is, as `512MiB` or `2GiB`: requests, uncompressed.
+    #[arg(long, default_value = "2GiB", value_parser = size)]
+    backlog: u64,
     /// Where the tables are written; next to the build's products if it is not given.
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+/// A number of bytes with its unit.
+fn size(text: &str) -> Result<u64> {
+    let (number, shift) = [("MiB", 20), ("GiB", 30)]
+        .into_iter()
+        .find_map(|(unit, shift)| text.strip_suffix(unit).map(|number| (number, shift)))
+        .context("a number and MiB or GiB")?;
+    Ok(number.trim().parse::<u64>()? << shift)
 }
 
 fn main() -> Result<()> {

@@ -1,7 +1,10 @@
 //! The two sides, started with the same work to do.
 
 mod collector;
+mod setting;
 mod tracemill;
+
+pub use setting::{CONSUMERS, Durable, Setting, Tls};
 
 use anyhow::{Context as _, Result};
 use harness::client::{Client, Protocol};
@@ -56,7 +59,12 @@ pub struct Work {
 impl Work {
     /// Over gRPC, not compressed.
     pub fn grpc(steps: Steps) -> Self {
-        Self { steps, protocol: Protocol::Grpc, compression: Compression::None }
+        Self::over(Protocol::Grpc, steps)
+    }
+
+    /// Over this protocol, not compressed.
+    pub fn over(protocol: Protocol, steps: Steps) -> Self {
+        Self { steps, protocol, compression: Compression::None }
     }
 }
 
@@ -105,9 +113,14 @@ impl Side {
 
     /// Starts it, sending to the sink.
     pub async fn start(self, work: Work, sink: &Sink) -> Result<Subject> {
+        self.start_with(work, &Setting::default(), sink).await
+    }
+
+    /// The same with TLS, or a queue on disk.
+    pub async fn start_with(self, work: Work, setting: &Setting, sink: &Sink) -> Result<Subject> {
         match self {
-            Self::Tracemill => tracemill::start(work, sink).await,
-            Self::Collector => collector::start(work, sink).await,
+            Self::Tracemill => tracemill::start(work, setting, sink).await,
+            Self::Collector => collector::start(work, setting, sink).await,
         }
     }
 }
@@ -124,8 +137,17 @@ impl Subject {
 
     /// A client for what is measured: a connection of its own.
     pub fn client(&self, work: Work) -> Client {
-        let address = if work.protocol == Protocol::Grpc { &self.grpc } else { &self.http };
-        Client::new(work.protocol, address).compress(work.compression)
+        Client::new(work.protocol, self.address(work.protocol)).compress(work.compression)
+    }
+
+    /// The same where it may have to speak TLS.
+    pub fn client_with(&self, work: Work, setting: &Setting) -> Result<Client> {
+        Ok(setting.client(work.protocol, self.address(work.protocol))?.compress(work.compression))
+    }
+
+    /// Where it listens.
+    pub fn address(&self, protocol: Protocol) -> &str {
+        if protocol == Protocol::Grpc { &self.grpc } else { &self.http }
     }
 
     /// tracemill's own handle.

@@ -44,6 +44,12 @@ impl fmt::Display for Table {
     }
 }
 
+/// A cell that says what must be reached, and whether it was.
+pub fn must(goal: impl Into<String>, is_met: bool) -> String {
+    let goal = goal.into();
+    if is_met { goal } else { format!("{goal} **missed**") }
+}
+
 /// All tables of a run.
 #[derive(Debug)]
 pub struct Report {

@@ -1,5 +1,7 @@
 //! What a process has used, as the operating system counts it.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -21,6 +23,8 @@ pub struct Memory {
     pub now: u64,
     /// `VmHWM`
     pub peak: u64,
+    /// `RssAnon`: without mapped files, of which the system takes back what it needs.
+    pub anonymous: u64,
 }
 
 /// The resident memory of a process.
@@ -31,5 +35,23 @@ pub fn memory(process: u32) -> Result<Memory> {
         let number = line.trim_start_matches(':').trim().trim_end_matches(" kB");
         Ok(number.parse::<u64>().with_context(|| format!("{name} {line}"))? * 1024)
     };
-    Ok(Memory { now: kibibytes("VmRSS")?, peak: kibibytes("VmHWM")? })
+    Ok(Memory { now: kibibytes("VmRSS")?, peak: kibibytes("VmHWM")?, anonymous: kibibytes("RssAnon")? })
+}
+
+/// Bytes that a process has had written to disks.
+pub fn written(process: u32) -> Result<u64> {
+    let io = std::fs::read_to_string(format!("/proc/{process}/io")).context("reading what a process has written")?;
+    let bytes = io.lines().find_map(|line| line.strip_prefix("write_bytes:")).context("no write_bytes")?;
+    Ok(bytes.trim().parse()?)
+}
+
+/// Bytes that the files below a folder take on the disk.
+pub fn on_disk(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        // Files come and go while they are counted.
+        let Ok((path, meta)) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?))) else { continue };
+        bytes += if meta.is_dir() { on_disk(&path)? } else { meta.blocks() * 512 };
+    }
+    Ok(bytes)
 }

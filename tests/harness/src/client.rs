@@ -9,16 +9,20 @@ pub use answer::{Answer, Refusal};
 
 use crate::ledger::Ledger;
 use crate::sink::spans;
-use crate::wire;
+use crate::{tls, wire};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
+use rustls::ClientConfig;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The path of OTLP/gRPC's trace service.
@@ -42,7 +46,7 @@ pub enum Protocol {
 /// One connection (gRPC, h2c) or a small pool of them (HTTP/1.1). Clones share it.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     protocol: Protocol,
     compression: Compression,
     base: String,
@@ -54,17 +58,37 @@ pub struct Client {
 impl Client {
     /// To `address` (`host:port`).
     pub fn new(protocol: Protocol, address: &str) -> Self {
-        Self::build(protocol, address, protocol == Protocol::Grpc)
+        Self::build(protocol, address, protocol == Protocol::Grpc, None, None)
+    }
+
+    /// Over TLS, as the configuration says.
+    pub fn over_tls(protocol: Protocol, address: &str, config: &Arc<ClientConfig>) -> Self {
+        Self::build(protocol, address, protocol == Protocol::Grpc, Some(config), None)
+    }
+
+    /// From an address of this machine, any of 127.0.0.0/8 say: as another sender.
+    pub fn from(protocol: Protocol, address: &str, from: IpAddr) -> Self {
+        Self::build(protocol, address, protocol == Protocol::Grpc, None, Some(from))
     }
 
     /// OTLP/HTTP over HTTP/2 without TLS.
     pub fn h2c(protocol: Protocol, address: &str) -> Self {
-        Self::build(protocol, address, true)
+        Self::build(protocol, address, true, None, None)
     }
 
-    fn build(protocol: Protocol, address: &str, http2: bool) -> Self {
+    fn build(
+        protocol: Protocol,
+        address: &str,
+        http2: bool,
+        tls: Option<&Arc<ClientConfig>>,
+        from: Option<IpAddr>,
+    ) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
+        connector.enforce_http(false);
+        connector.set_local_address(from);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let connector = HttpsConnector::from((connector, Arc::clone(tls.unwrap_or(&tls::NOBODY))));
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .http2_only(http2)
@@ -74,7 +98,7 @@ impl Client {
             http: builder.build(connector),
             protocol,
             compression: Compression::None,
-            base: format!("http://{address}"),
+            base: format!("{scheme}://{address}"),
             path: if protocol == Protocol::Grpc { GRPC_PATH } else { HTTP_PATH },
             headers: http::HeaderMap::new(),
             ledger: None,
@@ -124,12 +148,26 @@ impl Client {
 
     /// Sends bytes as they are (compressed and framed, if it does that), be they a message or not.
     pub async fn send_bytes(&self, message: Bytes) -> Result<Answer> {
-        let request = match self.protocol {
-            Protocol::Grpc => self.grpc_request(&message)?,
-            Protocol::HttpProtobuf => self.http_request(&message, "application/x-protobuf")?,
-            Protocol::HttpJson => self.http_request(&message, "application/json")?,
-        };
+        let body = self.prepare(&message)?;
         let entry = self.ledger.as_ref().map(|ledger| ledger.open(self.spans_in(&message)));
+        let answer = self.send_prepared(body).await?;
+        if let Some(entry) = entry {
+            entry.answered(&answer);
+        }
+        Ok(answer)
+    }
+
+    /// A message as the body of a request, compressed and framed.
+    pub fn prepare(&self, message: &Bytes) -> Result<Bytes> {
+        match self.protocol {
+            Protocol::Grpc => wire::frame(message, self.compression),
+            Protocol::HttpProtobuf | Protocol::HttpJson => self.compression.pack(message),
+        }
+    }
+
+    /// Sends a body that was prepared. No ledger hears of it.
+    pub async fn send_prepared(&self, body: Bytes) -> Result<Answer> {
+        let request = self.request(body)?;
         let exchange = async {
             let (head, body) = self.http.request(request).await.context("sending the request")?.into_parts();
             let body = body.collect().await.context("reading the answer")?;
@@ -140,11 +178,7 @@ impl Client {
                 Protocol::HttpJson => Answer::from_json(&head, &body.to_bytes()),
             }
         };
-        let answer = tokio::time::timeout(TIMEOUT, exchange).await.context("no answer in a minute")??;
-        if let Some(entry) = entry {
-            entry.answered(&answer);
-        }
-        Ok(answer)
+        tokio::time::timeout(TIMEOUT, exchange).await.context("no answer in a minute")?
     }
 
     /// How many spans there are in a message; none in what is no message or goes elsewhere.
@@ -159,24 +193,22 @@ impl Client {
         read.map_or(0, |request| spans(&request).count() as u64)
     }
 
-    fn grpc_request(&self, message: &Bytes) -> Result<Request<Full<Bytes>>> {
-        let builder = Request::post(format!("{}{}", self.base, self.path))
-            .header(header::CONTENT_TYPE, "application/grpc")
-            .header(header::TE, "trailers")
-            .header("grpc-encoding", self.compression.name());
-        self.finish(builder, wire::frame(message, self.compression)?)
-    }
-
-    fn http_request(&self, message: &Bytes, content_type: &str) -> Result<Request<Full<Bytes>>> {
-        let mut builder =
-            Request::post(format!("{}{}", self.base, self.path)).header(header::CONTENT_TYPE, content_type);
-        if self.compression != Compression::None {
-            builder = builder.header(header::CONTENT_ENCODING, self.compression.name());
-        }
-        self.finish(builder, self.compression.pack(message)?)
-    }
-
-    fn finish(&self, builder: http::request::Builder, body: Bytes) -> Result<Request<Full<Bytes>>> {
+    fn request(&self, body: Bytes) -> Result<Request<Full<Bytes>>> {
+        let builder = Request::post(format!("{}{}", self.base, self.path));
+        let builder = match self.protocol {
+            Protocol::Grpc => builder
+                .header(header::CONTENT_TYPE, "application/grpc")
+                .header(header::TE, "trailers")
+                .header("grpc-encoding", self.compression.name()),
+            Protocol::HttpProtobuf => builder.header(header::CONTENT_TYPE, "application/x-protobuf"),
+            Protocol::HttpJson => builder.header(header::CONTENT_TYPE, "application/json"),
+        };
+        let builder = match self.compression {
+            Compression::Gzip | Compression::Zstd if self.protocol != Protocol::Grpc => {
+                builder.header(header::CONTENT_ENCODING, self.compression.name())
+            }
+            _ => builder,
+        };
         let mut request = builder.body(Full::new(body))?;
         request.headers_mut().extend(self.headers.clone());
         Ok(request)

@@ -24,6 +24,7 @@ pub mod sink;
 pub mod spans;
 pub mod stored;
 pub mod tempo;
+pub mod tls;
 pub mod wait;
 pub mod wire;
 

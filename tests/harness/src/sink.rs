@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod behaviour;
+mod count;
 mod serve;
 
 pub use arrivals::{Arrivals, Arrived, Attempt, GENERATION, Keep, id, spans};
@@ -11,16 +12,19 @@ use crate::wait;
 use anyhow::{Context as _, Result, ensure};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use parking_lot::Mutex;
+use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// The back end; gone when dropped.
 #[derive(Debug)]
 pub struct Sink {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     behaviour: watch::Sender<Behaviour>,
     server: JoinHandle<()>,
@@ -57,14 +61,24 @@ impl Sink {
         Self::at("127.0.0.1:0".parse()?, keep).await
     }
 
+    /// One that speaks TLS.
+    pub async fn over_tls(keep: Keep, config: Arc<ServerConfig>) -> Result<Self> {
+        Self::listen("127.0.0.1:0".parse()?, keep, Some(config)).await
+    }
+
     /// One at a given address, as a back end that comes back after a restart.
     pub async fn at(address: SocketAddr, keep: Keep) -> Result<Self> {
+        Self::listen(address, keep, None).await
+    }
+
+    async fn listen(address: SocketAddr, keep: Keep, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("binding the sink to {address}"))?;
         let address = listener.local_addr()?;
         let (behaviour, heard) = watch::channel(Behaviour::Accept);
         let shared = Arc::new(Shared { keep, arrivals: Mutex::default(), behaviour: heard });
-        let server = tokio::spawn(serve::serve(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, behaviour, server })
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let server = tokio::spawn(serve::serve(listener, tls.map(TlsAcceptor::from), Arc::clone(&shared)));
+        Ok(Self { address, scheme, shared, behaviour, server })
     }
 
     /// `host:port`, for gRPC and HTTP alike.
@@ -72,9 +86,9 @@ impl Sink {
         self.address
     }
 
-    /// `http://host:port`.
+    /// `http://host:port`, or `https` where it speaks TLS.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// What it does with requests from now on; those that hang are released.

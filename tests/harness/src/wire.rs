@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use prost::Message as _;
 use std::io::Read as _;
 use std::time::Duration;
@@ -82,6 +82,15 @@ pub fn unframe(body: &Bytes, compression: Compression) -> Result<Bytes> {
     ensure!(body.len() == 5 + length, "a frame of {length} bytes in a body of {}", body.len());
     let message = body.slice(5..);
     if body[0] == 1 { compression.unpack(&message) } else { Ok(message) }
+}
+
+/// Leaves the message of a gRPC body of exactly one frame, which must not be compressed.
+pub(crate) fn step_into_frame(body: &mut impl Buf) -> Result<()> {
+    ensure!(body.remaining() >= 5, "a gRPC body of {} bytes", body.remaining());
+    ensure!(body.get_u8() == 0, "a compressed frame in a call without a compression");
+    let length = body.get_u32() as usize;
+    ensure!(body.remaining() == length, "a frame of {length} bytes before {} bytes", body.remaining());
+    Ok(())
 }
 
 /// `google.rpc.Status`, as far as OTLP uses it.

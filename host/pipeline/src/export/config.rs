@@ -277,8 +277,8 @@ impl Default for QueueConfig {
     fn default() -> Self {
         Self {
             mode: QueueMode::Memory,
-            // Twice the largest request that receivers take unless told otherwise: it has room even if it grows in the chain.
-            max_bytes: 128 << 20,
+            // The largest request that receivers take unless told otherwise; one that has grown in the chain is taken by an empty queue.
+            max_bytes: 64 << 20,
             memory_bytes: 64 << 20,
             max_age: None,
             drain_rate: None,

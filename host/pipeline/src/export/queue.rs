@@ -4,7 +4,7 @@
 //! be sent again, counts like what waits. Room is an atomic number; only the list of what waits is behind a lock. What a queue on
 //! disk does beside this is in [`disk`]; a queue in memory pays nothing for it.
 //!
-//! Invariant: what is held never exceeds the bound, but for parcels that a reload moves here from a destination's earlier
+//! Invariant: what is held never exceeds the bound, but for one parcel that is larger and alone, for parcels that a reload moves here from a destination's earlier
 //! queue, for what a commit brings beyond its own reservation, and for the one piece that is sent of a parcel that is cut.
 
 use std::collections::VecDeque;
@@ -189,9 +189,9 @@ impl Queue {
         }
         let refuses = self.config.on_full == OnFull::Refuse;
         if refuses {
-            if charge(bytes) > self.config.max_bytes {
+            if charge(bytes) > self.largest() {
                 return Err(Refusal::too_large(format!(
-                    "{bytes} bytes are more than the whole queue of destination `{}` ({} bytes): send smaller requests, \
+                    "{bytes} bytes are more than the queue of destination `{}` ({} bytes) takes even when it is empty: send smaller requests, \
                      or raise export.{}.queue.size",
                     self.name, self.config.max_bytes, self.name
                 )));
@@ -273,7 +273,7 @@ impl Queue {
     }
 
     fn why_no_room(&self, charge: usize) -> DropReason {
-        if charge > self.config.max_bytes { DropReason::TooLarge } else { DropReason::QueueFull }
+        if charge > self.largest() { DropReason::TooLarge } else { DropReason::QueueFull }
     }
 
     /// Why a parcel would be refused now, as far as that is known without asking for room.
@@ -317,9 +317,18 @@ impl Queue {
 
     // === room ===
 
+    /// The largest parcel, as it is charged, that is taken: by an empty queue, one that is larger than the queue. What receivers let in has
+    /// room, even if it has grown in the chain.
+    fn largest(&self) -> usize {
+        self.limit().saturating_mul(2)
+    }
+
     fn take(&self, bytes: usize) -> bool {
-        let limit = self.limit();
-        let fits = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= limit);
+        let (limit, largest) = (self.limit(), self.largest());
+        let fits = |held: usize| {
+            let sum = held.checked_add(bytes)?;
+            (sum <= limit || (held == 0 && bytes <= largest)).then_some(sum)
+        };
         let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
         if taken {
             self.counters.queue_bytes.inc_by(bytes as i64);
@@ -353,7 +362,8 @@ impl Queue {
                 // What is being sent is not called back: where there would be no room even behind it, nothing gives way in vain.
                 let waiting = state.bytes + OVERHEAD * state.waiting.len();
                 let sending = self.held.load(Ordering::Relaxed).saturating_sub(waiting);
-                if sending.saturating_add(needed) > self.config.max_bytes {
+                let most = if sending == 0 { self.largest() } else { self.limit() };
+                if sending.saturating_add(needed) > most {
                     return false;
                 }
                 while !self.take(needed) {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use harness::client::Protocol;
-use harness::sink::{Keep, Sink};
+use harness::sink::Sink;
 use harness::spans::Profile;
 use harness::wire::Compression;
 
 use crate::Arguments;
 use crate::drive::{self, Ready};
 use crate::measure::{Figures, interleaved};
-use crate::peer::{Side, Steps, Subject, Work};
+use crate::peer::{Setting, Side, Steps, Subject, Work};
 use crate::report::Table;
 use crate::usage;
 
@@ -32,8 +32,8 @@ pub struct Case {
 }
 
 /// The figures of one run.
-struct Measured {
-    nanoseconds_per_span: f64,
+pub(super) struct Measured {
+    pub nanoseconds_per_span: f64,
     wire_bytes_out: f64,
 }
 
@@ -113,7 +113,7 @@ async fn table(title: &str, cases: &[Case], arguments: &Arguments) -> Result<Tab
             if case.peer && !arguments.alone { &[Side::Tracemill, Side::Collector] } else { &[Side::Tracemill] };
         let mut bytes_in = 0.0;
         let figures = interleaved(sides, arguments.runs, async |side| {
-            let (measured, bytes) = once(side, *case, arguments.kilospans * 1000).await?;
+            let (measured, bytes) = once(side, *case, &Setting::default(), arguments.kilospans * 1000).await?;
             bytes_in = bytes;
             Ok(vec![measured.nanoseconds_per_span, measured.wire_bytes_out])
         })
@@ -142,10 +142,11 @@ async fn table(title: &str, cases: &[Case], arguments: &Arguments) -> Result<Tab
     Ok(table)
 }
 
-async fn once(side: Side, case: Case, spans: usize) -> Result<(Measured, f64)> {
-    let sink = Sink::keeping(Keep::Counts).await?;
-    let subject = side.start(case.work, &sink).await?;
-    let clients = [subject.client(case.work), subject.client(case.work)];
+/// One run of one case, and the bytes of a span as it came in.
+pub(super) async fn once(side: Side, case: Case, setting: &Setting, spans: usize) -> Result<(Measured, f64)> {
+    let sink = setting.sink().await?;
+    let subject = side.start_with(case.work, setting, &sink).await?;
+    let clients = [subject.client_with(case.work, setting)?, subject.client_with(case.work, setting)?];
     let ready = Ready::new(&clients[0], case.profile, case.spans)?;
     // Enough to warm caches and to let the Collector's heap find its size; large spans are sent in smaller number.
     let spans = spans * 600 / case.profile.bytes().max(600);

@@ -1,6 +1,6 @@
 //! What single plugins cost, as the proxy's own metrics count it: time in the stage, columns and edits included.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use harness::sink::{Keep, Sink};
 use harness::spans::Profile;
 
@@ -58,6 +58,7 @@ async fn once(steps: Steps, plugin: &str, spans: usize) -> Result<f64> {
     drive::flat_out(&clients, &ready, spans / 512, 1).await?;
     let proxy = subject.proxy().context("tracemill it is")?;
     let after = read(proxy).await?;
+    ensure!(after.1 > before.1, "{plugin} saw no spans: does it run?");
     subject.end().await?;
     // Rows that the host's own filter kept from the plugin count as well: they are spans that it was asked about.
     let rows = (after.1 - before.1).max((spans / 512 * 512) as f64);

@@ -6,11 +6,13 @@ use harness::client::Protocol;
 use harness::sink::Sink;
 use serde_json::{Value, json};
 
-use super::{Running, Steps, Subject, Work};
+use super::{Running, Setting, Steps, Subject, Work};
 
-pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
+pub async fn start(work: Work, setting: &Setting, sink: &Sink) -> Result<Subject> {
     let binary = backends::collector()?.or_fail("the Collector's side")?;
-    let collector = Collector::start(&binary, configuration(work, sink)?).await?;
+    let mut configured = configuration(work, sink)?;
+    setting.of_collector(&mut configured);
+    let collector = Collector::start(&binary, configured).await?;
     let (grpc, http) = (collector.grpc().to_owned(), collector.http().to_owned());
     Ok(Subject { process: Running::Collector(Box::new(collector)), grpc, http })
 }

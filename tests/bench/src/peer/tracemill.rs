@@ -7,14 +7,14 @@ use harness::proxy::Setup;
 use harness::sink::Sink;
 use serde_json::{Value, json};
 
-use super::{Running, Steps, Subject, Work};
+use super::{Running, Setting, Steps, Subject, Work};
 
-pub async fn start(work: Work, sink: &Sink) -> Result<Subject> {
+pub async fn start(work: Work, setting: &Setting, sink: &Sink) -> Result<Subject> {
     let setup = Proxy::setup()?;
     let setup =
         if work.protocol == Protocol::Grpc { setup.export_grpc("sink", sink) } else { setup.export_http("sink", sink) };
     let setup = setup.set("export.sink.compression", work.compression.name().replace("identity", "none"));
-    let proxy = plugins(setup, work.steps)?.start().await?;
+    let proxy = plugins(setting.of_tracemill(setup), work.steps)?.start().await?;
     let (grpc, http) = (proxy.ports().grpc.clone(), proxy.ports().http.clone());
     Ok(Subject { process: Running::Tracemill(Box::new(proxy)), grpc, http })
 }
@@ -40,12 +40,19 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
             let renames: Vec<Value> = super::renames().map(|(from, to)| json!({ "from": from, "to": to })).collect();
             setup.plugin("30-enrich", "enrich")?.sidecar("30-enrich", &setting(json!({ "rename": renames })))?
         }
-        Steps::MarkSlow => setup.file("50-mark-slow.wasm", &std::fs::read(harness::plugins::example("mark-slow")?)?)?,
+        // One span in 25 takes longer.
+        Steps::MarkSlow => setup
+            .file("50-mark-slow.wasm", &std::fs::read(harness::plugins::example("mark-slow")?)?)?
+            .sidecar("50-mark-slow", &setting(json!({ "over": "240ms" })))?,
         Steps::FiveReaders => {
             let setup = setup
                 .plugin("10-sample", "sample")?
                 .sidecar("10-sample", &setting(json!({ "rate": 0.7, "keep": { "errors": false } })))?;
-            (0..5).try_fold(setup, |setup, i| setup.plugin(&format!("2{i}-drop-health-{i}"), "drop-health"))?
+            let routes = setting(json!({ "defaults": false, "routes": super::ROUTES }));
+            (0..5).try_fold(setup, |setup, i| {
+                let name = format!("2{i}-drop-health-{i}");
+                setup.plugin(&name, "drop-health")?.sidecar(&name, &routes)
+            })?
         }
     })
 }

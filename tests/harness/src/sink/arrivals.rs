@@ -11,7 +11,7 @@ use std::time::Instant;
 /// How much is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// How many requests, spans and bytes.
+    /// How many requests, spans and bytes; nothing is decoded for that, so it costs little.
     Counts,
     /// That, and for each span id how often it came and under which generations.
     Ids,
@@ -105,11 +105,15 @@ impl Arrivals {
         self.attempts.iter().filter(|attempt| attempt.ids.contains(&id)).map(|attempt| attempt.at).collect()
     }
 
-    pub(super) fn take(&mut self, keep: Keep, request: ExportTraceServiceRequest, message: &Bytes, wire_bytes: usize) {
+    pub(super) fn count(&mut self, spans: u64, bytes: usize, wire_bytes: usize) {
         self.calls += 1;
-        self.bytes += message.len() as u64;
+        self.spans += spans;
+        self.bytes += bytes as u64;
         self.wire_bytes += wire_bytes as u64;
-        self.spans += spans(&request).count() as u64;
+    }
+
+    pub(super) fn take(&mut self, keep: Keep, request: ExportTraceServiceRequest, message: &Bytes, wire_bytes: usize) {
+        self.count(spans(&request).count() as u64, message.len(), wire_bytes);
         if keep != Keep::Counts {
             spans(&request).for_each(|span| self.ids.entry(id(span)).or_default().note(span));
         }

@@ -3,13 +3,15 @@
 mod answer;
 
 use super::arrivals::{Attempt, id, spans};
-use super::{Behaviour, Keep, Shared};
+use super::{Behaviour, Keep, Shared, count};
+use crate::client::{GRPC_PATH, HTTP_PATH};
+use crate::wire::{self, Compression};
 use answer::{Answer, Kind, Refusal, Thanks};
 use anyhow::{Context as _, Result};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::request::Parts;
 use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -20,19 +22,32 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// Serves until it is aborted; then all its connections are closed.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(connection(stream, Arc::clone(&shared)));
+        connections.spawn(accepted(stream, tls.clone(), Arc::clone(&shared)));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn accepted(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+    match tls {
+        None => connection(stream, shared).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                connection(stream, shared).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
     let service = service_fn(|request| call(request, Arc::clone(&shared)));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http2().initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
@@ -42,20 +57,26 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
 
 async fn call(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Answer> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.context("reading the request")?.to_bytes();
+    let body = body.collect().await.context("reading the request")?;
     let kind = Kind::of(&head.headers);
     let at = Instant::now();
     let verdict = verdict(&shared).await;
-    if shared.keep == Keep::Requests {
-        note(&shared, at, kind, &head, &body);
-    }
+    let body = if is_only_counted(&shared, kind, &head) {
+        Body::Pieces(body)
+    } else {
+        let body = body.to_bytes();
+        if shared.keep == Keep::Requests {
+            note(&shared, at, kind, &head, &body);
+        }
+        Body::Whole(body)
+    };
     match verdict {
         Verdict::Break => anyhow::bail!("the connection was to be broken"),
         Verdict::Refuse(refusal) => {
             shared.arrivals.lock().refused_calls += 1;
             Ok(kind.refuse(&refusal))
         }
-        Verdict::Take(thanks) => match take(&shared, kind, &head, &body) {
+        Verdict::Take(thanks) => match take(&shared, kind, &head, body) {
             Ok(()) => kind.accept(thanks),
             Err(error) => {
                 shared.arrivals.lock().unreadable.push(format!("{error:#}"));
@@ -111,8 +132,22 @@ fn note(shared: &Shared, at: Instant, kind: Kind, head: &Parts, body: &Bytes) {
     shared.arrivals.lock().attempts.push(attempt);
 }
 
-fn take(shared: &Shared, kind: Kind, head: &Parts, body: &Bytes) -> Result<()> {
-    let message = kind.message(&head.headers, body)?;
+/// A request's body: as it came where it is only counted.
+enum Body {
+    Pieces(Collected<Bytes>),
+    Whole(Bytes),
+}
+
+fn is_only_counted(shared: &Shared, kind: Kind, head: &Parts) -> bool {
+    shared.keep == Keep::Counts && kind != Kind::Json && [GRPC_PATH, HTTP_PATH].contains(&head.uri.path())
+}
+
+fn take(shared: &Shared, kind: Kind, head: &Parts, body: Body) -> Result<()> {
+    let body = match body {
+        Body::Pieces(pieces) => return count(shared, kind, head, pieces),
+        Body::Whole(body) => body,
+    };
+    let message = kind.message(&head.headers, &body)?;
     match signal(head.uri.path()) {
         Signal::Metrics => {
             ExportMetricsServiceRequest::decode(message.clone())?;
@@ -135,6 +170,25 @@ fn decoded(kind: Kind, message: &Bytes) -> Result<ExportTraceServiceRequest> {
         Kind::Json => serde_json::from_slice(message)?,
         Kind::Grpc | Kind::Protobuf => ExportTraceServiceRequest::decode(message.clone())?,
     })
+}
+
+/// Takes spans as a number alone; what is not compressed is not even copied.
+fn count(shared: &Shared, kind: Kind, head: &Parts, body: Collected<Bytes>) -> Result<()> {
+    let (spans, bytes, wire_bytes) = if kind.compression(&head.headers)? == Compression::None {
+        let mut body = body.aggregate();
+        let wire_bytes = body.remaining();
+        if kind == Kind::Grpc {
+            wire::step_into_frame(&mut body)?;
+        }
+        let bytes = body.remaining();
+        (count::spans(body)?, bytes, wire_bytes)
+    } else {
+        let body = body.to_bytes();
+        let message = kind.message(&head.headers, &body)?;
+        (count::spans(&message[..])?, message.len(), body.len())
+    };
+    shared.arrivals.lock().count(spans, bytes, wire_bytes);
+    Ok(())
 }
 
 #[derive(PartialEq, Eq)]

@@ -60,6 +60,21 @@ async fn a_parcel_larger_than_the_queue_is_refused_for_good() {
 }
 
 #[tokio::test]
+async fn an_empty_queue_takes_one_parcel_that_is_up_to_twice_as_large_as_itself() {
+    for policy in [OnFull::Refuse, OnFull::DropOldest, OnFull::DropNewest] {
+        let sink = Sink::new([], HANG);
+        let bench = Bench::new(vec![small("back", &sink, 1, policy).await]);
+        bench.send(parcel(0..17)).unwrap();
+        sink.until(|seen| seen.requests.len() == 1).await;
+        assert_eq!((bench.of("held_spans", "back"), bench.all_dropped("back")), (17, 0), "{policy:?}");
+        // It is more than full now.
+        let refused = bench.send(parcel(20..21)).is_err_and(|refusal| refusal.is_retryable());
+        assert_eq!((refused, bench.all_dropped("back")), if policy == OnFull::Refuse { (true, 0) } else { (false, 1) });
+        bench.assert_sum("back");
+    }
+}
+
+#[tokio::test]
 async fn queues_that_drop_never_refuse_and_count_what_they_drop() {
     for (policy, kept) in [(OnFull::DropOldest, [0, 40]), (OnFull::DropNewest, [0, 10])] {
         let sink = Sink::new([], HANG);

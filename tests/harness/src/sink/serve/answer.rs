@@ -93,10 +93,14 @@ impl Kind {
 
     /// What was sent, without what the protocol puts around it.
     pub fn message(self, headers: &HeaderMap, body: &Bytes) -> Result<Bytes> {
-        if self == Self::Grpc {
-            return wire::unframe(body, Compression::named(text(headers, "grpc-encoding"))?);
-        }
-        Compression::named(text(headers, "content-encoding"))?.unpack(body)
+        let compression = self.compression(headers)?;
+        if self == Self::Grpc { wire::unframe(body, compression) } else { compression.unpack(body) }
+    }
+
+    /// How that is compressed.
+    pub fn compression(self, headers: &HeaderMap) -> Result<Compression> {
+        let header = if self == Self::Grpc { "grpc-encoding" } else { "content-encoding" };
+        Compression::named(text(headers, header))
     }
 
     pub fn accept(self, thanks: Thanks) -> Result<Answer> {
