@@ -1,6 +1,7 @@
 //! Puts the proxy together, from the back to the front: exports, chain, plugins, receivers, admin side. Start-up and shutdown are the same
 //! list, read in either direction.
 
+mod compiled;
 mod outlet;
 
 use std::net::TcpListener;
@@ -79,7 +80,8 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let end = Gate::new();
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
-    let engine = wasm::Engine::new(&wasm::EngineOptions::default())?;
+    let compiled = compiled::open(&config.plugins.cache)?;
+    let engine = wasm::Engine::with_cache(&wasm::EngineOptions::default(), compiled)?;
     let sweep = intake.clone();
     let ground = Ground {
         chains: chains.clone(),

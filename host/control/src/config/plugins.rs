@@ -22,8 +22,30 @@ pub struct Plugins {
     pub required: Vec<String>,
     /// For plugins that do not say otherwise.
     pub defaults: Defaults,
+    /// Where compiled plugins are kept.
+    pub cache: Cache,
     /// A test setting: notes the chain's generation on each span as `tracemill.generation`.
     pub note_generation: bool,
+}
+
+/// Where compiled plugins are kept from one start to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// The folder.
+    pub folder: CacheFolder,
+    /// Bytes that its files may have.
+    pub size: u64,
+}
+
+/// The folder of compiled plugins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheFolder {
+    /// Where this system's programs keep such things; none where it does not say.
+    Usual,
+    /// This one.
+    At(PathBuf),
+    /// Nowhere: each start compiles anew.
+    Nowhere,
 }
 
 /// What holds for plugins whose sidecar does not say otherwise.
@@ -58,8 +80,18 @@ pub(super) fn read(table: &mut Table<'_>) -> Plugins {
             deadline: table.duration("deadline", DEADLINE).unwrap_or(usual.deadline),
             breaker: table.section("breaker", |table| breaker(table, usual.breaker)),
         },
+        cache: table.section("cache", cache),
         note_generation: table.flag("note_generation").unwrap_or(false),
     }
+}
+
+fn cache(table: &mut Table<'_>) -> Cache {
+    let folder = match table.text("folder") {
+        None => CacheFolder::Usual,
+        Some(none) if none == "none" => CacheFolder::Nowhere,
+        Some(folder) => CacheFolder::At(folder.into()),
+    };
+    Cache { folder, size: table.size("size", (1 << 20)..=(1 << 40)).unwrap_or(1 << 30) }
 }
 
 /// Reads a `breaker` section.

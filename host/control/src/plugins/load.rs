@@ -70,12 +70,14 @@ impl Loader {
         if let Some((digest, component)) = self.kept(&job.stage).compiled
             && digest == job.recipe.wasm
         {
+            steps.cached = true;
             return Ok(component);
         }
         let checked = timed(&mut steps.check, || wasm::check(content, scan::LARGEST as usize));
         let checked = checked.map_err(|error| Wrong::new(Step::Check, &error))?;
         let component = timed(&mut steps.compile, || checked.compile(&self.engine));
         let component = component.map_err(|error| Wrong::new(Step::Compile, &error))?;
+        steps.cached = component.is_cached();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
         Ok(component)

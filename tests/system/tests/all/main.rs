@@ -4,6 +4,7 @@
 
 mod backlog;
 mod command_line;
+mod compiled;
 mod crash;
 mod destinations;
 mod examples;
