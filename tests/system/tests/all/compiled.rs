@@ -18,7 +18,7 @@ async fn start(cache: &Path) -> Result<Proxy> {
 /// Which plugins came compiled.
 async fn cached(proxy: &Proxy) -> Result<Vec<bool>> {
     let status = proxy.plugin_status().await?;
-    let of = |name| stage(&status, name)["took"]["cached"].as_bool().with_context(|| format!("{name}: {status:#}"));
+    let of = |name| stage(&status, name).and_then(|stage| stage["took"]["cached"].as_bool()).with_context(|| format!("{name}: {status:#}"));
     PLUGINS.iter().map(|name| of(name)).collect()
 }
 
