@@ -40,7 +40,7 @@ pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
 impl Checked<'_> {
     /// Compiles it on the engine's compiler threads, of which there are few, at low priority; blocks until it is done.
     pub fn compile(self, engine: &Engine) -> Result<Component, LoadError> {
-        let Self { component, wasi, version } = self;
+        let Self { component, wasi, version, .. } = self;
         let cache = engine.cache().map(|cache| (cache, Key::of(engine.wasmtime(), &component)));
         let known = cache.as_ref().and_then(|(cache, key)| cache.load(engine.wasmtime(), key));
         let cached = known.is_some();
