@@ -6,6 +6,7 @@
 pub mod again;
 pub mod digest;
 pub mod folder;
+pub mod grants;
 pub mod inspect;
 pub mod load;
 pub mod make;

@@ -114,6 +114,8 @@ impl Loader {
         drop(content);
         let options = Options { memory: sidecar.memory as usize, ..Options::default() };
         let state = self.state(&job.stage);
+        let usual = StateLimits::default();
+        state.limit(StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual });
         let configure = |state, sink, steps: &mut Steps| {
             let program =
                 timed(&mut steps.configure, || component.configure(&sidecar.settings, options.clone(), state, sink));
@@ -124,6 +126,11 @@ impl Loader {
         };
         // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
         let trial = configure(Arc::new(state.copy()), Metrics::default().sink(&job.stage), &mut steps)?;
+        let missing = sidecar.grants.missing(trial.plan());
+        if !missing.is_empty() {
+            let why = format!("its plan asks for what `grants` does not give it: {}", missing.join(", "));
+            return Err(Wrong::new(Step::Grants, &why));
+        }
         let trial = self.stage(job, trial, &sidecar)?;
         let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
         probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
