@@ -115,7 +115,7 @@ impl Loader {
         let options = Options { memory: sidecar.memory as usize, ..Options::default() };
         let state = self.state(&job.stage);
         let usual = StateLimits::default();
-        state.limit(StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual });
+        let limits = StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual };
         let configure = |state, sink, steps: &mut Steps| {
             let program =
                 timed(&mut steps.configure, || component.configure(&sidecar.settings, options.clone(), state, sink));
@@ -125,7 +125,9 @@ impl Loader {
             })
         };
         // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
-        let trial = configure(Arc::new(state.copy()), Metrics::default().sink(&job.stage), &mut steps)?;
+        let copy = state.copy();
+        copy.limit(limits);
+        let trial = configure(Arc::new(copy), Metrics::default().sink(&job.stage), &mut steps)?;
         let missing = sidecar.grants.missing(trial.plan());
         if !missing.is_empty() {
             let why = format!("its plan asks for what `grants` does not give it: {}", missing.join(", "));
@@ -134,6 +136,7 @@ impl Loader {
         let trial = self.stage(job, trial, &sidecar)?;
         let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
         probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
+        state.limit(limits);
         let program = configure(state, self.metrics.sink(&job.stage), &mut steps)?;
         Ok(Ready { stage: self.stage(job, program, &sidecar)?, steps })
     }
