@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pipeline::chain::quarantine::Limits;
 use pipeline::chain::stage::BreakerPolicy;
 
 use super::table::Table;
@@ -24,6 +25,8 @@ pub struct Plugins {
     pub defaults: Defaults,
     /// Where compiled plugins are kept.
     pub cache: Cache,
+    /// How many spans on which plugins fail are set aside.
+    pub quarantine: Limits,
     /// A test setting: notes the chain's generation on each span as `tracemill.generation`.
     pub note_generation: bool,
 }
@@ -81,6 +84,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Plugins {
             breaker: table.section("breaker", |table| breaker(table, usual.breaker)),
         },
         cache: table.section("cache", cache),
+        quarantine: table.section("quarantine", quarantine),
         note_generation: table.flag("note_generation").unwrap_or(false),
     }
 }
@@ -92,6 +96,14 @@ fn cache(table: &mut Table<'_>) -> Cache {
         Some(folder) => CacheFolder::At(folder.into()),
     };
     Cache { folder, size: table.size("size", (1 << 20)..=(1 << 40)).unwrap_or(1 << 30) }
+}
+
+fn quarantine(table: &mut Table<'_>) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        spans: table.count("spans", 0..=10_000).map_or(usual.spans, |spans| spans as usize),
+        bytes: table.size("size", (4 << 10)..=(1 << 30)).map_or(usual.bytes, |bytes| bytes as usize),
+    }
 }
 
 /// Reads a `breaker` section.
