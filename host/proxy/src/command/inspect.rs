@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use control::config::units::show_size;
 use control::plugins::inspect::{self, Inspection, Shown};
 
 use crate::command::{complain, say};
@@ -35,7 +34,7 @@ pub fn inspect(file: &Path, json: bool) -> End {
 fn lines(inspection: &Inspection) -> Vec<String> {
     let Inspection { file, stage, size, sha256, kind, contract, imports, exports, sidecar, plan } = inspection;
     let mut lines = vec![
-        format!("{file}: {kind}, {}", show_size(*size)),
+        format!("{file}: {kind}, {} KiB", size.div_ceil(1024)),
         format!("stage     {stage}"),
         format!("sha256    {sha256}"),
         format!("contract  tracemill:plugin@{contract}"),

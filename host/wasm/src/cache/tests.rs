@@ -62,8 +62,8 @@ fn a_folder_that_others_can_write_to_is_refused() {
 #[test]
 fn files_that_are_damaged_foreign_or_links_are_compiled_anew() {
     let (place, engine) = (tempfile::tempdir().expect("a folder"), engine());
-    let cache = CompileCache::open(place.path(), 1 << 30).expect("a cache");
     chmod(place.path(), 0o700);
+    let cache = CompileCache::open(place.path(), 1 << 30).expect("a cache");
     let (bytes, compiled) = component(&engine, true);
     let key = Key::of(&engine, &bytes);
     let damage: [fn(&Path); 4] = [
