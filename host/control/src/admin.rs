@@ -7,6 +7,8 @@
 //! | `GET /readyz` | 200 while spans are taken, else 503 with the reason |
 //! | `GET /metrics` | `OpenMetrics` text |
 //! | `GET /plugins` | the plugin folder as JSON: stages, errors, history |
+//! | `GET /quarantine` | spans on which plugins failed, as JSON |
+//! | `GET /quarantine/NUMBER` | one of them as an OTLP request (protobuf), to be sent again |
 //! | `GET /status` | the whole proxy as JSON |
 //! | `GET /` | the same as a page |
 //!
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
@@ -110,6 +112,8 @@ fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
         )
         .route("/metrics", get(metrics))
         .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
+        .route("/quarantine", get(async |State(view): State<Arc<View>>| Json(view.quarantine())))
+        .route("/quarantine/{number}", get(set_aside))
         .route("/status", get(async |State(view): State<Arc<View>>| Json(view.status())));
     if let Some(auth) = auth {
         guarded = guarded.route_layer(middleware::from_fn_with_state(auth, authenticate));
@@ -131,6 +135,13 @@ async fn ready(State(view): State<Arc<View>>) -> impl IntoResponse {
     match view.not_ready() {
         None => (StatusCode::OK, "ready\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+async fn set_aside(State(view): State<Arc<View>>, Path(number): Path<u64>) -> Response {
+    match view.set_aside(number) {
+        Some(request) => ([(header::CONTENT_TYPE, "application/x-protobuf")], request).into_response(),
+        None => (StatusCode::NOT_FOUND, "no such span is set aside (any more)\n").into_response(),
     }
 }
 

@@ -171,6 +171,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("admin.auth", old.admin.auth != new.admin.auth),
         ("log", old.log != new.log),
         ("threads", old.threads != new.threads),
+        ("plugins.cache", old.plugins.cache != new.plugins.cache),
         ("plugins.note_generation", old.plugins.note_generation != new.plugins.note_generation),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

@@ -6,6 +6,8 @@
 pub mod again;
 pub mod digest;
 pub mod folder;
+pub mod grants;
+pub mod inspect;
 pub mod load;
 pub mod make;
 pub mod name;

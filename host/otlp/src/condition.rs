@@ -3,6 +3,8 @@
 //! [`Filter::compile`] compiles them once; [`Filter::select`] judges the rows of a batch. What spans share is judged once for
 //! each scope or request, and a value that several conditions are about is looked up once.
 
+use std::fmt;
+
 use crate::edit::Constant;
 use crate::path::Path;
 
@@ -42,6 +44,37 @@ pub struct Condition {
     pub values: Vec<Constant>,
     /// Turns the whole condition around.
     pub negated: bool,
+}
+
+/// For people: `http.route` equals `"/health"` or `"/ready"`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, operator, values, negated } = self;
+        if *negated {
+            f.write_str("not ")?;
+        }
+        let word = match operator {
+            Operator::Exists => return write!(f, "{path} exists"),
+            Operator::Equals => "equals",
+            Operator::Prefix => "begins with",
+            Operator::Contains => "contains",
+            Operator::Matches => "matches",
+            Operator::Greater => "is above",
+            Operator::Less => "is below",
+        };
+        write!(f, "{path} {word} ")?;
+        for (at, value) in values.iter().enumerate() {
+            let or = if at == 0 { "" } else { " or " };
+            match value {
+                Constant::Text(text) => write!(f, "{or}{text:?}")?,
+                Constant::Boolean(value) => write!(f, "{or}{value}")?,
+                Constant::Integer(value) => write!(f, "{or}{value}")?,
+                Constant::Float(value) => write!(f, "{or}{value}")?,
+                Constant::Bytes(bytes) => write!(f, "{or}{} bytes", bytes.len())?,
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

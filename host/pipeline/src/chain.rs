@@ -15,6 +15,7 @@ mod pace;
 mod pending;
 pub mod plan;
 pub mod program;
+pub mod quarantine;
 mod run;
 pub mod stage;
 pub mod tally;

@@ -1,6 +1,7 @@
 //! Puts the proxy together, from the back to the front: exports, chain, plugins, receivers, admin side. Start-up and shutdown are the same
 //! list, read in either direction.
 
+mod compiled;
 mod outlet;
 
 use std::net::TcpListener;
@@ -75,13 +76,15 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let gate = Gate::new();
     let mills = config.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
     let chains = Chains::new(mills, counters.clone());
+    chains.quarantine().limit(config.plugins.quarantine);
     let outlet = Arc::new(Queues(exports.clone()));
     let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), config.plugins.note_generation);
     let intake = Arc::new(intake.context("starting the mills")?);
     let end = Gate::new();
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
-    let engine = wasm::Engine::new(&wasm::EngineOptions::default())?;
+    let compiled = compiled::open(&config.plugins.cache)?;
+    let engine = wasm::Engine::with_cache(&wasm::EngineOptions::default(), compiled)?;
     let sweep = intake.clone();
     let ground = Ground {
         chains: chains.clone(),
@@ -115,7 +118,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let admin_tls = admin_tls.map_err(|error| anyhow!("cannot secure the admin side with TLS: {error}"))?;
     let admin_auth = config.admin.auth.clone().map(|auth| Auth::new(auth).map(Arc::new)).transpose()?;
     let certificates = receivers.certificates().and(admin_tls.clone());
-    let apply = apply(certificates, &exports, &folder, &shutdown_timeout);
+    let apply = apply(certificates, &exports, &folder, &chains, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let (receiving, is_receiving) = watch::channel(false);
@@ -166,14 +169,17 @@ fn apply(
     certificates: Certificates,
     exports: &Exports,
     folder: &Arc<Folder>,
+    chains: &Chains,
     shutdown_timeout: &Arc<AtomicU64>,
 ) -> reload::Apply {
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
+    let quarantine = Arc::clone(chains.quarantine());
     Box::new(move |config: &Config| {
         let new = certificates.read().map_err(|error| format!("tls: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
         new.apply();
         folder.reconfigure(folder_settings(config));
+        quarantine.limit(config.plugins.quarantine);
         shutdown_timeout.store(millis(config.shutdown_timeout), Ordering::Relaxed);
         Ok(())
     })

@@ -26,6 +26,15 @@ pub enum Command {
     },
     /// Shows the chain and the destinations of a running proxy.
     Status(Status),
+    /// Shows what a plugin is, imports, would see and could do, before anybody runs it.
+    Inspect {
+        /// The plugin's file. The sidecar beside it is used.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Says which version this is.
     Version,
 }

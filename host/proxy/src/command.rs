@@ -1,6 +1,7 @@
 //! The commands, one file each, and how they speak.
 
 pub mod check;
+pub mod inspect;
 pub mod run;
 pub mod status;
 

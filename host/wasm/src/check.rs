@@ -80,6 +80,8 @@ pub struct Checked<'a> {
     /// Whether it imports WASI.
     pub(crate) wasi: bool,
     pub(crate) version: Version,
+    names: Names,
+    is_module: bool,
 }
 
 impl Checked<'_> {
@@ -87,6 +89,24 @@ impl Checked<'_> {
     #[must_use]
     pub fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// What it imports, by name and version.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.names.imports
+    }
+
+    /// What it exports, likewise.
+    #[must_use]
+    pub fn exports(&self) -> &[String] {
+        &self.names.exports
+    }
+
+    /// Whether the file is a core module with a component type, of which a component was made.
+    #[must_use]
+    pub fn is_module(&self) -> bool {
+        self.is_module
     }
 }
 
@@ -104,14 +124,15 @@ pub fn check(bytes: &[u8], limit: usize) -> Result<Checked<'_>, LoadError> {
 }
 
 fn checked(bytes: &[u8]) -> Result<Checked<'_>, LoadError> {
-    let component = if Parser::is_core_wasm(bytes) { Cow::Owned(wrap(bytes)?) } else { Cow::Borrowed(bytes) };
+    let is_module = Parser::is_core_wasm(bytes);
+    let component = if is_module { Cow::Owned(wrap(bytes)?) } else { Cow::Borrowed(bytes) };
     let names = Names::read(&component)?;
     let mut wasi = false;
     for import in &names.imports {
         wasi |= judge_import(import)?;
     }
     let version = judge_exports(&names.exports)?;
-    Ok(Checked { component, wasi, version })
+    Ok(Checked { component, wasi, version, names, is_module })
 }
 
 fn beginning(bytes: &[u8]) -> String {
@@ -152,7 +173,7 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, LoadError> {
 }
 
 /// What a component imports and exports, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Names {
     imports: Vec<String>,
     exports: Vec<String>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use semver::Version;
 
 use crate::bindings::SpanProcessorPre;
+use crate::cache::Key;
 use crate::check::{Checked, DEFAULT_SIZE, LoadError, check};
 use crate::engine::Engine;
 use crate::host::HostState;
@@ -21,6 +22,7 @@ pub(crate) struct Compiled {
     pub(crate) pre: SpanProcessorPre<HostState>,
     pub(crate) wasi: bool,
     version: Version,
+    cached: bool,
 }
 
 impl std::fmt::Debug for Component {
@@ -38,23 +40,42 @@ pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
 impl Checked<'_> {
     /// Compiles it on the engine's compiler threads, of which there are few, at low priority; blocks until it is done.
     pub fn compile(self, engine: &Engine) -> Result<Component, LoadError> {
-        let Self { component, wasi, version } = self;
-        let compiled = engine.off_the_data_path(|| {
-            // A compiler bug that some file finds must not end the process.
-            catch_unwind(AssertUnwindSafe(|| wasmtime::component::Component::new(engine.wasmtime(), &component)))
-        });
-        let component = match compiled {
-            Ok(compiled) => compiled.map_err(|error| LoadError::Compile(format!("{error:#}")))?,
-            Err(_) => return Err(LoadError::Compile("the compiler failed".to_owned())),
+        let Self { component, wasi, version, .. } = self;
+        let cache = engine.cache().map(|cache| (cache, Key::of(engine.wasmtime(), &component)));
+        let known = cache.as_ref().and_then(|(cache, key)| cache.load(engine.wasmtime(), key));
+        let cached = known.is_some();
+        let component = match known {
+            Some(known) => known,
+            None => compile(engine, &component)?,
         };
+        if let Some((_, key)) = cache.filter(|_| !cached) {
+            engine.keep_soon(key, component.clone());
+        }
         let types = |error: wasmtime::Error| LoadError::Types(format!("{error:#}"));
         let pre = engine.linker(wasi).instantiate_pre(&component).map_err(types)?;
         let pre = SpanProcessorPre::new(pre).map_err(types)?;
-        Ok(Component { inner: Arc::new(Compiled { engine: engine.clone(), pre, wasi, version }) })
+        Ok(Component { inner: Arc::new(Compiled { engine: engine.clone(), pre, wasi, version, cached }) })
+    }
+}
+
+fn compile(engine: &Engine, component: &[u8]) -> Result<wasmtime::component::Component, LoadError> {
+    let compiled = engine.off_the_data_path(|| {
+        // A compiler bug that some file finds must not end the process.
+        catch_unwind(AssertUnwindSafe(|| wasmtime::component::Component::new(engine.wasmtime(), component)))
+    });
+    match compiled {
+        Ok(compiled) => compiled.map_err(|error| LoadError::Compile(format!("{error:#}"))),
+        Err(_) => Err(LoadError::Compile("the compiler failed".to_owned())),
     }
 }
 
 impl Component {
+    /// Whether it came compiled from the cache.
+    #[must_use]
+    pub fn is_cached(&self) -> bool {
+        self.inner.cached
+    }
+
     /// For which version of the contract it was made.
     #[must_use]
     pub fn version(&self) -> &Version {

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, EngineWeak, OptLevel};
 
+use crate::cache::{CompileCache, Key};
 use crate::host::{self, HostState};
 use crate::wasi;
 
@@ -63,6 +64,7 @@ struct Inner {
     /// The same, and the empty shell of WASI.
     with_wasi: Linker<HostState>,
     compilers: rayon::ThreadPool,
+    cache: Option<CompileCache>,
     _ticker: Ticker,
 }
 
@@ -75,6 +77,11 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Starts an engine. One is enough for a process.
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
+        Self::with_cache(options, None)
+    }
+
+    /// The same with a folder of what was compiled before.
+    pub fn with_cache(options: &EngineOptions, cache: Option<CompileCache>) -> Result<Self, EngineError> {
         let wasmtime = wasmtime::Engine::new(&config()).map_err(|error| EngineError::new(&error))?;
         let (plain, with_wasi) = linkers(&wasmtime).map_err(|error| EngineError::new(&error))?;
         let compilers = rayon::ThreadPoolBuilder::new()
@@ -89,7 +96,7 @@ impl Engine {
             .build()
             .map_err(|error| EngineError::new(&error))?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::new(&error))?;
-        Ok(Self { inner: Arc::new(Inner { wasmtime, plain, with_wasi, compilers, _ticker: ticker }) })
+        Ok(Self { inner: Arc::new(Inner { wasmtime, plain, with_wasi, compilers, cache, _ticker: ticker }) })
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -98,6 +105,20 @@ impl Engine {
 
     pub(crate) fn linker(&self, wasi: bool) -> &Linker<HostState> {
         if wasi { &self.inner.with_wasi } else { &self.inner.plain }
+    }
+
+    pub(crate) fn cache(&self) -> Option<&CompileCache> {
+        self.inner.cache.as_ref()
+    }
+
+    /// Keeps what was compiled, when the compilers have nothing better to do: nobody waits for a disk.
+    pub(crate) fn keep_soon(&self, key: Key, component: Component) {
+        let inner = Arc::clone(&self.inner);
+        self.inner.compilers.spawn(move || {
+            if let Some(cache) = &inner.cache {
+                cache.store(&key, &component);
+            }
+        });
     }
 
     /// Runs `work` on the compilers' threads and waits for it.

@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod bindings;
+mod cache;
 mod check;
 mod component;
 mod deadline;
@@ -25,6 +26,7 @@ mod program;
 mod state;
 mod wasi;
 
+pub use cache::{CacheError, CompileCache};
 pub use check::{Checked, DEFAULT_SIZE, LoadError, check};
 pub use component::{Component, load};
 pub use engine::{Engine, EngineError, EngineOptions};

@@ -68,13 +68,13 @@ const UPKEEP: usize = 64;
 /// The state of one plugin.
 #[derive(Debug, Default)]
 pub struct StateStore {
-    limits: StateLimits,
     // One lock is enough: what is done under it is a look-up and a copy of at most one value.
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Inner {
+    limits: StateLimits,
     values: HashMap<Box<str>, Versioned>,
     counters: HashMap<Box<str>, i64>,
     buckets: HashMap<Box<str>, Bucket>,
@@ -94,13 +94,18 @@ impl StateStore {
     /// An empty state within `limits`.
     #[must_use]
     pub fn new(limits: StateLimits) -> Self {
-        Self { limits, inner: Mutex::default() }
+        Self { inner: Mutex::new(Inner { limits, ..Inner::default() }) }
     }
 
     /// A copy that goes its own way, for a plugin that is tried in the shadow.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self { limits: self.limits, inner: Mutex::new(self.inner.lock().clone()) }
+        Self { inner: Mutex::new(self.inner.lock().clone()) }
+    }
+
+    /// Sets other limits. What is beyond them stays until it is overwritten or taken away; nothing more comes.
+    pub fn limit(&self, limits: StateLimits) {
+        self.inner.lock().limits = limits;
     }
 
     /// How many keys it holds, and how many bytes as the limit counts them.
@@ -118,7 +123,7 @@ impl StateStore {
 
     /// Sets a value.
     pub fn put(&self, key: &str, value: Vec<u8>) -> Result<(), StateError> {
-        self.inner.lock().write(&self.limits, key, value)
+        self.inner.lock().write(key, value)
     }
 
     /// Sets a value if it is still at `version`, 0 meaning absent. Answers whether it did.
@@ -127,7 +132,7 @@ impl StateStore {
         if inner.values.get(key).map_or(0, |entry| entry.version) != version {
             return Ok(false);
         }
-        inner.write(&self.limits, key, value)?;
+        inner.write(key, value)?;
         Ok(true)
     }
 
@@ -137,7 +142,7 @@ impl StateStore {
         let old = inner.counters.get(key).copied();
         let sum = old.unwrap_or(0).checked_add(by).ok_or(StateError::Overflow)?;
         if old.is_none() && sum != 0 {
-            inner.reserve(&self.limits, key, 0)?;
+            inner.reserve(key, 0)?;
         }
         inner.set_counter(key, sum);
         Ok(sum)
@@ -148,7 +153,7 @@ impl StateStore {
         let mut inner = self.inner.lock();
         let sum = inner.counters.get(key).copied().unwrap_or(0).saturating_sub(by);
         // It had room when it was added; where the bound has been reached since, the counter stays as it is.
-        if inner.counters.contains_key(key) || inner.reserve(&self.limits, key, 0).is_ok() {
+        if inner.counters.contains_key(key) || inner.reserve(key, 0).is_ok() {
             inner.set_counter(key, sum);
         }
     }
@@ -169,10 +174,10 @@ impl StateStore {
         }
         let mut inner = self.inner.lock();
         if !inner.buckets.contains_key(key) {
-            if inner.keys() >= self.limits.keys {
+            if inner.keys() >= inner.limits.keys {
                 inner.sweep(now);
             }
-            inner.reserve(&self.limits, key, 0)?;
+            inner.reserve(key, 0)?;
             inner.buckets.insert(key.into(), Bucket::full(burst, now));
         }
         let bucket = inner.buckets.get_mut(key).expect("it is there, or was put there");
@@ -193,7 +198,8 @@ impl Inner {
     }
 
     /// Makes room for a key that is not there yet, or says why there is none.
-    fn reserve(&mut self, limits: &StateLimits, key: &str, value: usize) -> Result<(), StateError> {
+    fn reserve(&mut self, key: &str, value: usize) -> Result<(), StateError> {
+        let limits = self.limits;
         if key.len() > limits.key {
             return Err(StateError::Key { length: key.len(), limit: limits.key });
         }
@@ -208,7 +214,8 @@ impl Inner {
         Ok(())
     }
 
-    fn write(&mut self, limits: &StateLimits, key: &str, value: Vec<u8>) -> Result<(), StateError> {
+    fn write(&mut self, key: &str, value: Vec<u8>) -> Result<(), StateError> {
+        let limits = self.limits;
         if value.len() > limits.value {
             return Err(StateError::Value { length: value.len(), limit: limits.value });
         }
@@ -221,7 +228,7 @@ impl Inner {
             self.bytes = bytes;
             *entry = Versioned { version, value };
         } else {
-            self.reserve(limits, key, value.len())?;
+            self.reserve(key, value.len())?;
             self.values.insert(key.into(), Versioned { version, value });
         }
         self.version = version;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::Chains;
 use pipeline::chain::metrics::{FaultLabels, Metrics};
+use pipeline::chain::quarantine;
 use pipeline::chain::stage::FaultKind;
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,25 @@ pub struct Listeners {
     pub http: String,
     /// The admin side.
     pub admin: String,
+}
+
+/// A span on which a plugin failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SetAside {
+    /// By which it is asked for.
+    pub number: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Which plugin.
+    pub plugin: String,
+    /// Which version of it.
+    pub version: String,
+    /// How it failed: `trap`, `deadline`, `memory`, `error`, `edits`.
+    pub kind: String,
+    /// What it or the engine said.
+    pub why: String,
+    /// Bytes of the span with its resource and scope.
+    pub bytes: usize,
 }
 
 /// The whole proxy at one time.
@@ -183,6 +204,27 @@ impl View {
             stage.breaker = live.map(|live| if live.is_open() { "open" } else { "closed" }.to_owned());
         }
         plugins
+    }
+
+    /// The spans that are set aside, the newest first.
+    #[must_use]
+    pub fn quarantine(&self) -> Vec<SetAside> {
+        let shown = |one: quarantine::SetAside| SetAside {
+            number: one.number,
+            at_ms: one.at,
+            plugin: one.plugin.to_string(),
+            version: one.version.to_string(),
+            kind: one.kind.label().to_owned(),
+            why: one.why,
+            bytes: one.request.len(),
+        };
+        self.chains.quarantine().all().into_iter().map(shown).collect()
+    }
+
+    /// One of them, as an OTLP request.
+    #[must_use]
+    pub fn set_aside(&self, number: u64) -> Option<Bytes> {
+        self.chains.quarantine().get(number).map(|one| one.request)
     }
 
     /// Everything.

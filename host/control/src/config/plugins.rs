@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pipeline::chain::quarantine::Limits;
 use pipeline::chain::stage::BreakerPolicy;
 
 use super::table::Table;
@@ -22,8 +23,32 @@ pub struct Plugins {
     pub required: Vec<String>,
     /// For plugins that do not say otherwise.
     pub defaults: Defaults,
+    /// Where compiled plugins are kept.
+    pub cache: Cache,
+    /// How many spans on which plugins fail are set aside.
+    pub quarantine: Limits,
     /// A test setting: notes the chain's generation on each span as `tracemill.generation`.
     pub note_generation: bool,
+}
+
+/// Where compiled plugins are kept from one start to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// The folder.
+    pub folder: CacheFolder,
+    /// Bytes that its files may have.
+    pub size: u64,
+}
+
+/// The folder of compiled plugins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheFolder {
+    /// Where this system's programs keep such things; none where it does not say.
+    Usual,
+    /// This one.
+    At(PathBuf),
+    /// Nowhere: each start compiles anew.
+    Nowhere,
 }
 
 /// What holds for plugins whose sidecar does not say otherwise.
@@ -58,7 +83,26 @@ pub(super) fn read(table: &mut Table<'_>) -> Plugins {
             deadline: table.duration("deadline", DEADLINE).unwrap_or(usual.deadline),
             breaker: table.section("breaker", |table| breaker(table, usual.breaker)),
         },
+        cache: table.section("cache", cache),
+        quarantine: table.section("quarantine", quarantine),
         note_generation: table.flag("note_generation").unwrap_or(false),
+    }
+}
+
+fn cache(table: &mut Table<'_>) -> Cache {
+    let folder = match table.text("folder") {
+        None => CacheFolder::Usual,
+        Some(none) if none == "none" => CacheFolder::Nowhere,
+        Some(folder) => CacheFolder::At(folder.into()),
+    };
+    Cache { folder, size: table.size("size", (1 << 20)..=(1 << 40)).unwrap_or(1 << 30) }
+}
+
+fn quarantine(table: &mut Table<'_>) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        spans: table.count("spans", 0..=10_000).map_or(usual.spans, |spans| spans as usize),
+        bytes: table.size("size", (4 << 10)..=(1 << 30)).map_or(usual.bytes, |bytes| bytes as usize),
     }
 }
 

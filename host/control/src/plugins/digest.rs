@@ -15,15 +15,25 @@ impl Digest {
         Self(Sha256::digest(content).into())
     }
 
+    /// All of it, in hex.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        hex(&self.0)
+    }
+
     /// The first twelve hex digits: what people see as the version.
     #[must_use]
     pub fn short(&self) -> String {
-        use fmt::Write as _;
-        self.0[..6].iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a string does not fail");
-            text
-        })
+        hex(&self.0[..6])
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
 }
 
 impl fmt::Debug for Digest {

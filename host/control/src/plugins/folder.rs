@@ -375,8 +375,8 @@ impl Worker {
             self.state.generation = generation;
             for (stage, took) in self.slots.published(generation, Instant::now()) {
                 let StageSpec { name, version, .. } = stage.spec();
-                let Took { settle_ms, wait_ms, check_ms, compile_ms, configure_ms, probe_ms, total_ms } = took;
-                tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, check_ms, compile_ms, configure_ms, probe_ms, "plugin is live");
+                let Took { settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, total_ms } = took;
+                tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, "plugin is live");
             }
             let chain = if names.is_empty() { "no plugins".to_owned() } else { names.join(", ") };
             tracing::info!(generation, chain, "chain is live");

@@ -70,12 +70,14 @@ impl Loader {
         if let Some((digest, component)) = self.kept(&job.stage).compiled
             && digest == job.recipe.wasm
         {
+            steps.cached = true;
             return Ok(component);
         }
         let checked = timed(&mut steps.check, || wasm::check(content, scan::LARGEST as usize));
         let checked = checked.map_err(|error| Wrong::new(Step::Check, &error))?;
         let component = timed(&mut steps.compile, || checked.compile(&self.engine));
         let component = component.map_err(|error| Wrong::new(Step::Compile, &error))?;
+        steps.cached = component.is_cached();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
         Ok(component)
@@ -112,6 +114,8 @@ impl Loader {
         drop(content);
         let options = Options { memory: sidecar.memory as usize, ..Options::default() };
         let state = self.state(&job.stage);
+        let usual = StateLimits::default();
+        let limits = StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual };
         let configure = |state, sink, steps: &mut Steps| {
             let program =
                 timed(&mut steps.configure, || component.configure(&sidecar.settings, options.clone(), state, sink));
@@ -121,10 +125,18 @@ impl Loader {
             })
         };
         // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
-        let trial = configure(Arc::new(state.copy()), Metrics::default().sink(&job.stage), &mut steps)?;
+        let copy = state.copy();
+        copy.limit(limits);
+        let trial = configure(Arc::new(copy), Metrics::default().sink(&job.stage), &mut steps)?;
+        let missing = sidecar.grants.missing(trial.plan());
+        if !missing.is_empty() {
+            let why = format!("its plan asks for what `grants` does not give it: {}", missing.join(", "));
+            return Err(Wrong::new(Step::Grants, &why));
+        }
         let trial = self.stage(job, trial, &sidecar)?;
         let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
         probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
+        state.limit(limits);
         let program = configure(state, self.metrics.sink(&job.stage), &mut steps)?;
         Ok(Ready { stage: self.stage(job, program, &sidecar)?, steps })
     }

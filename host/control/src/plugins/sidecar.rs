@@ -6,6 +6,7 @@ use otlp::condition::Condition;
 use pipeline::chain::plan::Failure;
 use pipeline::chain::stage::BreakerPolicy;
 
+use super::grants::{self, Grants};
 use crate::config::plugins::Defaults;
 use crate::config::report::{Problems, Report};
 use crate::config::table::Table;
@@ -27,6 +28,8 @@ pub struct Sidecar {
     pub when: Vec<Vec<Condition>>,
     /// When repeated faults take it out for a while.
     pub breaker: BreakerPolicy,
+    /// What it may do at most.
+    pub grants: Grants,
 }
 
 /// Reads a sidecar; none is an empty one.
@@ -45,6 +48,7 @@ fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, probl
         deadline: table.duration("deadline", config::plugins::DEADLINE).unwrap_or(defaults.deadline),
         when: conditions::read("when", table.items("when"), problems),
         breaker: table.section("breaker", |table| config::plugins::breaker(table, defaults.breaker)),
+        grants: table.section("grants", grants::read),
     })
 }
 
@@ -104,6 +108,15 @@ mod tests {
         assert_eq!(read.when[1].len(), 2);
         assert_eq!((read.when[1][0].operator, read.when[1][0].negated), (Operator::Prefix, true));
         assert_eq!(read.when[1][1].operator, Operator::Exists);
+    }
+
+    #[test]
+    fn grants_name_paths_of_the_contract() {
+        let read = sidecar("grants:\n  read: [name, 'attributes[\"a\"]']\n  write: []\n  drop: false\n  state: 64KiB\n").unwrap();
+        assert_eq!(read.grants.read, Some(vec![Path::Name, "attributes[\"a\"]".parse().unwrap()]));
+        assert_eq!((read.grants.write, read.grants.drop, read.grants.state), (Some(Vec::new()), Some(false), Some(64 << 10)));
+        let errors = sidecar("grants:\n  read: [nmae]\n").unwrap_err();
+        assert!(errors.len() == 1 && errors[0].starts_with("10-a.yaml:2:"), "{errors:#?}");
     }
 
     #[test]

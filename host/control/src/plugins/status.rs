@@ -111,6 +111,8 @@ pub enum Step {
     Compile,
     /// Instantiating and `configure`.
     Configure,
+    /// Comparing its plan with what the operator grants.
+    Grants,
     /// Setting up the stage.
     Stage,
     /// Trying it on sample spans.
@@ -137,6 +139,7 @@ impl std::fmt::Display for Step {
             Self::Check => "check",
             Self::Compile => "compile",
             Self::Configure => "configure",
+            Self::Grants => "grants",
             Self::Stage => "stage",
             Self::Probe => "probe",
         })

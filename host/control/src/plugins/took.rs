@@ -13,8 +13,11 @@ pub struct Took {
     pub wait_ms: u64,
     /// Reading the files, and checking them.
     pub check_ms: u64,
-    /// Compiling; 0 where only the sidecar has changed.
+    /// Compiling, or reading what was compiled before; 0 where only the sidecar has changed.
     pub compile_ms: u64,
+    /// Whether it was compiled before.
+    #[serde(default)]
+    pub cached: bool,
     /// Instantiating and `configure`.
     pub configure_ms: u64,
     /// The sample spans.
@@ -30,6 +33,8 @@ pub struct Steps {
     pub check: Duration,
     /// Compiling.
     pub compile: Duration,
+    /// Whether it was compiled before.
+    pub cached: bool,
     /// Instantiating and `configure`.
     pub configure: Duration,
     /// The sample spans.
@@ -56,6 +61,7 @@ impl Times {
             wait_ms: millis(self.begun.saturating_duration_since(self.settled)),
             check_ms: millis(steps.check),
             compile_ms: millis(steps.compile),
+            cached: steps.cached,
             configure_ms: millis(steps.configure),
             probe_ms: millis(steps.probe),
             total_ms: millis(published.saturating_duration_since(self.noticed)),

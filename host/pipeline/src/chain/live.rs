@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::metrics::Metrics;
 use super::program::Fault;
+use super::quarantine::Quarantine;
 use super::run;
 use super::stage::{Stage, StageError, StageSpec};
 
@@ -33,6 +34,7 @@ struct Inner {
     generation: AtomicU64,
     mills: usize,
     metrics: Metrics,
+    quarantine: Arc<Quarantine>,
 }
 
 impl Chains {
@@ -40,13 +42,19 @@ impl Chains {
     #[must_use]
     pub fn new(mills: usize, metrics: Metrics) -> Self {
         let empty = Chain { generation: 0, stages: Vec::new() };
-        let inner = Inner { current: ArcSwap::from_pointee(empty), generation: AtomicU64::new(0), mills, metrics };
+        let inner = Inner {
+            current: ArcSwap::from_pointee(empty),
+            generation: AtomicU64::new(0),
+            mills,
+            metrics,
+            quarantine: Arc::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
     /// Sets up a stage, to be published with [`Chains::publish`].
     pub fn stage(&self, spec: StageSpec) -> Result<Arc<Stage>, StageError> {
-        Stage::new(spec, self.inner.mills, &self.inner.metrics).map(Arc::new)
+        Stage::new(spec, self.inner.mills, &self.inner.metrics, &self.inner.quarantine).map(Arc::new)
     }
 
     /// Runs a stage on sample spans, on the calling thread: nothing but its fault comes of it.
@@ -69,6 +77,12 @@ impl Chains {
     #[must_use]
     pub fn current(&self) -> Arc<Chain> {
         self.inner.current.load_full()
+    }
+
+    /// Spans on which plugins failed.
+    #[must_use]
+    pub fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.inner.quarantine
     }
 
     /// How many mills there are.

@@ -158,20 +158,24 @@ impl Run {
         let until = Instant::now() + spec.deadline * SEARCH_DEADLINES;
         // Without an instance no half can do better.
         let hopeless = |fault: &Fault| fault.kind == FaultKind::Instantiate;
-        let mut failing = vec![rows];
+        let mut failing = vec![(rows, fault.clone())];
         let mut guilty = 0usize;
-        while let Some(rows) = failing.pop() {
-            if rows.len() == 1 || hopeless(fault) || Instant::now() >= until {
+        while let Some((rows, fault)) = failing.pop() {
+            if rows.len() == 1 || hopeless(&fault) || Instant::now() >= until {
                 guilty += rows.len();
+                if let [row] = *rows
+                    && !hopeless(&fault)
+                {
+                    stage.set_aside(&self.batch, row, &fault);
+                }
                 self.give_up(stage, rows, &fault.message);
                 continue;
             }
             let (first, second) = rows.split_at(rows.len() / 2);
             for half in [first, second] {
                 calls.made += 1;
-                if Instant::now() >= until || self.call(stage, slot, half).is_err() {
-                    failing.push(half);
-                }
+                let failed = if Instant::now() >= until { Some(fault.clone()) } else { self.call(stage, slot, half).err() };
+                failing.extend(failed.map(|fault| (half, fault)));
             }
         }
         let (plugin, on_error, total) = (&spec.name, spec.on_error, rows.len());

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicU64;
 use super::breaker::{Breaker, Pass};
 use super::metrics::{DropLabels, FAULT, FaultLabels, Metrics, PluginLabel, Reasons};
 use super::plan::{Affinity, Failure};
+use super::quarantine::Quarantine;
 pub use super::program::{Call, Fault, FaultKind, Instance, Program};
 
 /// How one stage is set up: the program, and what the operator's sidecar says about it.
@@ -98,6 +99,7 @@ pub struct Stage {
     reasons: Reasons,
     series: Series,
     metrics: Metrics,
+    quarantine: Arc<Quarantine>,
     /// The instances of a plugin with affinity: one for all, or one for each shard of trace ids. Empty for `any`, whose
     /// instances belong to the mills.
     shared: Vec<Mutex<Slot>>,
@@ -121,7 +123,12 @@ impl std::fmt::Debug for Stage {
 
 impl Stage {
     /// Sets up a stage for `mills` mills.
-    pub fn new(spec: StageSpec, mills: usize, metrics: &Metrics) -> Result<Self, StageError> {
+    pub fn new(
+        spec: StageSpec,
+        mills: usize,
+        metrics: &Metrics,
+        quarantine: &Arc<Quarantine>,
+    ) -> Result<Self, StageError> {
         let plan = spec.program.plan();
         let compile = |what, lists: &[Vec<Condition>]| {
             Filter::compile(lists).map_err(|error| StageError { name: spec.name.clone(), what, error })
@@ -152,6 +159,7 @@ impl Stage {
                 seconds: metrics.seconds.get_or_create_owned(&label),
             },
             metrics: metrics.clone(),
+            quarantine: Arc::clone(quarantine),
             shared: (0..shards).map(|_| Mutex::new(None)).collect(),
             spec,
         })
@@ -218,6 +226,11 @@ impl Stage {
     pub(super) fn count_fault(&self, kind: FaultKind) {
         let labels = FaultLabels { plugin: self.spec.name.clone(), kind: kind.label() };
         self.metrics.faults.get_or_create(&labels).inc();
+    }
+
+    /// Keeps a copy of a span on which the plugin fails.
+    pub(super) fn set_aside(&self, batch: &Batch, row: u32, fault: &Fault) {
+        self.quarantine.keep(batch, row, &self.spec, fault);
     }
 
     /// The labels under which a drop with this reason is counted.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{Running, Setting, Steps, Subject, Work};
 
 pub async fn start(work: Work, setting: &Setting, sink: &Sink) -> Result<Subject> {
-    let setup = Proxy::setup()?;
+    // Each start compiles anew: so do the rows that measure that.
+    let setup = Proxy::setup()?.set("plugins.cache.folder", "none");
     let setup =
         if work.protocol == Protocol::Grpc { setup.export_grpc("sink", sink) } else { setup.export_http("sink", sink) };
     let setup = setup.set("export.sink.compression", work.compression.name().replace("identity", "none"));

@@ -55,7 +55,8 @@ impl Setup {
         fs::create_dir(&plugins).with_context(|| format!("creating {}", plugins.display()))?;
         let config = json!({
             "receive": { "grpc": { "listen": "127.0.0.1:0" }, "http": { "listen": "127.0.0.1:0" } },
-            "plugins": { "folder": plugins },
+            // What one test has had compiled no other waits for; those that are about that have a folder of their own.
+            "plugins": { "folder": plugins, "cache": { "folder": backends::root().join("target/compiled") } },
             "admin": { "listen": "127.0.0.1:0" },
         });
         Ok(Self { place, config, text: None, env: Vec::new(), sinks: Vec::new() })

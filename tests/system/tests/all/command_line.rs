@@ -67,3 +67,25 @@ async fn status_shows_what_runs_and_what_does_not() -> Result<()> {
         })
         .await
 }
+
+#[test]
+fn inspect_shows_what_a_plugin_is_and_would_do_before_anybody_runs_it() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let plugin = place.path().join("20-scrub-pii.wasm");
+    std::fs::copy(plugins::official("scrub-pii")?, &plugin)?;
+    std::fs::write(place.path().join("20-scrub-pii.yaml"), "on_error: drop\n")?;
+    let binary = binary()?;
+    let run = |json: bool| Command::new(&binary).arg("inspect").arg(&plugin).args(json.then_some("--json")).output();
+    let text = String::from_utf8(run(false)?.stdout)?;
+    for part in ["stage     scrub-pii", "contract  tracemill:plugin@0.1.", "values as entries", "may drop  no", "on error  drop"] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let shown: serde_json::Value = serde_json::from_slice(&run(true)?.stdout)?;
+    assert_eq!(shown["kind"], "core module");
+    assert_eq!(shown["sha256"].as_str().map(str::len), Some(64));
+    std::fs::write(&plugin, "#!/bin/sh")?;
+    let refused = run(false)?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr)?.contains("it is not WebAssembly: it begins with"));
+    Ok(())
+}

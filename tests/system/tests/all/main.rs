@@ -4,6 +4,7 @@
 
 mod backlog;
 mod command_line;
+mod compiled;
 mod crash;
 mod destinations;
 mod examples;
@@ -11,10 +12,12 @@ mod faults;
 mod flow;
 mod folder;
 mod golden;
+mod grants;
 mod identity;
 mod input;
 mod metrics;
 mod other_guests;
+mod quarantine;
 mod real_ends;
 mod real_metrics_and_logs;
 mod reload;

@@ -1,0 +1,132 @@
+//! What the operator grants a plugin: which paths it may read and write, whether it may drop, how much the host keeps for it. A plan that asks
+//! for more is refused with the list of what is missing, before a span is shown.
+//!
+//! Without a grant a plugin gets what its plan names, which is least privilege already for those who read the plan (`tracemill inspect`).
+
+use otlp::path::{Path, Want};
+use pipeline::chain::plan::Plan;
+
+use crate::config::table::Table;
+
+/// The bounds of what the host keeps for a plugin.
+const STATE: std::ops::RangeInclusive<u64> = 0..=(1 << 30);
+
+/// The grants of a sidecar. What is not named is not narrowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Paths that it may see, and copy from.
+    pub read: Option<Vec<Path>>,
+    /// Paths that it may write.
+    pub write: Option<Vec<Path>>,
+    /// Whether it may drop, sample and weigh.
+    pub drop: Option<bool>,
+    /// Bytes of the state that the host keeps for it.
+    pub state: Option<u64>,
+}
+
+/// Reads the section `grants`.
+pub fn read(table: &mut Table<'_>) -> Grants {
+    Grants { read: paths(table, "read"), write: paths(table, "write"), drop: table.flag("drop"), state: table.size("state", STATE) }
+}
+
+fn paths(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Path>> {
+    let texts = table.texts(key);
+    if !table.has(key) {
+        return None;
+    }
+    let mut paths = Vec::with_capacity(texts.len());
+    for text in texts {
+        match text.parse::<Path>() {
+            Ok(path) => paths.push(path),
+            Err(error) => table.refuse(key, error.to_string()),
+        }
+    }
+    Some(paths)
+}
+
+impl Grants {
+    /// What a plan asks for and is not granted, for people; empty where all is.
+    #[must_use]
+    pub fn missing(&self, plan: &Plan) -> Vec<String> {
+        let mut missing = Vec::new();
+        if let Some(granted) = &self.read {
+            let columns = plan.columns.iter().map(|Want { path, .. }| path);
+            let conditions = plan.when.iter().flatten().map(|condition| &condition.path);
+            note(&mut missing, "read", granted, columns.chain(&plan.reads).chain(conditions));
+        }
+        if let Some(granted) = &self.write {
+            note(&mut missing, "write", granted, &plan.writes);
+        }
+        if plan.may_drop && self.drop == Some(false) {
+            missing.push("drop".to_owned());
+        }
+        missing
+    }
+}
+
+fn note<'p>(missing: &mut Vec<String>, what: &str, granted: &[Path], wanted: impl IntoIterator<Item = &'p Path>) {
+    for path in wanted.into_iter().filter(|path| !granted.iter().any(|granted| granted.covers(path))) {
+        let said = format!("{what} {path}");
+        if !missing.contains(&said) {
+            missing.push(said);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use otlp::condition::{Condition, Operator};
+    use otlp::path::Layout;
+    use pipeline::chain::plan::{Affinity, Failure};
+
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        text.parse().unwrap()
+    }
+
+    fn plan() -> Plan {
+        let column = |text, layout| Want::new(path(text), layout).unwrap();
+        let when = Condition { path: path("kind"), operator: Operator::Exists, values: Vec::new(), negated: false };
+        Plan {
+            columns: vec![column("name", Layout::Text), column("attributes[\"http.route\"]", Layout::Words)],
+            reads: vec![path("attributes[\"url.full\"]")],
+            writes: vec![path("attributes[\"url.template\"]"), path("name")],
+            may_drop: true,
+            when: vec![vec![when.clone()], vec![when]],
+            affinity: Affinity::Any,
+            on_error: Failure::Pass,
+            options: Vec::new(),
+        }
+    }
+
+    fn paths(texts: &[&str]) -> Option<Vec<Path>> {
+        Some(texts.iter().map(|text| path(text)).collect())
+    }
+
+    #[test]
+    fn without_grants_a_plan_has_what_it_names() {
+        assert!(Grants::default().missing(&plan()).is_empty());
+    }
+
+    #[test]
+    fn what_is_granted_covers_what_is_among_it_and_the_rest_is_named_once() {
+        let all = Grants {
+            read: paths(&["name", "attributes", "kind"]),
+            write: paths(&["attributes", "name"]),
+            drop: Some(true),
+            state: None,
+        };
+        assert!(all.missing(&plan()).is_empty());
+        let few = Grants { read: paths(&["attributes[\"http.route\"]"]), write: paths(&[]), drop: Some(false), state: None };
+        let expected = [
+            "read name",
+            "read attributes[\"url.full\"]",
+            "read kind",
+            "write attributes[\"url.template\"]",
+            "write name",
+            "drop",
+        ];
+        assert_eq!(few.missing(&plan()), expected);
+    }
+}

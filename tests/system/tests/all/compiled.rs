@@ -1,0 +1,71 @@
+//! What was compiled once is not compiled again: over restarts, by content, and never from where others could have put it.
+
+use anyhow::{Context as _, Result, ensure};
+use harness::{Proxy, wait};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use system::stage;
+
+const PLUGINS: [&str; 2] = ["drop-health", "enrich"];
+
+async fn start(cache: &Path) -> Result<Proxy> {
+    let setup = Proxy::setup()?.set("plugins.cache.folder", cache.display().to_string());
+    let setup = PLUGINS.iter().try_fold(setup, |setup, name| setup.plugin(&format!("10-{name}"), name))?;
+    setup.start().await
+}
+
+/// Which plugins came compiled.
+async fn cached(proxy: &Proxy) -> Result<Vec<bool>> {
+    let status = proxy.plugin_status().await?;
+    let of = |name| stage(&status, name).and_then(|stage| stage["took"]["cached"].as_bool()).with_context(|| format!("{name}: {status:#}"));
+    PLUGINS.iter().map(|name| of(name)).collect()
+}
+
+fn kept(cache: &Path) -> Vec<fs::DirEntry> {
+    let entries = fs::read_dir(cache).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "cwasm")).collect()
+}
+
+#[tokio::test]
+async fn a_restart_compiles_nothing_that_was_compiled_before() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let cache = place.path().join("compiled");
+    let mut proxy = start(&cache).await?;
+    ensure!(cached(&proxy).await? == [false, false]);
+    wait::until("both to be kept", async || (kept(&cache).len() == PLUGINS.len()).then_some(())).await?;
+    for entry in kept(&cache) {
+        ensure!(entry.metadata()?.permissions().mode() & 0o077 == 0, "{} is open to others", entry.path().display());
+    }
+    ensure!(proxy.stop().await?.success());
+
+    // One of the two is not what was written: that one is compiled anew, and works.
+    let damaged = kept(&cache)[0].path();
+    let mut content = fs::read(&damaged)?;
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(&damaged, content)?;
+    let mut proxy = start(&cache).await?;
+    let known = cached(&proxy).await?;
+    ensure!(known.iter().filter(|&&known| known).count() == 1, "{known:?}");
+    ensure!(proxy.log().contains("cannot be used: it is compiled anew"), "{}", proxy.log());
+    wait::until("both to be kept again", async || (kept(&cache).len() == PLUGINS.len()).then_some(())).await?;
+    ensure!(proxy.stop().await?.success());
+
+    let mut proxy = start(&cache).await?;
+    ensure!(cached(&proxy).await? == [true, true]);
+    ensure!(proxy.stop().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_that_others_can_write_to_is_refused_with_what_to_do() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777))?;
+    let Err(error) = start(place.path()).await else { anyhow::bail!("it was taken") };
+    let said = format!("{error:#}");
+    for part in ["plugins.cache.folder", "is open to other users", "chmod 0700"] {
+        ensure!(said.contains(part), "no {part} in {said}");
+    }
+    Ok(())
+}
