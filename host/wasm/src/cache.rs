@@ -191,7 +191,10 @@ fn private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-#[expect(unsafe_code, reason = "wasmtime's cache: native code, from a file that only this process's user can have written")]
+#[expect(
+    unsafe_code,
+    reason = "wasmtime's cache: native code, from a file that only this process's user can have written"
+)]
 fn deserialize(engine: &wasmtime::Engine, path: &Path) -> Result<Component, String> {
     // SAFETY: the file was written by `CompileCache::write` from what this engine's kind has compiled: the folder and the file
     // belong to this user and are closed to all others, and the content has the check sum that its name holds.

@@ -37,16 +37,8 @@ pub enum Group {
 
 impl Group {
     /// All, in the order of the report.
-    pub const ALL: [Self; 8] = [
-        Self::Cost,
-        Self::Matrix,
-        Self::Latency,
-        Self::Memory,
-        Self::Durable,
-        Self::Tls,
-        Self::Plugins,
-        Self::Swap,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Cost, Self::Matrix, Self::Latency, Self::Memory, Self::Durable, Self::Tls, Self::Plugins, Self::Swap];
 
     /// Measures it.
     pub async fn run(self, arguments: &Arguments) -> Result<Vec<Table>> {

@@ -26,7 +26,12 @@ pub struct Grants {
 
 /// Reads the section `grants`.
 pub fn read(table: &mut Table<'_>) -> Grants {
-    Grants { read: paths(table, "read"), write: paths(table, "write"), drop: table.flag("drop"), state: table.size("state", STATE) }
+    Grants {
+        read: paths(table, "read"),
+        write: paths(table, "write"),
+        drop: table.flag("drop"),
+        state: table.size("state", STATE),
+    }
 }
 
 fn paths(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Path>> {
@@ -118,7 +123,8 @@ mod tests {
             state: None,
         };
         assert!(all.missing(&plan()).is_empty());
-        let few = Grants { read: paths(&["attributes[\"http.route\"]"]), write: paths(&[]), drop: Some(false), state: None };
+        let few =
+            Grants { read: paths(&["attributes[\"http.route\"]"]), write: paths(&[]), drop: Some(false), state: None };
         let expected = [
             "read name",
             "read attributes[\"url.full\"]",

@@ -71,10 +71,14 @@ pub fn inspect(file: &Path) -> Result<Inspection, String> {
     let kind = if checked.is_module() { "core module" } else { "component" };
     let beside = ["yaml", "yml"].map(|ending| file.with_extension(ending)).into_iter().find(|path| path.exists());
     let (shown, text) = match &beside {
-        Some(path) => (path.display().to_string(), std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?),
+        Some(path) => (
+            path.display().to_string(),
+            std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?,
+        ),
         None => (String::new(), String::new()),
     };
-    let sidecar = sidecar::read(&shown, &text, &Defaults::default(), &config::env::process).map_err(|report| report.to_string())?;
+    let sidecar = sidecar::read(&shown, &text, &Defaults::default(), &config::env::process)
+        .map_err(|report| report.to_string())?;
     let engine = Engine::new(&wasm::EngineOptions::default()).map_err(|why| said(&why))?;
     let component = checked.compile(&engine).map_err(|why| said(&why))?;
     let options = Options { memory: sidecar.memory as usize, ..Options::default() };

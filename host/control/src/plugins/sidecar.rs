@@ -112,9 +112,14 @@ mod tests {
 
     #[test]
     fn grants_name_paths_of_the_contract() {
-        let read = sidecar("grants:\n  read: [name, 'attributes[\"a\"]']\n  write: []\n  drop: false\n  state: 64KiB\n").unwrap();
+        let read =
+            sidecar("grants:\n  read: [name, 'attributes[\"a\"]']\n  write: []\n  drop: false\n  state: 64KiB\n")
+                .unwrap();
         assert_eq!(read.grants.read, Some(vec![Path::Name, "attributes[\"a\"]".parse().unwrap()]));
-        assert_eq!((read.grants.write, read.grants.drop, read.grants.state), (Some(Vec::new()), Some(false), Some(64 << 10)));
+        assert_eq!(
+            (read.grants.write, read.grants.drop, read.grants.state),
+            (Some(Vec::new()), Some(false), Some(64 << 10))
+        );
         let errors = sidecar("grants:\n  read: [nmae]\n").unwrap_err();
         assert!(errors.len() == 1 && errors[0].starts_with("10-a.yaml:2:"), "{errors:#?}");
     }

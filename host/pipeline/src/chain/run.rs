@@ -174,7 +174,8 @@ impl Run {
             let (first, second) = rows.split_at(rows.len() / 2);
             for half in [first, second] {
                 calls.made += 1;
-                let failed = if Instant::now() >= until { Some(fault.clone()) } else { self.call(stage, slot, half).err() };
+                let failed =
+                    if Instant::now() >= until { Some(fault.clone()) } else { self.call(stage, slot, half).err() };
                 failing.extend(failed.map(|fault| (half, fault)));
             }
         }

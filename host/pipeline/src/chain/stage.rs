@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicU64;
 use super::breaker::{Breaker, Pass};
 use super::metrics::{DropLabels, FAULT, FaultLabels, Metrics, PluginLabel, Reasons};
 use super::plan::{Affinity, Failure};
-use super::quarantine::Quarantine;
 pub use super::program::{Call, Fault, FaultKind, Instance, Program};
+use super::quarantine::Quarantine;
 
 /// How one stage is set up: the program, and what the operator's sidecar says about it.
 #[derive(Debug, Clone)]

@@ -43,6 +43,8 @@ pub async fn run(arguments: &Arguments) -> Result<Table> {
     ] {
         table.row([name.to_owned(), format!("{ours:.0}"), format!("{theirs:.0}"), format!("1/{:.1}", theirs / ours)]);
     }
-    table.note("TLS 1.3 with AES-128-GCM and certificates of ECDSA P-256 on all connections, which last as long as a run.");
+    table.note(
+        "TLS 1.3 with AES-128-GCM and certificates of ECDSA P-256 on all connections, which last as long as a run.",
+    );
     Ok(table)
 }

@@ -124,8 +124,7 @@ impl Setting {
                     "storage": "file_storage", "sizer": "bytes", "queue_size": size, "num_consumers": CONSUMERS,
                     "batch": { "sizer": "items", "min_size": 8192, "flush_timeout": "200ms" },
                 });
-                let retry =
-                    json!({ "initial_interval": RETRY, "max_interval": RETRY, "max_elapsed_time": "0s" });
+                let retry = json!({ "initial_interval": RETRY, "max_interval": RETRY, "max_elapsed_time": "0s" });
                 exporter["retry_on_failure"] = retry;
             }
         }

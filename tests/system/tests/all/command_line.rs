@@ -77,7 +77,13 @@ fn inspect_shows_what_a_plugin_is_and_would_do_before_anybody_runs_it() -> Resul
     let binary = binary()?;
     let run = |json: bool| Command::new(&binary).arg("inspect").arg(&plugin).args(json.then_some("--json")).output();
     let text = String::from_utf8(run(false)?.stdout)?;
-    for part in ["stage     scrub-pii", "contract  tracemill:plugin@0.1.", "values as entries", "may drop  no", "on error  drop"] {
+    for part in [
+        "stage     scrub-pii",
+        "contract  tracemill:plugin@0.1.",
+        "values as entries",
+        "may drop  no",
+        "on error  drop",
+    ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
     let shown: serde_json::Value = serde_json::from_slice(&run(true)?.stdout)?;

@@ -18,7 +18,11 @@ async fn start(cache: &Path) -> Result<Proxy> {
 /// Which plugins came compiled.
 async fn cached(proxy: &Proxy) -> Result<Vec<bool>> {
     let status = proxy.plugin_status().await?;
-    let of = |name| stage(&status, name).and_then(|stage| stage["took"]["cached"].as_bool()).with_context(|| format!("{name}: {status:#}"));
+    let of = |name| {
+        stage(&status, name)
+            .and_then(|stage| stage["took"]["cached"].as_bool())
+            .with_context(|| format!("{name}: {status:#}"))
+    };
     PLUGINS.iter().map(|name| of(name)).collect()
 }
 
@@ -35,7 +39,7 @@ async fn a_restart_compiles_nothing_that_was_compiled_before() -> Result<()> {
     ensure!(cached(&proxy).await? == [false, false]);
     wait::until("both to be kept", async || (kept(&cache).len() == PLUGINS.len()).then_some(())).await?;
     for entry in kept(&cache) {
-        ensure!(entry.metadata()?.permissions().mode() & 0o077 == 0, "{} is open to others", entry.path().display());
+        ensure!(entry.metadata()?.permissions().mode() & 0o777 == 0o600, "{} is open to others", entry.path().display());
     }
     ensure!(proxy.stop().await?.success());
 

@@ -9,10 +9,10 @@ use system::{error_of, stage};
 async fn a_plan_that_asks_for_more_than_is_granted_is_refused_with_what_is_missing() -> Result<()> {
     let sink = Sink::start().await?;
     let enrich = |grants| json!({ "settings": { "attributes": { "region": "north" } }, "grants": grants });
-    let setup = Proxy::setup()?
-        .export_grpc("sink", &sink)
-        .plugin("10-enrich", "enrich")?
-        .sidecar("10-enrich", &enrich(json!({ "read": [], "write": ["attributes"], "drop": false, "state": "4KiB" })))?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).plugin("10-enrich", "enrich")?.sidecar(
+        "10-enrich",
+        &enrich(json!({ "read": [], "write": ["attributes"], "drop": false, "state": "4KiB" })),
+    )?;
     setup
         .run(async |proxy| {
             let before = proxy.generation().await?;

@@ -24,7 +24,9 @@ const FILES: u64 = 2 * CONNECTIONS as u64 + 1_000;
 
 /// For the table.
 pub fn name() -> String {
-    format!("{CONNECTIONS} connections over gRPC and {CONNECTIONS} over HTTP, {SPANS} spans from each, five times, all at once")
+    format!(
+        "{CONNECTIONS} connections over gRPC and {CONNECTIONS} over HTTP, {SPANS} spans from each, five times, all at once"
+    )
 }
 
 /// Peak and growth.
