@@ -105,8 +105,8 @@ mod tests {
         }
     }
 
-    fn paths(texts: &[&str]) -> Option<Vec<Path>> {
-        Some(texts.iter().map(|text| path(text)).collect())
+    fn paths(texts: &[&str]) -> Vec<Path> {
+        texts.iter().map(|text| path(text)).collect()
     }
 
     #[test]
@@ -117,14 +117,14 @@ mod tests {
     #[test]
     fn what_is_granted_covers_what_is_among_it_and_the_rest_is_named_once() {
         let all = Grants {
-            read: paths(&["name", "attributes", "kind"]),
-            write: paths(&["attributes", "name"]),
+            read: Some(paths(&["name", "attributes", "kind"])),
+            write: Some(paths(&["attributes", "name"])),
             drop: Some(true),
             state: None,
         };
         assert!(all.missing(&plan()).is_empty());
         let few =
-            Grants { read: paths(&["attributes[\"http.route\"]"]), write: paths(&[]), drop: Some(false), state: None };
+            Grants { read: Some(paths(&["attributes[\"http.route\"]"])), write: Some(paths(&[])), drop: Some(false), state: None };
         let expected = [
             "read name",
             "read attributes[\"url.full\"]",

@@ -111,11 +111,8 @@ impl Model {
                 Edit::Set { path, to, mode, .. } => {
                     row.write(path, &value_at(to, k), *mode);
                 }
-                Edit::Sample { probability, how, .. } => {
-                    if !row.sample(*probability, *how) {
-                        *slot = None;
-                    }
-                }
+                Edit::Sample { probability, how, .. } if row.sample(*probability, *how) => {}
+                Edit::Sample { .. } => *slot = None,
                 Edit::Weigh { probability, .. } => row.weigh(*probability),
                 Edit::Copy { path, to, mode, .. } if path != to => {
                     if let Some(value) = row.read(path) {
@@ -190,7 +187,11 @@ fn hex(id: &[u8]) -> String {
     if id.iter().all(|&byte| byte == 0) {
         return String::new();
     }
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    id.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes any text");
+        text
+    })
 }
 
 fn allows(mode: Mode, there: bool) -> bool {
