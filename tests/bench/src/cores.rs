@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use tokio::time::Instant;
@@ -71,25 +71,38 @@ fn bind(core: usize) -> Result<()> {
     sched_setaffinity(THIS_THREAD, &set).with_context(|| format!("binding a thread to core {core}"))
 }
 
-/// How busy proxy and bench are, from now on.
+/// How busy the two cores are, from now on.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
     since: Instant,
-    proxy: u32,
-    before: [Duration; 2],
+    cores: Cores,
+    before: [Ticks; 2],
+    own: Duration,
 }
 
 /// Shares of a core's time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Busy {
+    /// In which the proxy's core had something to do.
     pub proxy: f64,
+    /// In which the other one had.
     pub bench: f64,
+    /// Which generator and sink took.
+    own: f64,
+}
+
+impl Busy {
+    /// Whether generator and sink had nothing left to give, so that what was measured is theirs. A core that others keep busy says
+    /// nothing of that kind.
+    pub fn is_bench_exhausted(self) -> bool {
+        self.bench >= EXHAUSTED && self.own >= EXHAUSTED / 2.0
+    }
 }
 
 impl Watch {
-    /// Of this proxy.
-    pub fn begin(proxy: u32) -> Result<Self> {
-        Ok(Self { since: Instant::now(), proxy, before: Self::used(proxy)? })
+    /// Of these cores.
+    pub fn begin(cores: Cores) -> Result<Self> {
+        Ok(Self { since: Instant::now(), cores, before: Ticks::of(cores)?, own: usage::cpu(std::process::id())? })
     }
 
     /// Seconds since the beginning.
@@ -99,17 +112,36 @@ impl Watch {
 
     /// Since the beginning.
     pub fn busy(self) -> Result<Busy> {
-        let now = Self::used(self.proxy)?;
-        let share = |i: usize| now[i].saturating_sub(self.before[i]).as_secs_f64() / self.seconds();
-        Ok(Busy { proxy: share(0), bench: share(1) })
-    }
-
-    fn used(proxy: u32) -> Result<[Duration; 2]> {
-        Ok([usage::cpu(proxy)?, usage::cpu(std::process::id())?])
+        let now = Ticks::of(self.cores)?;
+        let share = |i: usize| {
+            let all = now[i].all.saturating_sub(self.before[i].all).max(1);
+            1.0 - now[i].idle.saturating_sub(self.before[i].idle) as f64 / all as f64
+        };
+        let own = usage::cpu(std::process::id())?.saturating_sub(self.own);
+        Ok(Busy { proxy: share(0), bench: share(1), own: own.as_secs_f64() / self.seconds() })
     }
 }
 
-/// Whether generator and sink had nothing left to give, so that what was measured is theirs.
-pub fn is_exhausted(share: f64) -> bool {
-    share >= EXHAUSTED
+/// What a core has done, as the kernel counts it. The time of processes alone leaves out what the kernel does for their
+/// connections between two of their turns.
+#[derive(Debug, Clone, Copy)]
+struct Ticks {
+    all: u64,
+    idle: u64,
+}
+
+impl Ticks {
+    fn of(cores: Cores) -> Result<[Self; 2]> {
+        let stat = std::fs::read_to_string("/proc/stat").context("reading what the cores have done")?;
+        Ok([Self::read(&stat, cores.proxy)?, Self::read(&stat, cores.bench)?])
+    }
+
+    fn read(stat: &str, core: usize) -> Result<Self> {
+        let name = format!("cpu{core} ");
+        let line = stat.lines().find_map(|line| line.strip_prefix(&name)).with_context(|| format!("no {name}"))?;
+        let ticks: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        // user, nice, system, idle, iowait, irq, softirq, steal; what guests got is in user and nice too.
+        let [_, _, _, idle, waiting, ..] = ticks[..] else { bail!("no idle time in {line}") };
+        Ok(Self { all: ticks.iter().take(8).sum(), idle: idle + waiting })
+    }
 }

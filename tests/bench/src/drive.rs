@@ -19,6 +19,8 @@ const SEED: u64 = 1;
 const DIFFERENT: usize = 40;
 /// When what was refused is sent again: sooner than the proxies ask, so that they are never idle.
 const AGAIN: Duration = Duration::from_millis(20);
+/// When it is by senders that do as they are asked, where they are asked nothing.
+const PATIENT: Duration = Duration::from_secs(1);
 
 /// Requests that are ready to be sent.
 #[derive(Debug, Clone)]
@@ -85,12 +87,12 @@ pub async fn for_a_while(clients: &[Client], ready: &Ready, time: Duration, unde
     while_wanted(clients, ready, under_way, move |_| Instant::now() < end).await
 }
 
-/// Sends one request on each client, all at the same time.
+/// Sends one request on each client, all at the same time. What is refused is sent again when the proxy asks for it, as an SDK does.
 pub async fn one_each(clients: &[Client], ready: &Ready) -> Result<Outcome> {
     let mut senders = JoinSet::new();
     for (number, client) in clients.iter().enumerate() {
         let (client, body) = (client.clone(), ready.body(number));
-        senders.spawn(async move { insist(&client, &body).await });
+        senders.spawn(async move { insist(&client, &body, Some(number)).await });
     }
     let mut outcome = Outcome::default();
     while let Some(ended) = senders.join_next().await {
@@ -120,7 +122,7 @@ async fn while_wanted(
                     if !is_wanted(number) {
                         return Ok::<_, anyhow::Error>(outcome);
                     }
-                    let (latency, refused) = insist(&client, &ready.body(number)).await?;
+                    let (latency, refused) = insist(&client, &ready.body(number), None).await?;
                     outcome.latencies.push(latency);
                     outcome.refused += refused;
                 }
@@ -137,8 +139,9 @@ async fn while_wanted(
     Ok(outcome)
 }
 
-/// Sends until it is taken. Answers how long the last attempt took, and how many there were before it.
-async fn insist(client: &Client, body: &Bytes) -> Result<(Duration, u64)> {
+/// Sends until it is taken. Answers how long the last attempt took, and how many there were before it. Whoever has a number is one
+/// of many, and patient.
+async fn insist(client: &Client, body: &Bytes, patient: Option<usize>) -> Result<(Duration, u64)> {
     let mut refused = 0;
     loop {
         let started = Instant::now();
@@ -146,7 +149,11 @@ async fn insist(client: &Client, body: &Bytes) -> Result<(Duration, u64)> {
             answer if answer.is_whole() => return Ok((started.elapsed(), refused)),
             Answer::Refused(refusal) if refusal.is_retryable() => {
                 refused += 1;
-                tokio::time::sleep(AGAIN).await;
+                let pause = patient.map_or(AGAIN, |number| {
+                    // Up to twice as long: senders that come back do not come all at once.
+                    refusal.delay.unwrap_or(PATIENT).mul_f64(1.0 + (number % 64) as f64 / 64.0)
+                });
+                tokio::time::sleep(pause).await;
             }
             other => bail!("not accepted: {other:?}"),
         }

@@ -36,7 +36,7 @@ pub struct Arguments {
     /// Spans of each run, in thousands.
     #[arg(long, default_value_t = 300)]
     kilospans: usize,
-    /// Only the rows whose name holds this text (groups cost and matrix).
+    /// Only the rows whose name holds this text (groups cost, matrix and memory).
     #[arg(long)]
     only: Option<String>,
     /// Leaves the Collector out (groups cost and matrix): for work on tracemill itself.
@@ -48,6 +48,13 @@ pub struct Arguments {
     /// Where the tables are written; next to the build's products if it is not given.
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Whether a row of this name is asked for.
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
 }
 
 /// A number of bytes with its unit.

@@ -106,8 +106,7 @@ async fn table(title: &str, cases: &[Case], arguments: &Arguments) -> Result<Tab
     ];
     let mut table = Table::new(title, &head);
     let mut spread = 0f64;
-    let asked = |case: &&Case| arguments.only.as_ref().is_none_or(|only| case.name.contains(only.as_str()));
-    for case in cases.iter().filter(asked) {
+    for case in cases.iter().filter(|case| arguments.wants(case.name)) {
         eprintln!("{}, {} spans a request", case.name, case.spans);
         let sides: &[Side] =
             if case.peer && !arguments.alone { &[Side::Tracemill, Side::Collector] } else { &[Side::Tracemill] };

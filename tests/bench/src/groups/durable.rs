@@ -10,7 +10,7 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use tempfile::TempDir;
 
 use crate::Arguments;
-use crate::cores::{self, Cores, is_exhausted};
+use crate::cores::{self, Cores};
 use crate::measure::{Figures, interleaved};
 use crate::peer::{CONSUMERS, Durable, Setting, Side, Steps, Work};
 use crate::report::{Table, must};
@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<Table> {
 
 async fn pinned(cores: Cores, arguments: &Arguments) -> Result<Table> {
     let runs = arguments.runs;
-    let ceiling = interleaved(&[()], runs, async |()| Ok(vec![full::ceiling().await?])).await?;
+    let ceiling = interleaved(&[()], runs, async |()| full::ceiling(cores).await).await?;
     let full = interleaved(&SIDES, runs, async |side| full::flat_out(cores, side).await).await?;
     let pace = interleaved(&SIDES, runs, async |side| full::at_pace(cores, side).await).await?;
     let backlog = interleaved(&SIDES, runs, async |side| backlog::run(cores, side, arguments.backlog).await).await?;
@@ -42,13 +42,19 @@ async fn pinned(cores: Cores, arguments: &Arguments) -> Result<Table> {
     let head = ["what", "tracemill", "Collector", "tracemill is", "must"];
     let title = "Queues on disk, a sync before each answer (gRPC, pass-through, the proxy on one core)";
     let mut table = Table::new(title, &head);
-    table.row(rate("taken at full load, spans/s", &full, full::TAKEN, full::BENCH, Some(5.0)));
-    table.row(rate("the same, until the back end has them", &full, full::DELIVERED, full::BENCH, None));
+    table.row(rate("taken at full load, spans/s", &full, full::TAKEN, full::LIMITED, Some(5.0)));
+    table.row(rate("the same, until the back end has them", &full, full::DELIVERED, full::LIMITED, Some(5.0)));
     table.row(busy(&full, full::PROXY, full::BENCH));
     let name = format!("a request at {} spans/s ({} a request), p50 / p99, ms", full::RATE, full::PACED);
     table.row(row(&name, &pace, |run| format!("{:.1} / {:.1}", run[0].median(), run[1].median())));
-    table.row(rate("taken while the back end is away, spans/s", &backlog, backlog::FILLED, backlog::FILL_BENCH, None));
-    table.row(rate("drained, spans/s", &backlog, backlog::DRAINED, backlog::DRAIN_BENCH, Some(10.0)));
+    table.row(rate(
+        "taken while the back end is away, spans/s",
+        &backlog,
+        backlog::FILLED,
+        backlog::FILL_LIMITED,
+        None,
+    ));
+    table.row(rate("drained, spans/s", &backlog, backlog::DRAINED, backlog::DRAIN_LIMITED, Some(10.0)));
     table.row(busy(&backlog, backlog::DRAIN_PROXY, backlog::DRAIN_BENCH));
     table.row(row("peak memory from fill to drain, MiB (without mapped files)", &backlog, |run| {
         format!("{:.0} ({:.0})", run[backlog::PEAK].median() / MIB, run[backlog::ANONYMOUS].median() / MIB)
@@ -59,11 +65,11 @@ async fn pinned(cores: Cores, arguments: &Arguments) -> Result<Table> {
     table.row(row("on the disk when full / when drained, MiB", &backlog, |run| {
         format!("{:.0} / {:.1}", run[backlog::FULL].median() / MIB, run[backlog::LEFT].median() / MIB)
     }));
-    notes(&mut table, arguments, &ceiling[0][0]);
+    notes(&mut table, arguments, &ceiling[0]);
     Ok(table)
 }
 
-fn notes(table: &mut Table, arguments: &Arguments, ceiling: &Figures) {
+fn notes(table: &mut Table, arguments: &Arguments, ceiling: &[Figures]) {
     table.note(format!(
         "{SPANS} spans of 600 B a request, {CONNECTIONS} connections with {UNDER_WAY} requests under way each. The backlog is {:.2} GiB of \
          requests, uncompressed: the same spans on both sides. tracemill keeps it compressed (zstd 1), which synthetic spans \
@@ -76,15 +82,16 @@ fn notes(table: &mut Table, arguments: &Arguments, ceiling: &Figures) {
          Compression on the wire: none. Drained counts from the first span that arrives to the last."
     ));
     table.note(format!(
-        "≥: generator and sink, which share a core, had nothing left to give. Without a proxy between them they reach {:.0} spans/s.",
-        ceiling.median()
+        "≥: generator and sink, which share a core, had nothing left to give. Without a proxy between them they reach {:.0} spans/s, with {:.0} % of it.",
+        ceiling[0].median(),
+        ceiling[1].median() * 100.0,
     ));
 }
 
 /// Both rates and how often one is the other. A rate at which the bench's core was exhausted could be higher.
-fn rate(name: &str, figures: &[Vec<Figures>], at: usize, bench: usize, least: Option<f64>) -> [String; 5] {
+fn rate(name: &str, figures: &[Vec<Figures>], at: usize, limited: usize, least: Option<f64>) -> [String; 5] {
     let rates: Vec<f64> = figures.iter().map(|run| run[at].median()).collect();
-    let limited: Vec<bool> = figures.iter().map(|run| is_exhausted(run[bench].median())).collect();
+    let limited: Vec<bool> = figures.iter().map(|run| run[limited].median() > 0.5).collect();
     let sign = |is_limited: bool| if is_limited { "≥ " } else { "" };
     let times = rates[0] / rates[1];
     // What limits the Collector too says nothing about how far it is behind.

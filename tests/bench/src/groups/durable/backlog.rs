@@ -20,15 +20,16 @@ use crate::usage;
 
 /// Which figure is which.
 pub const FILLED: usize = 0;
-pub const FILL_BENCH: usize = 1;
+pub const FILL_LIMITED: usize = 1;
 pub const DRAINED: usize = 2;
 pub const DRAIN_PROXY: usize = 3;
 pub const DRAIN_BENCH: usize = 4;
-pub const PEAK: usize = 5;
-pub const ANONYMOUS: usize = 6;
-pub const WRITTEN: usize = 7;
-pub const FULL: usize = 8;
-pub const LEFT: usize = 9;
+pub const DRAIN_LIMITED: usize = 5;
+pub const PEAK: usize = 6;
+pub const ANONYMOUS: usize = 7;
+pub const WRITTEN: usize = 8;
+pub const FULL: usize = 9;
+pub const LEFT: usize = 10;
 
 /// How long the port may be taken still when the sink comes back.
 const REBIND: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ pub async fn run(cores: Cores, side: Side, bytes: u64) -> Result<Vec<f64>> {
     let clients = [(); CONNECTIONS].map(|()| subject.client(work()));
     let ready = Ready::new(&clients[0], Profile::Medium, SPANS)?;
     let requests = (bytes as f64 / (ready.bytes_per_span() * SPANS as f64)).ceil() as usize;
-    let filling = Watch::begin(process)?;
+    let filling = Watch::begin(cores)?;
     let outcome = drive::flat_out(&clients, &ready, requests, UNDER_WAY).await?;
     let (filled, fill_busy) = (outcome.accepted as f64 / filling.seconds(), filling.busy()?);
     let full = usage::on_disk(folder.path())?;
@@ -60,17 +61,18 @@ pub async fn run(cores: Cores, side: Side, bytes: u64) -> Result<Vec<f64>> {
     eprintln!("durable: {} holds {} spans; the back end is there again", side.name(), outcome.accepted);
     let sink = back_again(address).await?;
     delivered(&sink, 1).await.context("nothing comes after the back end has come back")?;
-    let (draining, at_first) = (Watch::begin(process)?, sink.spans());
+    let (draining, at_first) = (Watch::begin(cores)?, sink.spans());
     delivered(&sink, outcome.accepted).await?;
     let (drained, busy) = ((outcome.accepted - at_first) as f64 / draining.seconds(), draining.busy()?);
 
     tokio::time::sleep(TIDY).await;
     let figures = vec![
         filled,
-        fill_busy.bench,
+        f64::from(fill_busy.is_bench_exhausted()),
         drained,
         busy.proxy,
         busy.bench,
+        f64::from(busy.is_bench_exhausted()),
         usage::memory(process)?.peak as f64,
         anonymous.bytes() as f64,
         usage::written(process)? as f64 / outcome.accepted as f64,

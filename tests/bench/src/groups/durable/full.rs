@@ -18,6 +18,7 @@ pub const TAKEN: usize = 0;
 pub const DELIVERED: usize = 1;
 pub const PROXY: usize = 2;
 pub const BENCH: usize = 3;
+pub const LIMITED: usize = 4;
 
 /// The moderate pace, in spans a second, and spans of a request then.
 pub const RATE: usize = 5_000;
@@ -28,18 +29,18 @@ const TIME: Duration = Duration::from_secs(10);
 /// More than comes in meanwhile.
 const SIZE: u64 = 16 << 30;
 /// How long nothing may arrive before something is wrong.
-const STILL: Duration = Duration::from_secs(60);
+const STILL: Duration = Duration::from_mins(1);
 
 /// Spans per second from the generator straight to the sink.
-pub async fn ceiling() -> Result<f64> {
+pub async fn ceiling(cores: Cores) -> Result<Vec<f64>> {
     eprintln!("durable: generator and sink alone");
     let sink = Setting::default().sink().await?;
     let clients = [(); CONNECTIONS].map(|()| Client::new(Protocol::Grpc, &sink.address().to_string()));
     let ready = Ready::new(&clients[0], Profile::Medium, SPANS)?;
     drive::for_a_while(&clients, &ready, WARM_UP / 2, UNDER_WAY).await?;
-    let started = Instant::now();
+    let watch = Watch::begin(cores)?;
     let outcome = drive::for_a_while(&clients, &ready, TIME / 2, UNDER_WAY).await?;
-    Ok(outcome.accepted as f64 / started.elapsed().as_secs_f64())
+    Ok(vec![outcome.accepted as f64 / watch.seconds(), watch.busy()?.bench])
 }
 
 /// What is taken, and delivered, at full load.
@@ -54,13 +55,13 @@ pub async fn flat_out(cores: Cores, side: Side) -> Result<Vec<f64>> {
     let ready = Ready::new(&clients[0], Profile::Medium, SPANS)?;
     let warm = drive::for_a_while(&clients, &ready, WARM_UP, UNDER_WAY).await?;
     delivered(&sink, warm.accepted).await?;
-    let watch = Watch::begin(subject.id()?)?;
+    let watch = Watch::begin(cores)?;
     let outcome = drive::for_a_while(&clients, &ready, TIME, UNDER_WAY).await?;
     let (taken, busy) = (outcome.accepted as f64 / watch.seconds(), watch.busy()?);
     delivered(&sink, warm.accepted + outcome.accepted).await?;
     let delivered = outcome.accepted as f64 / watch.seconds();
     subject.end().await?;
-    Ok(vec![taken, delivered, busy.proxy, busy.bench])
+    Ok(vec![taken, delivered, busy.proxy, busy.bench, f64::from(busy.is_bench_exhausted())])
 }
 
 /// Latency of a request in milliseconds: p50 and p99.
