@@ -32,7 +32,7 @@ pub fn shown(columns: &[Column]) -> String {
     for item in items(columns) {
         let outcomes: Vec<_> = columns.iter().filter_map(|column| Some((column.name, column.of(item)?))).collect();
         let verdicts: Vec<_> = outcomes.iter().map(|(_, outcome)| format!("{:<9}", word(outcome.verdict))).collect();
-        line(&mut text, &format!("{:<4} {} {:<9} {}", item.id, verdicts.join(" "), strength(item), item.says));
+        line(&mut text, &format!("{:<4} {} {:<9} {}", item.id, verdicts.join(" "), strength(item.strength), item.says));
         for (name, outcome) in outcomes {
             let who = if columns.len() > 1 { format!("{name}: ") } else { String::new() };
             line(&mut text, &format!("{:>15} {who}{}", "→", one_line(&outcome.seen)));
@@ -40,13 +40,10 @@ pub fn shown(columns: &[Column]) -> String {
     }
     for column in columns {
         for wanted in [Strength::Required, Strength::Advised] {
-            let of_it = || column.outcomes.iter().filter(|each| each.item.strength == wanted);
-            let [passed, failed, other] = counts(of_it());
-            let kind = of_it().next().map_or("", |outcome| strength(outcome.item));
-            line(
-                &mut text,
-                &format!("{}, {kind}: {passed} passed, {failed} failed, {other} not applicable", column.name),
-            );
+            let [passed, failed, other] =
+                counts(column.outcomes.iter().filter(|outcome| outcome.item.strength == wanted));
+            let (name, kind) = (column.name, strength(wanted));
+            line(&mut text, &format!("{name}, {kind}: {passed} passed, {failed} failed, {other} not applicable"));
         }
     }
     text
@@ -77,8 +74,8 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn strength(item: &Item) -> &'static str {
-    match item.strength {
+fn strength(strength: Strength) -> &'static str {
+    match strength {
         Strength::Required => "required",
         Strength::Advised => "advised",
     }
