@@ -9,7 +9,7 @@ pub fn markdown(columns: &[Column]) -> String {
     let mut text = "## By group\n\n".to_owned();
     groups(&mut text, columns);
     if columns.len() > 1 {
-        line(&mut text, "\n## What some do not pass\n");
+        text.push_str("\n## What some do not pass\n\n");
         head(&mut text, &["item", "", "what it says"], &["who does not, and what was seen"]);
         for item in items(columns) {
             let failed = columns.iter().filter_map(|column| Some((column.name, column.of(item)?)));
@@ -20,7 +20,7 @@ pub fn markdown(columns: &[Column]) -> String {
             }
         }
     }
-    line(&mut text, "\n## Every item\n");
+    text.push_str("\n## Every item\n\n");
     verdicts(&mut text, columns, |_| true);
     text
 }
@@ -29,7 +29,7 @@ pub fn markdown(columns: &[Column]) -> String {
 pub fn summary(columns: &[Column]) -> String {
     let mut text = String::new();
     groups(&mut text, columns);
-    line(&mut text, "\nWhere they differ:\n");
+    text.push_str("\nWhere they differ:\n\n");
     verdicts(&mut text, columns, |item| {
         let mut all = columns.iter().filter_map(|column| column.of(item)).map(|outcome| outcome.verdict);
         let first = all.next();
