@@ -123,8 +123,12 @@ mod tests {
             state: None,
         };
         assert!(all.missing(&plan()).is_empty());
-        let few =
-            Grants { read: Some(paths(&["attributes[\"http.route\"]"])), write: Some(paths(&[])), drop: Some(false), state: None };
+        let few = Grants {
+            read: Some(paths(&["attributes[\"http.route\"]"])),
+            write: Some(paths(&[])),
+            drop: Some(false),
+            state: None,
+        };
         let expected = [
             "read name",
             "read attributes[\"url.full\"]",

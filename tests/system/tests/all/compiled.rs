@@ -39,7 +39,11 @@ async fn a_restart_compiles_nothing_that_was_compiled_before() -> Result<()> {
     ensure!(cached(&proxy).await? == [false, false]);
     wait::until("both to be kept", async || (kept(&cache).len() == PLUGINS.len()).then_some(())).await?;
     for entry in kept(&cache) {
-        ensure!(entry.metadata()?.permissions().mode() & 0o777 == 0o600, "{} is open to others", entry.path().display());
+        ensure!(
+            entry.metadata()?.permissions().mode() & 0o777 == 0o600,
+            "{} is open to others",
+            entry.path().display()
+        );
     }
     ensure!(proxy.stop().await?.success());
 

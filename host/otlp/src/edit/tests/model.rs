@@ -112,7 +112,6 @@ impl Model {
                     row.write(path, &value_at(to, k), *mode);
                 }
                 Edit::Sample { probability, how, .. } if row.sample(*probability, *how) => {}
-                Edit::Sample { .. } => *slot = None,
                 Edit::Weigh { probability, .. } => row.weigh(*probability),
                 Edit::Copy { path, to, mode, .. } if path != to => {
                     if let Some(value) = row.read(path) {
@@ -121,7 +120,7 @@ impl Model {
                 }
                 Edit::Move { path, to, mode, .. } if path != to => row.rename(path, to, *mode),
                 Edit::Remove { path, .. } => row.remove(path),
-                Edit::Drop { .. } => *slot = None,
+                Edit::Drop { .. } | Edit::Sample { .. } => *slot = None,
                 _ => {}
             }
         }
@@ -184,10 +183,10 @@ fn state_over(old: &str, new: &str) -> String {
 
 /// An id as hex; nothing where there is none.
 fn hex(id: &[u8]) -> String {
+    use std::fmt::Write as _;
     if id.iter().all(|&byte| byte == 0) {
         return String::new();
     }
-    use std::fmt::Write as _;
     id.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes any text");
         text
