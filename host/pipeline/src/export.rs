@@ -290,8 +290,8 @@ impl Exports {
         }
         let old = self.0.all();
         let mut new = Vec::new();
-        let mut replaced = Vec::new();
-        // Everything that can fail comes before anything is changed. Started destinations that are let go have nothing to do.
+        let mut made = Vec::new();
+        // Everything that can fail comes before anything is changed.
         let mut ready = Vec::new();
         for config in configs.into_iter().flat_map(DestinationConfig::by_signal) {
             let tls = |error| StartError::Tls { name: config.name.clone(), error };
@@ -313,15 +313,20 @@ impl Exports {
             }
             let name = config.name.clone();
             let Inner { network, metrics, runtime, .. } = &*self.0;
-            let destination = Destination::start(config, material, &secrets, network, spool, metrics, runtime)
+            let destination = Destination::new(config, material, secrets, network, spool, metrics, runtime)
                 .map_err(|error| StartError::Tls { name, error })?;
-            if is_new {
+            made.push((is_new, known, Arc::clone(&destination)));
+            new.push(destination);
+        }
+        // Invariant: nobody reads back what is on disk before its account is where it is read to: a sender, or a commit that makes room.
+        for (is_new, known, destination) in &made {
+            if *is_new {
                 destination.queue().restore();
             }
             if let Some(known) = known {
-                replaced.push((known, Arc::clone(&destination)));
+                known.queue().replace(destination.queue());
             }
-            new.push(destination);
+            destination.begin(&self.0.runtime);
         }
         let stays = |gone: &Arc<Destination>| new.iter().any(|kept| Arc::ptr_eq(kept, gone));
         let gone: Vec<_> = old.iter().filter(|known| !stays(known)).cloned().collect();
@@ -335,9 +340,6 @@ impl Exports {
         for (signal, routes) in Signal::ALL.into_iter().zip(routes) {
             let destinations = new.iter().filter(|kept| kept.signal() == signal).cloned().collect();
             self.0.current[signal as usize].store(Arc::new(Set { destinations, routes }));
-        }
-        for (known, successor) in replaced {
-            known.queue().replace(successor.queue());
         }
         self.retire(gone);
         drop(life);

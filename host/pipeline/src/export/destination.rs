@@ -26,16 +26,18 @@ pub(super) struct Destination {
     material: Material,
     queue: Arc<Queue>,
     targets: Arc<Targets>,
+    secrets: Arc<Secrets>,
+    shared: Arc<Shared>,
     senders: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Destination {
-    /// Starts its senders on the runtime.
-    pub fn start(
+    /// Sets it up. Nothing is sent before [`begin`](Self::begin).
+    pub fn new(
         mut config: DestinationConfig,
         material: Material,
-        secrets: &Arc<Secrets>,
+        secrets: Arc<Secrets>,
         network: &Network,
         spool: Option<Arc<Spool>>,
         metrics: &Metrics,
@@ -47,7 +49,7 @@ impl Destination {
                 "nothing is encrypted: `tls` is set, but the endpoint is http:// and not https://"
             );
         }
-        let targets = Targets::new(&config, &material, secrets, network, metrics)?;
+        let targets = Targets::new(&config, &material, &secrets, network, metrics)?;
         let original = config.clone();
         // Joined parcels are never cut again.
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, config.batch.max_request_bytes.max(1));
@@ -71,20 +73,24 @@ impl Destination {
             exhausted: Gate::default(),
         });
         let (senders, stop) = (TaskTracker::new(), CancellationToken::new());
-        for number in 0..shared.config.concurrency.max(1) {
-            let sender = Sender::new(Arc::clone(&shared), number);
-            senders.spawn_on(stop.clone().run_until_cancelled_owned(sender.run()), runtime);
-        }
         senders.close();
-        if targets.has_names() {
-            let following = Targets::follow(Arc::downgrade(&targets), original.endpoints.resolve_every);
-            drop(runtime.spawn(stop.clone().run_until_cancelled_owned(following)));
+        Ok(Arc::new(Self { config: original, material, queue, targets, secrets, shared, senders, stop }))
+    }
+
+    /// Starts its senders. Not before its queue has the account of what is on disk: they read that back.
+    pub fn begin(&self, runtime: &Handle) {
+        for number in 0..self.shared.config.concurrency.max(1) {
+            let sender = Sender::new(Arc::clone(&self.shared), number);
+            self.senders.spawn_on(self.stop.clone().run_until_cancelled_owned(sender.run()), runtime);
         }
-        if !secrets.is_empty() {
-            let following = Secrets::follow(Arc::downgrade(secrets));
-            drop(runtime.spawn(stop.clone().run_until_cancelled_owned(following)));
+        if self.targets.has_names() {
+            let following = Targets::follow(Arc::downgrade(&self.targets), self.config.endpoints.resolve_every);
+            drop(runtime.spawn(self.stop.clone().run_until_cancelled_owned(following)));
         }
-        Ok(Arc::new(Self { config: original, material, queue, targets, senders, stop }))
+        if !self.secrets.is_empty() {
+            let following = Secrets::follow(Arc::downgrade(&self.secrets));
+            drop(runtime.spawn(self.stop.clone().run_until_cancelled_owned(following)));
+        }
     }
 
     pub fn name(&self) -> &str {

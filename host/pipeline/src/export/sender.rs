@@ -95,6 +95,8 @@ impl Sender {
                 Choice::Try { target, is_only } => (target, is_only),
                 Choice::Wait(resting) => {
                     if let Some(reason) = &failure {
+                        // None of several takes anything.
+                        shared.queue.set_down(true);
                         let delay = resting.until.saturating_duration_since(Instant::now());
                         if shared.is_over(&batch, started.elapsed() + delay, reason) {
                             batch.dropped(DropReason::RetriesExhausted);
@@ -151,7 +153,9 @@ impl Sender {
             };
             shared.count(&target, Outcome::Retry);
             target.site.trouble.is(&reason);
-            shared.queue.set_down(is_only);
+            if is_only {
+                shared.queue.set_down(true);
+            }
             if shared.queue.is_ending() && batch.is_on_disk() {
                 // The next start has more time for it.
                 shared.queue.leave();

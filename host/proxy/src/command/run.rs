@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use control::config::{self, Config};
 use control::telemetry;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assemble::{self, Proxy};
@@ -26,11 +27,24 @@ pub fn run(options: &cli::Run) -> End {
         complain(&format!("logging cannot be started (is {} right?): {error}", telemetry::log::VARIABLE));
         return End::Usage;
     }
+    allow_files();
     let runtime = match runtime(&config) {
         Ok(runtime) => runtime,
         Err(error) => return not_started(&error),
     };
     runtime.block_on(serve(config, options, started)).unwrap_or_else(|error| not_started(&error))
+}
+
+/// Connections are open files, and so are queues on disk: as many as the system lets this process have, not as many as a shell gives it.
+fn allow_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn not_started(error: &anyhow::Error) -> End {

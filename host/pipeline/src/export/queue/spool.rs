@@ -239,56 +239,80 @@ impl Spool {
         open.scan.extend(end);
         let mut sequence = cursor.sequence;
         let mut is_stopped = false;
+        let mut outcome = Ok(());
         while piece.bytes < most {
             let at = open.scan.at();
-            match open.scan.next()? {
-                None => break,
+            let step = open.scan.next().and_then(|found| match found {
+                None => Ok(false),
                 Some(Found::Record { head, .. }) if stop.is_some_and(|stop| head.sequence >= stop) => {
-                    open.scan.go_to(at);
                     is_stopped = true;
-                    break;
+                    Ok(false)
                 }
                 Some(Found::Record { at, head }) => {
-                    sequence = head.sequence + 1;
-                    if !open.done.contains(&head.sequence) && !self.state.lock().skipped.remove(&head.sequence) {
-                        read.add(&head);
+                    let is_wanted =
+                        !open.done.contains(&head.sequence) && !self.state.lock().skipped.contains(&head.sequence);
+                    if is_wanted {
                         self.take(segment, at, &head, &mut open.scan, piece)?;
+                        read.add(&head);
                     }
+                    self.state.lock().skipped.remove(&head.sequence);
+                    sequence = head.sequence + 1;
+                    Ok(true)
                 }
-                Some(Found::Damaged { at, len }) => self.set_aside(segment, at, len, &mut open.scan)?,
-                Some(Found::Torn { at }) => self.set_aside(segment, at, end - at, &mut open.scan)?,
+                Some(Found::Damaged { at, len }) => self.set_aside(segment, at, len, &mut open.scan).map(|()| true),
+                Some(Found::Torn { at }) => self.set_aside(segment, at, end - at, &mut open.scan).map(|()| true),
+            });
+            if is_stopped || step.is_err() {
+                // It is read again, and nothing before it.
+                open.scan.go_to(at);
+            }
+            match step {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
             }
         }
         let at = open.scan.at();
         let mut state = self.state.lock();
         state.newest = state.newest.max(sequence.saturating_sub(1));
-        let is_at_end = at == segment.len() && segment.is_sealed() && !is_stopped;
+        let is_at_end = at == segment.len() && segment.is_sealed() && !is_stopped && outcome.is_ok();
         let next = if is_at_end { self.store.next_segment(segment.id()) } else { None };
         let may_be_more = next.is_some();
         state.cursor = Some(match next {
             Some(next) => Cursor { segment: next, at: Segment::START, sequence },
             None => Cursor { at, sequence, ..cursor },
         });
-        Ok(may_be_more && !is_stopped)
+        outcome.map(|()| may_be_more && !is_stopped)
     }
 
-    /// A segment that is gone, or that the disk will not give, is left behind; what it held counts as lost when all else has been read.
+    /// What is gone, or what the disk will not give, is left behind; it counts as lost when all else has been read. What may pass, as too
+    /// many open files do, is tried for as long as it takes.
     fn note_failure(&self, reader: &mut Reader, error: &io::Error) {
         reader.open = None;
         reader.failures += 1;
         let mut state = self.state.lock();
         let Some(cursor) = &mut state.cursor else { return };
-        let is_hopeless = error.kind() == io::ErrorKind::NotFound || reader.failures >= TRIES;
-        if !is_hopeless {
+        let is_gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof);
+        let is_broken = error.raw_os_error() == Some(nix::libc::EIO) && reader.failures >= TRIES;
+        if !is_gone && !is_broken {
             return;
         }
         let file = cursor.segment.path().display();
+        reader.failures = 0;
+        if is_broken && cursor.at + (CHUNK as u64) < cursor.segment.len() {
+            tracing::error!(%file, at = cursor.at, bytes = CHUNK, %error, "cannot be read: what stands there is not sent");
+            // Records begin again somewhere behind it.
+            cursor.at += CHUNK as u64;
+            return;
+        }
         tracing::error!(%file, %error, "cannot be read: what is left in it is not sent");
         match self.store.next_segment(cursor.segment.id()) {
             Some(next) => *cursor = Cursor { sequence: next.id(), segment: next, at: Segment::START },
             None => cursor.at = cursor.segment.len(),
         }
-        reader.failures = 0;
     }
 
     fn take(&self, segment: &Arc<Segment>, at: u64, head: &Head, scan: &mut Scan, piece: &mut Piece) -> io::Result<()> {
@@ -301,8 +325,8 @@ impl Spool {
                 piece.parcels.push(Read { parcel, ticket, time: head.time });
             }
             Err(error) => {
-                piece.lost.add(head);
                 let whole = scan.bytes(at, head.len())?;
+                piece.lost.add(head);
                 self.store.set_aside(segment, at, whole, &error.to_string());
                 self.store.done([(Arc::clone(segment), head.sequence)]);
             }

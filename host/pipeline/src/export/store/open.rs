@@ -14,6 +14,9 @@ use super::segment::{PREFACE, Preface, Segment};
 /// How much is read for each head: small records come many at a time.
 const CHUNK: usize = 16 << 10;
 
+/// Bytes of damaged regions that are kept at a start.
+const MOST_KEPT: u64 = 64 << 20;
+
 /// Why a folder cannot be a queue's.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -60,6 +63,8 @@ pub(super) struct Restored {
     pub next: u64,
     /// Regions of segments that hold nothing else: segment, place, bytes.
     pub damaged: Vec<(u64, u64, Vec<u8>)>,
+    /// Bytes of those.
+    kept: u64,
 }
 
 /// Takes a folder, making it if need be.
@@ -88,7 +93,7 @@ pub(super) fn open(folder: &Path) -> Result<Restored, StoreError> {
         let _kept = fs::remove_file(path);
     }
     let mut found =
-        Restored { lock, segments: Vec::new(), sum: Sum::default(), disk_bytes: 0, next: 1, damaged: Vec::new() };
+        Restored { lock, segments: Vec::new(), sum: Sum::default(), disk_bytes: 0, next: 1, damaged: Vec::new(), kept: 0 };
     for (i, &id) in ids.iter().enumerate() {
         let segment = Segment::new(folder, id, 0, true);
         let path = segment.path().to_owned();
@@ -156,6 +161,9 @@ impl Restored {
         }
         if live == 0 {
             for (at, len) in damaged {
+                // More than the quarantine takes is only counted: whole files may have rotted.
+                let len = len.min(MOST_KEPT.saturating_sub(self.kept));
+                self.kept += len;
                 let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
                 file.read_exact_at(&mut bytes, at)?;
                 self.damaged.push((segment.id, at, bytes));

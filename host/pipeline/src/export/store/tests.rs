@@ -325,3 +325,27 @@ fn a_segment_that_goes_before_it_is_read_is_counted_as_lost_and_nothing_stops() 
     assert_eq!(spool.unread(), Sum::default());
     append(&store, 77).unwrap();
 }
+
+#[test]
+fn a_file_that_ends_while_it_is_read_gives_what_came_before_once_and_the_rest_is_lost() {
+    let folder = written(100, 1 << 30);
+    let (store, spool, _) = open(folder.path());
+    let [segment] = &files(folder.path(), "seg")[..] else { panic!("one segment") };
+    let each = (fs::metadata(segment).unwrap().len() - Segment::START) / 100;
+    // In mid-record, after it was found whole.
+    File::options().write(true).open(segment).unwrap().set_len(Segment::START + each * 40 + each / 2).unwrap();
+    let (mut numbers, mut lost) = (Vec::new(), 0);
+    for _ in 0..1000 {
+        if !spool.has_unread() {
+            break;
+        }
+        // The error is for the log. More at once than the file has left.
+        let _short = spool.read(1 << 20, |piece| {
+            lost += piece.lost.items;
+            numbers.extend(piece.parcels.iter().map(|read| number(&read.parcel)));
+        });
+    }
+    assert_eq!((numbers, lost), ((1..=40).collect(), 60));
+    assert_eq!(spool.unread(), Sum::default());
+    append(&store, 177).unwrap();
+}

@@ -38,6 +38,8 @@ struct Active {
     output: Output,
     /// When it was last written to.
     written: Instant,
+    /// Whether there is something that was not synced.
+    unsynced: bool,
 }
 
 impl Writer {
@@ -54,6 +56,9 @@ impl Writer {
             let is_flushed = !work.flushes.is_empty();
             if self.empty_by().is_some_and(|by| is_flushed || by <= Instant::now()) {
                 self.seal();
+            }
+            if is_flushed {
+                self.sync_active();
             }
             if is_flushed || self.sync_by.is_some_and(|by| by <= Instant::now()) {
                 self.sync_lists();
@@ -139,9 +144,9 @@ impl Writer {
             self.seal();
             return Err(error);
         }
-        if group.iter().any(|append| append.sync)
-            && let Err(error) = active.output.sync()
-        {
+        let syncs = group.iter().any(|append| append.sync);
+        active.unsynced = !syncs;
+        if syncs && let Err(error) = active.output.sync() {
             // Cut off as far as that goes: what comes back of it after a crash was refused, and is sent twice at worst.
             let _left = active.output.cut(start);
             self.seal();
@@ -171,13 +176,23 @@ impl Writer {
         let output = Output::new(file);
         #[cfg(test)]
         let output = Output::new(file, &self.shared.faults);
-        Ok(Active { segment, output, written: Instant::now() })
+        Ok(Active { segment, output, written: Instant::now(), unsynced: false })
     }
 
     fn seal(&mut self) {
+        self.sync_active();
         if let Some(active) = self.active.take() {
             active.segment.seal();
             self.remove_if_done(&active.segment);
+        }
+    }
+
+    /// Makes lasting what was written without anybody waiting for that.
+    fn sync_active(&mut self) {
+        let Some(active) = self.active.as_mut().filter(|active| active.unsynced) else { return };
+        active.unsynced = false;
+        if let Err(error) = active.output.sync() {
+            self.shared.complain(&error);
         }
     }
 

@@ -190,3 +190,36 @@ async fn folders_are_not_shared_and_do_not_change_while_running() {
     bench.send_durably(parcel(0..10)).await.unwrap();
     bench.until_quiet("one").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_backlog_goes_over_whole_however_often_the_configuration_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let dead = Sink::new([], BUSY);
+    let mut config = durable("back", &dead, folder.path()).await;
+    config.queue.memory_bytes = parcel(0..10).body.len();
+    // Others make a reload take its time.
+    let mut configs = vec![config.clone()];
+    for number in 0..8 {
+        configs.push(quick(&format!("other-{number}"), endpoint(Protocol::Http, dead.listen().await)));
+    }
+    let bench = Bench::new(configs.clone());
+    for n in 0..200 {
+        bench.send_durably(parcel(n * 10..n * 10 + 10)).await.unwrap();
+    }
+    for round in 0..30 {
+        configs[0].timeout = Duration::from_millis(2000 + round);
+        bench.exports.reconfigure(configs.clone()).unwrap();
+        tokio::task::yield_now().await;
+    }
+    let alive = Sink::new([], Reply::Ok);
+    configs.truncate(1);
+    configs[0].endpoints = endpoint(Protocol::Http, alive.listen().await).into();
+    bench.exports.reconfigure(configs).unwrap();
+    alive.until(|seen| seen.taken.len() == 2000).await;
+    bench.until_quiet("back").await;
+    bench.until_disk_is_free("back").await;
+    // An account that has gone wrong leaves no room for ever.
+    assert_eq!(bench.exports.0.of(Signal::Traces).unwrap()[0].queue().room(), (1 << 30) - 160);
+    bench.send_durably(parcel(2000..2010)).await.unwrap();
+    bench.until_quiet("back").await;
+}
