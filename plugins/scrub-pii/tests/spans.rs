@@ -23,6 +23,28 @@ fn personal_data_goes_wherever_it_stands() {
 }
 
 #[test]
+fn spans_on_which_it_fails_are_refused_unless_the_operator_says_otherwise() {
+    assert_eq!(testing::plugin::<ScrubPii>("{}").plan().on_error, Failure::Reject);
+}
+
+#[test]
+fn what_was_hidden_is_counted_by_detector() {
+    let settings = r#"{"keys": ["secret"], "patterns": [{"name": "employee", "regex": "E-\\d{6}"}]}"#;
+    let mut plugin = testing::plugin::<ScrubPii>(settings);
+    let run = plugin.run([
+        Span::named("jane@example.com to john@example.org").attribute("note", "+49 30 901820"),
+        Span::named("by E-123456").attribute("secret", 17).attribute("mail", "ops@example.com"),
+        Span::named("clean"),
+    ]);
+    let counts = ["email", "phone", "employee", "key"].map(|name| run.count(name));
+    assert_eq!(counts, [3, 1, 1, 1]);
+    for name in ["card", "iban", "ipv4", "ipv6", "jwt", "token", "url_password", "sql", "query"] {
+        assert_eq!(run.count(name), 0, "{name}");
+    }
+    assert_eq!(plugin.run([Span::named("clean")]).count("email"), 0, "a count is told once");
+}
+
+#[test]
 fn clean_spans_are_not_touched() {
     let mut plugin = testing::plugin::<ScrubPii>("{}");
     let span = Span::named("GET /users/{id}")

@@ -16,11 +16,26 @@ pub enum Deed {
     Grow,
 }
 
+/// What its plan says of spans on which it fails.
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// They pass.
+    #[default]
+    Pass,
+    /// They are dropped.
+    Drop,
+    /// They are refused.
+    Reject,
+}
+
 /// One deed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     deed: Deed,
+    #[serde(default)]
+    plan_says: Word,
 }
 
 /// The plugin.
@@ -35,6 +50,11 @@ impl Plugin for Trouble {
 
     fn configure(settings: Settings, plan: &mut PlanBuilder) -> Result<Self, Refusal> {
         let name = plan.words("name");
+        plan.on_error(match settings.plan_says {
+            Word::Pass => Failure::Pass,
+            Word::Drop => Failure::Drop,
+            Word::Reject => Failure::Reject,
+        });
         Ok(Self { deed: settings.deed, name, mark: plan.writes(attribute("trouble.seen")) })
     }
 
