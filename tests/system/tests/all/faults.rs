@@ -17,12 +17,15 @@ fn with_trouble(seed: u64) -> Made {
 }
 
 async fn with(deed: &str, on_error: &str, test: impl AsyncFnOnce(&mut Proxy, &Sink) -> Result<()>) -> Result<()> {
+    with_sidecar(&json!({ "settings": { "deed": deed }, "on_error": on_error, "memory": "16MiB" }), test).await
+}
+
+async fn with_sidecar(sidecar: &Value, test: impl AsyncFnOnce(&mut Proxy, &Sink) -> Result<()>) -> Result<()> {
     let sink = Sink::keeping(Keep::Requests).await?;
-    let sidecar = json!({ "settings": { "deed": deed }, "on_error": on_error, "memory": "16MiB" });
     let setup = Proxy::setup()?
         .export_grpc("sink", &sink)
         .file("50-trouble.wasm", &fs::read(harness::plugins::guest("trouble")?)?)?
-        .sidecar("50-trouble", &sidecar)?;
+        .sidecar("50-trouble", sidecar)?;
     setup.run(async |proxy| test(proxy, &sink).await).await
 }
 
@@ -78,46 +81,76 @@ async fn with_reject_the_guilty_one_is_rejected_for_good_and_the_rest_is_taken()
 }
 
 #[tokio::test]
-async fn an_open_breaker_with_reject_refuses_whole_requests_retryably() -> Result<()> {
-    with("trap", "reject", async |proxy, sink| {
-        let mut refused = None;
-        for seed in 0..200 {
-            let answer = proxy.grpc().send(&with_trouble(1_000 + seed).request).await?;
-            if let Some(refusal) = answer.refusal() {
-                refused = Some(refusal.clone());
-                break;
-            }
+async fn the_plans_word_counts_until_the_sidecar_has_another() -> Result<()> {
+    for (plan, sidecar, counts) in [
+        ("pass", None, "pass"),
+        ("drop", None, "drop"),
+        ("reject", None, "reject"),
+        ("reject", Some("pass"), "pass"),
+        ("pass", Some("drop"), "drop"),
+        ("drop", Some("reject"), "reject"),
+    ] {
+        let mut settings = json!({ "settings": { "deed": "fail", "plan_says": plan } });
+        if let Some(word) = sidecar {
+            settings["on_error"] = word.into();
         }
-        let refusal = refused.expect("two hundred faults in a row open no breaker");
-        assert!(refusal.is_retryable(), "{refusal:?}");
-        let before = sink.spans();
+        with_sidecar(&settings, async |proxy, sink| {
+            let case = format!("the plan says {plan}, the sidecar {sidecar:?}");
+            let status = proxy.plugin_status().await?;
+            assert_eq!(system::stage(&status, "trouble").map(|stage| &stage["on_error"]), Some(&json!(counts)), "{case}");
+            let answer = proxy.grpc().send(&with_trouble(96).request).await?;
+            let rejected = i64::from(counts == "reject");
+            assert!(matches!(answer, Answer::Accepted { rejected: got, .. } if got == rejected), "{case}: {answer:?}");
+            let arrive = if counts == "pass" { 50 } else { 49 };
+            sink.wait_for_spans(arrive).await?;
+            let door = proxy.settled().await?.door;
+            let dropped = u64::from(counts == "drop");
+            assert_eq!((door.refused, door.dropped, door.admitted), (rejected as u64, dropped, arrive), "{case}");
+            assert_eq!((sink.spans(), marked(sink)), (arrive, 49), "{case}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_breaker_with_reject_refuses_whole_requests_retryably() -> Result<()> {
+    let sidecar = json!({
+        "settings": { "deed": "trap" },
+        "on_error": "reject",
+        "breaker": { "faults": 1, "pause": "1h" },
+    });
+    with_sidecar(&sidecar, async |proxy, sink| {
+        let answer = proxy.grpc().send(&with_trouble(97).request).await?;
+        assert!(matches!(answer, Answer::Accepted { rejected: 1, .. }), "the fault that opens it: {answer:?}");
+        sink.wait_for_spans(49).await?;
+        // Spans that would have done nothing: they are refused because nobody tries them.
         let made = Generator::new(Profile::Small, 94).mix(Mix::PLAIN).request(10);
         let answer = proxy.grpc().send(&made.request).await?;
-        assert!(answer.refusal().is_some() || answer.is_whole());
-        if answer.refusal().is_some() {
-            assert!(sink.arrivals(|arrivals| !made.ids.iter().any(|id| arrivals.ids.contains_key(id))));
-        }
-        assert!(sink.spans() >= before);
+        let refusal = answer.refusal().expect("an open breaker refuses");
+        assert!(refusal.is_retryable(), "{refusal:?}");
+        let door = proxy.settled().await?.door;
+        assert_eq!((door.refused, door.admitted), (1 + 10, 49), "{door:?}");
+        assert_eq!(sink.spans(), 49, "nothing of a refused request is sent");
+        let open = proxy.metrics().await?.sum_of_some("tracemill_plugin_breaker_open", &[("plugin", "trouble")]);
+        assert_eq!(open, Some(1.0));
         Ok(())
     })
     .await
 }
 
 #[tokio::test]
-async fn faults_are_shown_in_the_metrics() -> Result<()> {
+async fn faults_are_shown_in_the_metrics_and_in_the_status() -> Result<()> {
     with("trap", "pass", async |proxy, sink| {
         assert!(proxy.grpc().send(&with_trouble(95).request).await?.is_whole());
         sink.wait_for_spans(50).await?;
-        let metrics = proxy.metrics().await?;
-        let faults: f64 = metrics
-            .0
-            .iter()
-            .filter(|sample| sample.name.contains("fault") && sample.label("plugin") == Some("trouble"))
-            .map(|sample| sample.value)
-            .sum();
-        assert!(faults > 0.0, "no fault of `trouble` in the metrics");
+        let trap = [("plugin", "trouble"), ("kind", "trap")];
+        let faults = proxy.metrics().await?.sum("tracemill_plugin_faults_total", &trap);
+        assert!(faults >= 1.0, "no trap of `trouble` in the metrics");
         let status: Value = proxy.plugin_status().await?;
-        assert!(system::stage(&status, "trouble").is_some(), "{status:#}");
+        let stage = system::stage(&status, "trouble").expect("it is a stage");
+        assert_eq!((stage["faults"].as_u64(), &stage["state"]), (Some(faults as u64), &json!("live")), "{status:#}");
         Ok(())
     })
     .await

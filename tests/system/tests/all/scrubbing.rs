@@ -121,9 +121,19 @@ async fn scrub(detectors: &[&'static str]) -> Result<()> {
                     .check(text)
                     .with_context(|| format!("{}: {:?} became {text:?}", sample.detector, sample.line))?;
             }
+            for detector in ALL {
+                let counted = count(proxy, detector).await?;
+                ensure!((counted > 0) == detectors.contains(&detector), "{detector} is counted {counted} times");
+            }
             Ok(())
         })
         .await
+}
+
+/// How often a detector has changed something.
+async fn count(proxy: &Proxy, detector: &str) -> Result<u64> {
+    let labels = [("plugin", "plugin"), ("name", detector)];
+    Ok(proxy.metrics().await?.sum("tracemill_plugin_custom_total", &labels) as u64)
 }
 
 #[tokio::test]
@@ -134,4 +144,45 @@ async fn what_the_corpora_mark_is_gone_and_nothing_else() -> Result<()> {
 #[tokio::test]
 async fn the_host_leaves_out_no_span_that_holds_what_is_looked_for() -> Result<()> {
     scrub(&WITH_EVIDENCE).await
+}
+
+#[tokio::test]
+async fn what_was_hidden_is_counted_by_detector() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).plugin("50-plugin", "scrub-pii")?;
+    let texts = ["jane@example.com to john@example.org", "call +49 30 901820", "nothing", "DE89370400440532013000"];
+    let samples = texts.map(|text| Sample { detector: "negative", line: text.to_owned() });
+    setup
+        .run(async |proxy| {
+            ensure!(proxy.grpc().send(&request(&samples)).await?.is_whole());
+            proxy.settled().await?;
+            for detector in ALL {
+                let expected = match detector {
+                    "email" => 2,
+                    "phone" | "iban" => 1,
+                    _ => 0,
+                };
+                assert_eq!(count(proxy, detector).await?, expected, "{detector}");
+            }
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn spans_on_which_it_fails_are_refused_unless_the_sidecar_says_otherwise() -> Result<()> {
+    for (sidecar, expected) in [(json!({}), "reject"), (json!({ "on_error": "pass" }), "pass")] {
+        let sink = Sink::start().await?;
+        let setup = Proxy::setup()?.export_grpc("sink", &sink).plugin("50-plugin", "scrub-pii")?;
+        let setup = if sidecar == json!({}) { setup } else { setup.sidecar("50-plugin", &sidecar)? };
+        setup
+            .run(async |proxy| {
+                let status = proxy.plugin_status().await?;
+                let stage = system::stage(&status, "plugin").context("it is a stage")?;
+                assert_eq!(stage["on_error"], expected, "{status:#}");
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(())
 }
