@@ -218,3 +218,6 @@ impl<'b> Visit<'b> for Finder<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
