@@ -7,9 +7,16 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
 
-use crate::edit::{Constant, Edit, Mode, Rows, Values};
+use crate::columns::Cells;
+use crate::edit::{Constant, Edit, Mode, Rows, Sampling, Values};
 use crate::path::Path;
+use crate::sampling::{self, Verdict};
+
+mod entries;
+
+pub(super) use entries::Fate;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
@@ -22,6 +29,8 @@ pub(super) struct Row {
 
 pub(super) struct Model {
     rows: Vec<Option<Row>>,
+    /// Which resource and which scope of the message each row has.
+    owners: Vec<[usize; 2]>,
     shown: Vec<u32>,
 }
 
@@ -50,7 +59,15 @@ pub(super) fn by_id(message: &ExportTraceServiceRequest) -> BTreeMap<Vec<u8>, Ro
 
 impl Model {
     pub(super) fn new(message: &ExportTraceServiceRequest, shown: &[u32]) -> Self {
-        Self { rows: flat(message).map(Some).collect(), shown: shown.to_vec() }
+        let mut owners = Vec::new();
+        let mut scopes = 0;
+        for (resource, resource_spans) in message.resource_spans.iter().enumerate() {
+            for scope in &resource_spans.scope_spans {
+                owners.extend(vec![[resource, scopes]; scope.spans.len()]);
+                scopes += 1;
+            }
+        }
+        Self { rows: flat(message).map(Some).collect(), owners, shown: shown.to_vec() }
     }
 
     pub(super) fn left(&self) -> BTreeMap<Vec<u8>, Row> {
@@ -58,7 +75,21 @@ impl Model {
     }
 
     pub(super) fn apply(&mut self, edit: &Edit) {
+        if let Edit::Event { row, time, name, attributes } = edit {
+            if let Some(row) = &mut self.rows[self.shown[*row as usize] as usize] {
+                let pair = |(key, constant): &(String, Constant)| pair_of(key, &value_of(constant));
+                row.span.events.push(Event {
+                    time_unix_nano: *time,
+                    name: name.clone(),
+                    attributes: attributes.iter().map(pair).collect(),
+                    ..Event::default()
+                });
+            }
+            return;
+        }
         let (Edit::Drop { at, .. }
+        | Edit::Sample { at, .. }
+        | Edit::Weigh { at, .. }
         | Edit::Set { at, .. }
         | Edit::Copy { at, .. }
         | Edit::Move { at, .. }
@@ -73,13 +104,19 @@ impl Model {
                 self.shown.iter().zip(marks).filter(|(_, mark)| **mark != 0).map(|(row, _)| *row).collect()
             }
         };
-        for row in rows {
+        for (k, row) in rows.into_iter().enumerate() {
             let slot = &mut self.rows[row as usize];
             let Some(row) = slot else { continue };
             match edit {
-                Edit::Set { path, to: Values::Same(constant), mode, .. } => {
-                    row.write(path, &value_of(constant), *mode);
+                Edit::Set { path, to, mode, .. } => {
+                    row.write(path, &value_at(to, k), *mode);
                 }
+                Edit::Sample { probability, how, .. } => {
+                    if !row.sample(*probability, *how) {
+                        *slot = None;
+                    }
+                }
+                Edit::Weigh { probability, .. } => row.weigh(*probability),
                 Edit::Copy { path, to, mode, .. } if path != to => {
                     if let Some(value) = row.read(path) {
                         row.write(to, &value, *mode);
@@ -120,6 +157,42 @@ fn value_of(constant: &Constant) -> AnyValue {
     AnyValue { value: Some(value) }
 }
 
+/// What a `set` writes to the `k`-th of its rows.
+fn value_at(values: &Values, k: usize) -> AnyValue {
+    let text = |bytes: Option<&[u8]>| Constant::Text(String::from_utf8(bytes.unwrap().to_vec()).unwrap());
+    value_of(&match values {
+        Values::Same(constant) => constant.clone(),
+        Values::Each(Cells::Text(texts)) => text(texts.get(k)),
+        Values::Each(Cells::Words(words)) => text(words.words.get(words.codes[k] as usize)),
+        Values::Each(Cells::Bytes(bytes)) => Constant::Bytes(bytes.get(k).unwrap().to_vec()),
+        Values::Each(Cells::Integers(numbers)) => Constant::Integer(numbers[k]),
+        Values::Each(Cells::Floats(numbers)) => Constant::Float(numbers[k]),
+        Values::Each(Cells::Booleans(bits)) => Constant::Boolean(bits[k] != 0),
+        Values::Each(cells) => panic!("not of a set: {cells:?}"),
+    })
+}
+
+fn pair_of(key: &str, value: &AnyValue) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(value.clone()), ..KeyValue::default() }
+}
+
+/// What a trace state becomes when another is written over it: its own `ot` entry, then the new ones without theirs.
+fn state_over(old: &str, new: &str) -> String {
+    fn entries(state: &str, of_host: bool) -> impl Iterator<Item = &str> {
+        let entries = state.split(',').map(str::trim_ascii).filter(|entry| !entry.is_empty());
+        entries.filter(move |entry| entry.starts_with("ot=") == of_host)
+    }
+    entries(old, true).take(1).chain(entries(new, false)).collect::<Vec<_>>().join(",")
+}
+
+/// An id as hex; nothing where there is none.
+fn hex(id: &[u8]) -> String {
+    if id.iter().all(|&byte| byte == 0) {
+        return String::new();
+    }
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn allows(mode: Mode, there: bool) -> bool {
     match mode {
         Mode::Upsert => true,
@@ -139,7 +212,7 @@ fn set(list: &mut Vec<KeyValue>, key: &str, value: &AnyValue, mode: Mode) -> boo
             pair.value = Some(value.clone());
         }
     } else {
-        list.push(KeyValue { key: key.to_owned(), value: Some(value.clone()), ..KeyValue::default() });
+        list.push(pair_of(key, value));
     }
     true
 }
@@ -154,6 +227,8 @@ impl Row {
             Path::Name => &mut self.span.name,
             Path::StatusMessage => &mut self.span.status.get_or_insert_default().message,
             Path::ScopeName => &mut self.scope.name,
+            Path::ScopeVersion => &mut self.scope.version,
+            Path::ScopeSchemaUrl => &mut self.scope_schema,
             Path::ResourceSchemaUrl => &mut self.resource_schema,
             _ => return None,
         })
@@ -175,8 +250,22 @@ impl Row {
         if let Some(text) = self.text(path) {
             return (!text.is_empty()).then(|| value_of(&Constant::Text(text.clone())));
         }
+        let span = &self.span;
+        let integer = |value: u64| Some(value_of(&Constant::Integer(i64::try_from(value).unwrap_or(i64::MAX))));
+        let text = |text: String| (!text.is_empty()).then(|| value_of(&Constant::Text(text)));
         match path {
-            Path::Kind => Some(value_of(&Constant::Integer(self.span.kind.into()))),
+            Path::Kind => Some(value_of(&Constant::Integer(span.kind.into()))),
+            Path::StatusCode => {
+                Some(value_of(&Constant::Integer(span.status.as_ref().map_or(0, |status| status.code.into()))))
+            }
+            Path::StartTime => integer(span.start_time_unix_nano),
+            Path::EndTime => integer(span.end_time_unix_nano),
+            Path::Duration => integer(span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano)),
+            Path::Flags => integer(span.flags.into()),
+            Path::TraceId => text(hex(&span.trace_id)),
+            Path::SpanId => text(hex(&span.span_id)),
+            Path::ParentSpanId => text(hex(&span.parent_span_id)),
+            Path::TraceState => text(span.trace_state.clone()),
             Path::EventName => self
                 .span
                 .events
@@ -201,10 +290,33 @@ impl Row {
             text.clone_from(new);
             return true;
         }
+        let new = match &value.value {
+            Some(Value::IntValue(new)) if allows(mode, true) => Some(*new),
+            _ => None,
+        };
         match (path, &value.value) {
-            (Path::Kind, Some(Value::IntValue(new))) if allows(mode, true) && i32::try_from(*new).is_ok() => {
-                self.span.kind = *new as i32;
+            (Path::Kind | Path::StatusCode, _) => {
+                let Some(new) = new.and_then(|new| i32::try_from(new).ok()) else { return false };
+                match path {
+                    Path::Kind => self.span.kind = new,
+                    _ => self.span.status.get_or_insert_default().code = new,
+                }
                 true
+            }
+            (Path::StartTime | Path::EndTime, _) => {
+                let Some(new) = new.and_then(|new| u64::try_from(new).ok()) else { return false };
+                match path {
+                    Path::StartTime => self.span.start_time_unix_nano = new,
+                    _ => self.span.end_time_unix_nano = new,
+                }
+                true
+            }
+            (Path::TraceState, Some(Value::StringValue(new))) => {
+                let allowed = allows(mode, !self.span.trace_state.is_empty());
+                if allowed {
+                    self.span.trace_state = state_over(&self.span.trace_state, new);
+                }
+                allowed
             }
             (Path::EventName, Some(Value::StringValue(new))) => {
                 let mut done = false;
@@ -214,7 +326,7 @@ impl Row {
                 }
                 done
             }
-            (Path::Kind | Path::EventName, _) => false,
+            (Path::TraceState | Path::EventName, _) => false,
             (Path::EventAttribute(key), _) => self
                 .span
                 .events
@@ -235,6 +347,10 @@ impl Row {
         } else {
             match path {
                 Path::Kind => self.span.kind = 0,
+                Path::StatusCode => self.span.status.get_or_insert_default().code = 0,
+                Path::StartTime => self.span.start_time_unix_nano = 0,
+                Path::EndTime => self.span.end_time_unix_nano = 0,
+                Path::TraceState => self.span.trace_state = state_over(&self.span.trace_state, ""),
                 Path::EventName => self.span.events.iter_mut().for_each(|event| event.name.clear()),
                 Path::EventAttribute(key) => {
                     self.span.events.iter_mut().for_each(|event| event.attributes.retain(|pair| *pair.key != **key));
@@ -244,6 +360,25 @@ impl Row {
                 }
                 _ => panic!("{path} is not in the model"),
             }
+        }
+    }
+
+    /// Sampling has tests of its own; here it is about what is written and dropped. Answers whether the row stays.
+    fn sample(&mut self, probability: f64, how: Sampling) -> bool {
+        let (span, mut state) = (&mut self.span, Vec::new());
+        match sampling::sample(&span.trace_id, span.trace_state.as_bytes(), probability, how, &mut state) {
+            Ok(Verdict::Drop) => return false,
+            Ok(Verdict::Keep) => {}
+            Ok(Verdict::Rewrite) => span.trace_state = String::from_utf8(state).unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+        true
+    }
+
+    fn weigh(&mut self, probability: Option<f64>) {
+        let (span, mut state) = (&mut self.span, Vec::new());
+        if sampling::weigh(&span.trace_id, span.trace_state.as_bytes(), probability, &mut state).unwrap() {
+            span.trace_state = String::from_utf8(state).unwrap();
         }
     }
 
