@@ -53,7 +53,7 @@ fn fates(random: &mut Random, listed: &[(u32, String, Value)]) -> Vec<Fate> {
 
 /// One edit for what is rewritten and one for what is removed, in either order and the entries in any, with edits of something
 /// else around them.
-fn edits(random: &mut Random, fates: &[Fate]) -> [Edit; 4] {
+fn edits(random: &mut Random, fates: &[Fate], rows: usize) -> [Edit; 4] {
     let (mut rewritten, mut removed) = (Vec::new(), Vec::new());
     for (entry, fate) in fates.iter().enumerate() {
         match fate {
@@ -86,7 +86,7 @@ fn edits(random: &mut Random, fates: &[Fate]) -> [Edit; 4] {
     };
     let unrelated = match random.below(4) {
         0 => Edit::Drop { at: Rows::Every, reason: "all".into() },
-        1 => Edit::Weigh { at: Rows::Every, probability: Some(0.25) },
+        1 if rows > 0 => Edit::Event { row: 0, time: 1, name: "added".into(), attributes: Vec::new() },
         _ => added,
     };
     let kind = Edit::Set { path: Path::Kind, at: Rows::Every, to: Values::Same(Constant::Integer(1)), mode: Mode::Upsert };
@@ -110,7 +110,7 @@ fn any_entry_is_listed_and_can_be_rewritten_or_removed() {
         check_column(cells, &listed, seed);
 
         let fates = fates(&mut random, &listed);
-        let edits = edits(&mut random, &fates);
+        let edits = edits(&mut random, &fates, shown.rows.len());
         check(&batch, &shown, &all(), &edits).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         apply(&mut batch, &shown, &edits);
         // Here the other edits come last: what a dropped row has would not be counted, and none of them is about an entry.
