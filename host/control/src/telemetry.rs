@@ -1,5 +1,6 @@
 //! What the proxy says about itself: log lines and metrics.
 
+pub mod accounts;
 pub mod log;
 pub mod process;
 

@@ -57,6 +57,8 @@ pub struct Proxy {
     /// In milliseconds; a reload may change it.
     shutdown_timeout: Arc<AtomicU64>,
     admin: Admin,
+    /// What the admin side shows; at the end it has the last word.
+    view: Arc<View>,
 }
 
 /// Starts everything but the receivers, which have their ports and wait for the plugins.
@@ -117,7 +119,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let (receiving, is_receiving) = watch::channel(false);
-    let view = View {
+    let view = Arc::new(View {
         registry,
         chains,
         counters,
@@ -129,8 +131,8 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         destinations: destinations(exports.clone()),
         listeners: listeners.clone(),
         started,
-    };
-    let admin = Admin::start(admin, Guard { tls: admin_tls, auth: admin_auth }, Arc::new(view))
+    });
+    let admin = Admin::start(admin, Guard { tls: admin_tls, auth: admin_auth }, Arc::clone(&view))
         .context("starting the admin side")?;
     announce(&listeners, options)?;
     Ok(Proxy {
@@ -146,6 +148,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         exports,
         shutdown_timeout,
         admin,
+        view,
     })
 }
 
@@ -242,6 +245,7 @@ impl Proxy {
             exports,
             shutdown_timeout,
             admin,
+            view,
             ..
         } = self;
         let until = tokio::time::Instant::now() + Duration::from_millis(shutdown_timeout.load(Ordering::Relaxed));
@@ -263,6 +267,7 @@ impl Proxy {
         }
         let _late = tokio::time::timeout_at(until, quiet).await;
         drop(admin);
+        telemetry::accounts::log(&view.registry);
         if report.undelivered.is_empty() {
             tracing::info!("everything was delivered");
             End::Well

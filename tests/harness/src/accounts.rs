@@ -3,6 +3,8 @@
 //! received = refused + dropped by plugins + admitted; and for each destination,
 //! admitted + replayed = sent + rejected by the back end + dropped by the queue + left on disk + held.
 
+mod log;
+
 use crate::metrics::Metrics;
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;

@@ -191,6 +191,11 @@ impl Proxy {
     /// The accounts of now, if both sums hold and they tell of all that was sent and of every destination.
     async fn accounts(&self) -> Result<Accounts> {
         let accounts = Accounts::read(&self.metrics().await?)?;
+        self.check(&accounts)?;
+        Ok(accounts)
+    }
+
+    fn check(&self, accounts: &Accounts) -> Result<()> {
         accounts.check()?;
         if !self.reconfigured {
             for (name, settings) in self.config["export"].as_object().into_iter().flatten() {
@@ -208,7 +213,7 @@ impl Proxy {
         if let Some(ledger) = &self.ledger {
             ledger.check(accounts.door)?;
         }
-        Ok(accounts)
+        Ok(())
     }
 
     /// Whether some destination gets a part only.
@@ -229,19 +234,28 @@ impl Proxy {
         self.process.signal(signal)
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended in good order, and checks both sums as it told them last. Nothing is held then.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
         self.stopped = true;
-        self.process.ended(GRACE).await
+        let status = self.process.ended(GRACE).await?;
+        let log = self.log();
+        // A second signal cuts the end short.
+        if log.contains("shutting down") && !log.contains("a second signal") {
+            let accounts = Accounts::of_log(&log)?.context("it ended without its final accounts")?;
+            self.check(&accounts).context("the final accounts")?;
+            ensure!(accounts.is_idle(), "something is held after the end: {accounts:#?}");
+        }
+        Ok(status)
     }
 
-    /// Ends it as a crash would.
+    /// Ends it as a crash would: nothing tells what became of what it held.
     pub async fn kill(&mut self) -> Result<()> {
         self.stopped = true;
         self.process.kill().await
     }
 
-    /// What every system test ends with: the sums hold, and SIGTERM ends it cleanly.
+    /// What every system test ends with: the sums hold, and SIGTERM ends it cleanly. A test that has stopped it by itself has
+    /// checked them by that.
     async fn finish(&mut self) -> Result<()> {
         if self.stopped {
             return Ok(());

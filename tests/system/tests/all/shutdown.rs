@@ -1,6 +1,7 @@
 //! SIGTERM: nothing more is taken, what is held is delivered within a bound, and what could not be is reported.
 
 use anyhow::Result;
+use harness::accounts::Accounts;
 use harness::load::{self, Load};
 use harness::spans::Mix;
 use harness::{Behaviour, Generator, Profile, Proxy, Sink};
@@ -42,8 +43,12 @@ async fn what_cannot_be_delivered_is_reported_when_the_bound_is_over() -> Result
             let status = proxy.ended().await?;
             assert_eq!(status.code(), Some(2), "the exit code says that not everything was delivered");
             let log = proxy.log();
-            let report = log.lines().find(|line| line.contains("123") && line.contains("sink"));
-            assert!(report.is_some(), "no report of 123 undelivered spans for `sink` in {log}");
+            let report = log.lines().find(|line| line.contains("could not be delivered")).expect("a report");
+            for part in ["destination=\"sink\"", "signal=traces", "items=123"] {
+                assert!(report.contains(part), "no {part} in {report}");
+            }
+            let last = Accounts::of_log(&log)?.expect("final accounts");
+            assert_eq!(last.destination("sink").map(|sink| (sink.admitted, sink.sent, sink.dropped)), Some((123, 0, 123)));
             Ok(())
         })
         .await
