@@ -64,12 +64,13 @@ fn corpus(name: &str) -> Result<String> {
     fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
-/// The positives of the detectors, and all negatives.
+/// The positives of the detectors, their negatives, and those that are nobody's in particular.
 fn samples(detectors: &[&'static str]) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     let blanks = |number: usize| " ".repeat(number % 37);
     for &detector in detectors {
-        for (number, line) in corpus(&format!("{detector}.positive.txt"))?.lines().enumerate() {
+        let own = [corpus(&format!("{detector}.positive.txt"))?, corpus(&format!("{detector}.negative.txt"))?].concat();
+        for (number, line) in own.lines().enumerate() {
             // A query begins where its text does.
             let before = if matches!(detector, "query" | "sql") { String::new() } else { blanks(number) };
             samples.push(Sample { detector, line: before + line });
