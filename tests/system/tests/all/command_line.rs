@@ -31,8 +31,12 @@ fn check_names_every_error_with_its_line_and_the_nearest_key() -> Result<()> {
     let output = tracemill(&["check", "--config", &file.to_string_lossy()])?;
     let said = said(&output);
     assert!(!output.status.success(), "{said}");
-    for part in ["recieve", "receive", "size", "tracemill.yaml"] {
-        assert!(said.contains(part), "no {part} in {said}");
+    let lines = [
+        "tracemill.yaml:1:1: recieve: unknown key, did you mean receive?",
+        "tracemill.yaml:5:20: export.jaeger.queue.size: \"64\" has no unit",
+    ];
+    for expected in lines {
+        assert!(said.lines().any(|line| line.contains(expected)), "no {expected} in {said}");
     }
     std::fs::write(&file, "export:\n  jaeger:\n    grpc: http://localhost:4317\n    queue: { size: 64MiB }\n")?;
     let output = tracemill(&["check", "--config", &file.to_string_lossy()])?;
@@ -52,7 +56,13 @@ async fn status_shows_what_runs_and_what_does_not() -> Result<()> {
             let admin = proxy.ports().admin.clone();
             let output = tokio::task::spawn_blocking(move || tracemill(&["status", "--admin", &admin])).await??;
             let said = said(&output);
-            assert!(said.contains("stamp") && said.contains("broken"), "{said}");
+            assert_eq!(output.status.code(), Some(1), "something has failed: {said}");
+            let row = |stage: &str| said.lines().find(|line| line.starts_with(stage)).unwrap_or_default().to_owned();
+            let has = |row: &str, cell: &str| row.split_whitespace().any(|word| word == cell);
+            assert!(has(&row("stamp"), "live") && has(&row("stamp"), "20-stamp.wasm"), "{said}");
+            assert!(has(&row("broken"), "FAILED") && has(&row("broken"), "30-broken.wasm"), "{said}");
+            let why = "30-broken.wasm failed at step check: it is not WebAssembly: it begins with \"this is \"";
+            assert!(said.contains(why), "no {why} in {said}");
             Ok(())
         })
         .await

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use harness::spans::Mix;
-use harness::{Generator, Profile, Proxy, Sink, plugins};
+use harness::{Generator, Profile, Proxy, Sink, plugins, wait};
 use serde_json::json;
 use std::fs;
+use std::io::Write as _;
 use system::{error_of, failed, stage};
 
 const PATIENT: &str = "the status to show it";
@@ -68,6 +69,33 @@ async fn a_copy_written_in_place_is_taken_once_it_is_whole() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_file_that_is_written_slowly_is_taken_once_it_is_whole() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).file("20-stamp.wasm", &plugins::stamp(1)?)?;
+    setup
+        .run(async |proxy| {
+            let mut generator = generator(88);
+            let before = proxy.generation().await?;
+            let whole = plugins::stamp(2)?;
+            let (first, rest) = whole.split_at(whole.len() / 2);
+            let mut file = fs::File::create(proxy.plugins().join("20-stamp.wasm"))?;
+            file.write_all(first)?;
+            // Nobody can tell that more is to come once the file stands still: what is there is tried, and says what is wrong with it.
+            let why = failed(proxy, "stamp").await?;
+            assert!(why.contains("it is broken or not complete"), "{why}");
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)));
+            assert_eq!(proxy.generation().await?, before, "half a file changed the chain");
+            file.write_all(rest)?;
+            drop(file);
+            proxy.generation_after(before).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(2)));
+            proxy.plugin_status_that(PATIENT, |status| error_of(status, "stamp").is_none()).await?;
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
 async fn a_broken_file_leaves_the_last_good_one_running_and_says_why() -> Result<()> {
     let sink = Sink::start().await?;
     let setup = Proxy::setup()?.export_grpc("sink", &sink).file("20-stamp.wasm", &plugins::stamp(1)?)?;
@@ -76,19 +104,25 @@ async fn a_broken_file_leaves_the_last_good_one_running_and_says_why() -> Result
             let mut generator = generator(83);
             let before = proxy.generation().await?;
             let whole = plugins::stamp(2)?;
-            let broken: [(&str, Vec<u8>); 4] = [
-                ("text", b"this is no WebAssembly".to_vec()),
-                ("half of a file", whole[..whole.len() / 2].to_vec()),
-                ("another contract version", plugins::of_another_contract(&whole)?),
-                ("a module of something else", b"\0asm\x01\0\0\0".to_vec()),
+            let broken: [(&str, Vec<u8>, &str); 4] = [
+                ("text", b"this is no WebAssembly".to_vec(), "it is not WebAssembly"),
+                ("half of a file", whole[..whole.len() / 2].to_vec(), "it is broken or not complete"),
+                ("another contract version", plugins::of_another_contract(&whole)?, "it was made for version 9.7.0"),
+                ("another module", b"\0asm\x01\0\0\0".to_vec(), "it is a core module without a component type"),
             ];
-            for (what, bytes) in broken {
+            for (what, bytes, reason) in broken {
+                let said_before = proxy.log().len();
                 proxy.install("20-stamp.wasm", &bytes)?;
                 let why = failed(proxy, "stamp").await?;
-                eprintln!("{what}: {why}");
+                assert!(why.starts_with(&format!("20-stamp.wasm: check: {reason}")), "{what}: {why}");
+                let parts = ["plugin cannot be used", "plugin=\"stamp\"", "file=20-stamp.wasm", "step=check", reason];
+                let is_it = |line: &str| parts.iter().all(|part| line.contains(part));
+                wait::until(&format!("the log to say why {what} is none"), async || {
+                    proxy.log()[said_before..].lines().any(is_it).then_some(())
+                })
+                .await?;
                 assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)), "{what}");
                 assert_eq!(proxy.generation().await?, before, "{what}: a failed reload changed the chain");
-                assert!(proxy.log().contains("20-stamp"), "{what}: the log does not name the file");
                 // The good one again: the status is clean again, and nothing new had to be published.
                 proxy.install("20-stamp.wasm", &plugins::stamp(1)?)?;
                 proxy.plugin_status_that(PATIENT, |status| error_of(status, "stamp").is_none()).await?;
@@ -142,6 +176,31 @@ async fn a_sidecar_alone_changes_how_a_plugin_runs() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_sidecar_that_is_renamed_away_and_back_takes_its_effect_along() -> Result<()> {
+    let sink = Sink::start().await?;
+    let never = json!({ "when": [[{ "path": "name", "equals": "no such name" }]] });
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .file("20-stamp.wasm", &plugins::stamp(1)?)?
+        .sidecar("20-stamp", &never)?;
+    setup
+        .run(async |proxy| {
+            let mut generator = generator(89);
+            let (here, away) = (proxy.plugins().join("20-stamp.yaml"), proxy.plugins().join("_20-stamp.yaml"));
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, None);
+            let with = proxy.generation().await?;
+            fs::rename(&here, &away)?;
+            let without = proxy.generation_after(with).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)));
+            fs::rename(&away, &here)?;
+            proxy.generation_after(without).await?;
+            assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, None);
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
 async fn order_is_by_name_and_renaming_changes_it() -> Result<()> {
     let sink = Sink::start().await?;
     let setup = Proxy::setup()?
@@ -174,7 +233,8 @@ async fn a_plugin_that_fails_from_the_start_does_not_keep_others_from_running() 
         .file("20-stamp.wasm", &plugins::stamp(1)?)?;
     setup
         .run(async |proxy| {
-            assert!(failed(proxy, "broken").await?.len() > 10);
+            let why = failed(proxy, "broken").await?;
+            assert!(why.starts_with("10-broken.wasm: check: it is not WebAssembly"), "{why}");
             assert_eq!(stamp_of(proxy, &sink, &mut generator(87)).await?, Some(stamp(1)));
             Ok(())
         })
