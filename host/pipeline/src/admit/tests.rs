@@ -1,3 +1,5 @@
+//! How bytes in flight are shared: every bound holds, a refusal names the one it was, and nobody is starved.
+
 use std::collections::VecDeque;
 
 use super::*;

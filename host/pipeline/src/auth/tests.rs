@@ -1,3 +1,5 @@
+//! Who is let in by tokens and passwords, and what changed and wrong files do.
+
 use std::path::Path;
 
 use http::HeaderValue;

@@ -1,7 +1,7 @@
 //! A plugin like any other, but that it imports what no plugin is given.
 
 mod bindings {
-    #![allow(missing_docs, reason = "generated")]
+    #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]
     wit_bindgen::generate!({
         path: "../../../wit",
         inline: r"

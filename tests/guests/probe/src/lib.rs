@@ -7,7 +7,7 @@ mod plan;
 mod well;
 
 mod bindings {
-    #![allow(missing_docs, reason = "generated")]
+    #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]
     wit_bindgen::generate!({ path: "../../../wit", world: "span-processor" });
 }
 

@@ -1,3 +1,5 @@
+//! Inflating: whole bodies, bounds that hold against bombs, and what is malformed.
+
 use std::io::Write as _;
 
 use flate2::Compression;
