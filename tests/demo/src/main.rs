@@ -35,11 +35,12 @@ async fn main() -> Result<()> {
     let sink = Sink::keeping(Keep::Requests).await?;
     let mut proxy = start(&folder, &sink).await?;
     let pairs = Arc::new(Mutex::new(Pairs::default()));
-    let shop = tokio::spawn(shop::trade(proxy.grpc(), Arc::clone(&pairs)));
+    let mut shop = tokio::spawn(shop::trade(proxy.grpc(), Arc::clone(&pairs)));
     let watched = watch(&proxy, &sink, &pairs, &folder, arguments.seconds);
     let ended = tokio::select! {
         ended = watched => ended,
         interrupted = tokio::signal::ctrl_c() => interrupted.context("waiting for Ctrl-C"),
+        closed = &mut shop => closed.context("the shop").flatten().map(|never| match never {}),
     };
     shop.abort();
     ended?;
