@@ -129,15 +129,7 @@ fn key(folder: &Path, files: &[&str]) -> Result<String> {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(&bytes);
     }
-    Ok(hex(&hash.finalize()[..8]))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes any text");
-        text
-    })
+    Ok(crate::hex(&hash.finalize()[..8]))
 }
 
 /// Runs a command to its end; its output is shown only when it fails.

@@ -17,6 +17,7 @@ pub struct Ends {
     pub(crate) grpc: u16,
     pub(crate) http: u16,
     pub(crate) query: u16,
+    own: [u16; 2],
 }
 
 /// What one is started with: ports that are free, and a folder that ends with it.
@@ -39,15 +40,57 @@ impl Ends {
         prepare: impl FnOnce(&mut Command, &Place<'_>),
     ) -> Result<Option<Self>> {
         let Some(binary) = obtained.or_skip(&format!("tests against {name}"))? else { return Ok(None) };
-        let [grpc, http, query, one, other] = free_ports()?;
-        let folder = tempfile::tempdir()?;
-        let mut command = Command::new(binary);
-        command.current_dir(folder.path());
-        prepare(&mut command, &Place { folder: folder.path(), grpc, http, query, own: [one, other] });
-        let mut process = Process::start(name, command, &folder.path().join("log"))?;
-        process.until_it_answers(&format!("{name} to be ready"), &(url(query) + ready)).await?;
-        Ok(Some(Self { process, folder, grpc, http, query }))
+        Self::start(name, &binary, ready, prepare).await.map(Some)
     }
+
+    /// The same where the program is at hand.
+    pub(crate) async fn start(
+        name: &str,
+        binary: &Path,
+        ready: &str,
+        prepare: impl FnOnce(&mut Command, &Place<'_>),
+    ) -> Result<Self> {
+        let [grpc, http, query, one, other] = free_ports()?;
+        let (folder, own) = (tempfile::tempdir()?, [one, other]);
+        let place = Place { folder: folder.path(), grpc, http, query, own };
+        let process = run(name, binary, &place, ready, prepare).await?;
+        Ok(Self { process, folder, grpc, http, query, own })
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn crash(&mut self) -> Result<()> {
+        self.process.kill().await
+    }
+
+    /// Starts it again, where it was before.
+    pub(crate) async fn start_again(
+        &mut self,
+        name: &str,
+        binary: &Path,
+        ready: &str,
+        prepare: impl FnOnce(&mut Command, &Place<'_>),
+    ) -> Result<()> {
+        let Self { folder, grpc, http, query, own, .. } = self;
+        let place = Place { folder: folder.path(), grpc: *grpc, http: *http, query: *query, own: *own };
+        self.process = run(name, binary, &place, ready, prepare).await?;
+        Ok(())
+    }
+}
+
+/// Starts the process of a back end and waits until it answers a GET of `ready`.
+async fn run(
+    name: &str,
+    binary: &Path,
+    place: &Place<'_>,
+    ready: &str,
+    prepare: impl FnOnce(&mut Command, &Place<'_>),
+) -> Result<Process> {
+    let mut command = Command::new(binary);
+    command.current_dir(place.folder);
+    prepare(&mut command, place);
+    let mut process = Process::start(name, command, &place.folder.join("log"))?;
+    process.until_it_answers(&format!("{name} to be ready"), &(url(place.query) + ready)).await?;
+    Ok(process)
 }
 
 /// A real back end that keeps traces.

@@ -1,13 +1,11 @@
 //! A real Jaeger of the test's own, on free ports, its traces in memory or, to outlive a crash, on disk.
 
-use crate::back_end::{BackEnd, Ends, url};
+use crate::back_end::{BackEnd, Ends, Place};
 use crate::fetch;
-use crate::process::{Process, free_ports};
 use crate::stored::Stored;
 use anyhow::{Context as _, Result};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use std::path::PathBuf;
 use tokio::process::Command;
 
 /// A running Jaeger; it ends with this handle.
@@ -15,8 +13,11 @@ use tokio::process::Command;
 pub struct Jaeger {
     ends: Ends,
     binary: PathBuf,
-    query_grpc: u16,
 }
+
+/// What it answers when it is ready.
+const READY: &str = "/api/services";
+const LASTING: &str = "jaeger-lasting.yaml";
 
 impl Jaeger {
     /// Builds it if needed, starts it and waits until it answers. Nothing where Go is missing and may be.
@@ -31,41 +32,32 @@ impl Jaeger {
     }
 
     async fn launch(binary: PathBuf, config: &str) -> Result<Self> {
-        let [grpc, http, query, query_grpc] = free_ports()?;
-        let folder = tempfile::tempdir()?;
-        let process = process(&binary, config, &folder, [grpc, http, query, query_grpc]).await?;
-        Ok(Self { ends: Ends { process, folder, grpc, http, query }, binary, query_grpc })
+        let ends = Ends::start(Self::NAME, &binary, READY, prepare(config)).await?;
+        Ok(Self { ends, binary })
     }
 
     /// Ends it at once.
     pub async fn crash(&mut self) -> Result<()> {
-        self.ends.process.kill().await
+        self.ends.crash().await
     }
 
     /// Starts one that lasts again, where it was before.
     pub async fn again(&mut self) -> Result<()> {
-        let Ends { folder, grpc, http, query, .. } = &self.ends;
-        self.ends.process = process(&self.binary, LASTING, folder, [*grpc, *http, *query, self.query_grpc]).await?;
-        Ok(())
+        self.ends.start_again(Self::NAME, &self.binary, READY, prepare(LASTING)).await
     }
 }
 
-const LASTING: &str = "jaeger-lasting.yaml";
-
-async fn process(binary: &Path, config: &str, folder: &TempDir, ports: [u16; 4]) -> Result<Process> {
-    let [grpc, http, query, query_grpc] = ports;
-    let mut command = Command::new(binary);
-    command
-        .arg(format!("--config=file:{}", backends::root().join("tests/backends/jaeger").join(config).display()))
-        .env("JAEGER_FOLDER", folder.path())
-        .env("JAEGER_OTLP_GRPC", grpc.to_string())
-        .env("JAEGER_OTLP_HTTP", http.to_string())
-        .env("JAEGER_QUERY_HTTP", query.to_string())
-        .env("JAEGER_QUERY_GRPC", query_grpc.to_string());
-    let mut process = Process::start("jaeger", command, &folder.path().join("log"))?;
-    let services = url(query) + "/api/services";
-    process.until_it_answers("Jaeger to answer", &services).await?;
-    Ok(process)
+fn prepare(config: &str) -> impl FnOnce(&mut Command, &Place<'_>) + use<> {
+    let config = backends::root().join("tests/backends/jaeger").join(config);
+    move |command, place| {
+        command
+            .arg(format!("--config=file:{}", config.display()))
+            .env("JAEGER_FOLDER", place.folder)
+            .env("JAEGER_OTLP_GRPC", place.grpc.to_string())
+            .env("JAEGER_OTLP_HTTP", place.http.to_string())
+            .env("JAEGER_QUERY_HTTP", place.query.to_string())
+            .env("JAEGER_QUERY_GRPC", place.own[0].to_string());
+    }
 }
 
 impl BackEnd for Jaeger {

@@ -1,5 +1,6 @@
 //! Spans as a back end gives them back.
 
+use backends::hex;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
@@ -66,13 +67,4 @@ fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
         Some(AnyValue { value: Some(Value::StringValue(text)) }) => Some(text),
         _ => None,
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes any text");
-        text
-    })
 }

@@ -40,8 +40,7 @@ fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, probl
     let root = yaml::parse(text, lookup, problems);
     Table::read("", &root, problems, |table| Sidecar {
         settings: settings(table),
-        on_error: table
-            .choice("on_error", &[("pass", Failure::Pass), ("drop", Failure::Drop), ("reject", Failure::Reject)]),
+        on_error: table.choice("on_error", &Failure::ALL.map(|failure| (failure.name(), failure))),
         memory: table.size("memory", config::plugins::MEMORY).unwrap_or(defaults.memory),
         deadline: table.duration("deadline", config::plugins::DEADLINE).unwrap_or(defaults.deadline),
         when: conditions::read("when", table.items("when"), problems),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pipeline::chain::plan::Failure as OnError;
 use pipeline::chain::stage::Stage;
 
 use super::again::Again;
@@ -200,7 +199,7 @@ impl Slot {
             version: spec.map(|spec| spec.version.to_string()),
             generation: self.since,
             took: self.took,
-            on_error: spec.map(|spec| on_error(spec.on_error).to_owned()),
+            on_error: spec.map(|spec| spec.on_error.name().to_owned()),
             breaker: None,
             faults: 0,
             error: self.error.clone(),
@@ -226,13 +225,5 @@ impl Slot {
             faults: 0,
             error: Some(error),
         }
-    }
-}
-
-fn on_error(failure: OnError) -> &'static str {
-    match failure {
-        OnError::Pass => "pass",
-        OnError::Drop => "drop",
-        OnError::Reject => "reject",
     }
 }

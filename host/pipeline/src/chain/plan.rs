@@ -14,6 +14,21 @@ pub enum Failure {
     Reject,
 }
 
+impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pass, Self::Drop, Self::Reject];
+
+    /// Its word in sidecars and in the status.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// Which instance sees a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Affinity {

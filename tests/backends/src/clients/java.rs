@@ -72,7 +72,7 @@ fn check(jars: &Path, sums: &str) -> Result<()> {
     let mut found = Vec::new();
     for file in files_of(jars)? {
         let hash = Sha256::digest(fs::read(jars.join(&file))?);
-        found.push(format!("{}  {file}", crate::cache::hex(&hash)));
+        found.push(format!("{}  {file}", crate::hex(&hash)));
     }
     let mut wanted: Vec<_> = sums.lines().collect();
     found.sort_unstable();
