@@ -9,4 +9,6 @@ pub mod config;
 pub mod plugins;
 pub mod reload;
 pub mod telemetry;
+#[cfg(test)]
+mod wait;
 pub mod watch;

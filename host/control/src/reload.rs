@@ -153,19 +153,15 @@ fn stamp(file: &Path) -> Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait::until;
 
     const SOON: Duration = Duration::from_secs(20);
 
     fn status_that(status: &ArcSwap<Status>, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
-        let until = Instant::now() + SOON;
-        loop {
+        until(|| {
             let now = status.load_full();
-            if wanted(&now) {
-                return now;
-            }
-            assert!(Instant::now() < until, "{now:?}");
-            std::thread::yield_now();
-        }
+            if wanted(&now) { Ok(now) } else { Err(format!("{now:?}")) }
+        })
     }
 
     #[test]

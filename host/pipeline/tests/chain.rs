@@ -1,6 +1,8 @@
 //! The chain over real batches: what leaves, what is counted, what a fault costs.
 
 mod support;
+#[path = "support/wait.rs"]
+mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +14,7 @@ use otlp::signal::Signal;
 use prost::Message;
 
 use support::{ByName, Rig, request_of, spans_of};
+use wait::block_until;
 use tracemill_pipeline::chain::metrics::SignalLabel;
 use tracemill_pipeline::chain::plan::{Affinity, Failure};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
@@ -263,9 +266,7 @@ async fn requests_are_joined_only_as_far_as_the_queues_have_room_for_them_togeth
         let (rig, one) = (rig.clone(), one.clone());
         std::thread::spawn(move || FutureExt::now_or_never(rig.send(one)))
     };
-    while seen.lock().is_empty() {
-        std::thread::yield_now();
-    }
+    block_until("the first to be run", || !seen.lock().is_empty());
     let mut waiting = futures_util::future::join_all((0..4).map(|_| rig.send(one.clone())));
     assert!(FutureExt::now_or_never(&mut waiting).is_none());
     drop(held);

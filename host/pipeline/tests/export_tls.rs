@@ -20,3 +20,5 @@ mod log;
 mod relay;
 #[path = "export/server.rs"]
 mod server;
+#[path = "support/wait.rs"]
+mod wait;

@@ -35,3 +35,5 @@ mod signals;
 mod support;
 #[path = "receive/tls.rs"]
 mod tls;
+#[path = "support/wait.rs"]
+mod wait;

@@ -200,6 +200,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::wait;
 
     const NONE: BTreeSet<String> = BTreeSet::new();
 
@@ -277,15 +278,10 @@ mod tests {
 
     /// Looks until nothing moves.
     fn settled(scan: &mut Scan) -> Found {
-        let until = Instant::now() + Duration::from_secs(20);
-        loop {
+        wait::until(|| {
             let found = scan.look(0, &NONE).unwrap();
-            if !found.moving {
-                return found;
-            }
-            assert!(Instant::now() < until, "{found:?}");
-            std::thread::yield_now();
-        }
+            if found.moving { Err(format!("{found:?}")) } else { Ok(found) }
+        })
     }
 
     #[test]

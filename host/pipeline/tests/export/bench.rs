@@ -17,6 +17,7 @@ use tracemill_pipeline::export::{DestinationConfig, Endpoint, Exports, Metrics, 
 
 use super::certificates::Issued;
 use super::log::Log;
+use super::wait::until;
 
 pub const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
 
@@ -85,12 +86,7 @@ impl Bench {
 
     /// Waits until nothing is held, and checks that all that was admitted was sent.
     pub async fn until_all_sent(&self) {
-        let quiet = async {
-            while self.of("held_spans") > 0 || self.of("queue_bytes") > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(1), quiet).await.expect("nothing is held in the end");
+        until("nothing to be held", || self.of("held_spans") == 0 && self.of("queue_bytes") == 0).await;
         assert_eq!(self.of("sent_spans_total"), self.of("admitted_spans_total"));
         assert_eq!((self.of("rejected_spans_total"), self.of("dropped_spans_total")), (0, 0));
     }

@@ -4,6 +4,7 @@ use super::backend::Backend;
 use super::bench::{BOTH, Bench, alpn, destination};
 use super::certificates::Authority;
 use super::server::server;
+use super::wait::until;
 use rustls::ALL_VERSIONS;
 use tracemill_pipeline::export::config::{Identity, Protocol};
 
@@ -83,9 +84,7 @@ async fn a_port_without_tls_is_told_from_one_with_it() {
         let mut config = destination(protocol, "https", backend.address);
         config.tls.ca_file = Some(bench.file("ca.pem", &ours.pem));
         bench.send_ten(&config);
-        while bench.of("retries_total") < 2 {
-            tokio::task::yield_now().await;
-        }
+        until("two retries", || bench.of("retries_total") >= 2).await;
         let failure = bench.failure();
         eprintln!("{failure}");
         assert_eq!(bench.of("held_spans"), 10);

@@ -12,6 +12,7 @@ use super::backend::Backend;
 use super::bench::{BOTH, Bench, alpn, destination};
 use super::certificates::{Authority, Issued};
 use super::server::server;
+use super::wait::until;
 
 const LOCAL: &[&str] = &["localhost", "127.0.0.1"];
 
@@ -199,9 +200,7 @@ async fn a_handshake_that_is_never_answered_ends_with_its_attempt() {
         config.tls.ca_file = Some(bench.file("ca.pem", &authority.pem));
         config.timeout = Duration::from_millis(20);
         bench.send_ten(&config);
-        while bench.of("retries_total") < 2 {
-            tokio::task::yield_now().await;
-        }
+        until("two retries", || bench.of("retries_total") >= 2).await;
         let failure = bench.failure();
         assert!(failure.contains("no connection to 127.0.0.1:") && failure.contains("within 20ms"), "{failure}");
         let backend = Backend::start(protocol, Some(plain_server(protocol, &authority.issue(LOCAL)))).await;

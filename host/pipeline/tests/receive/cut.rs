@@ -11,6 +11,7 @@ use super::grpc;
 use super::http1::{PROTOBUF, connect, post, raw, read};
 use super::log::Log;
 use super::support::{Server, gzip, request, start, zstd};
+use super::wait::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);
@@ -34,12 +35,7 @@ async fn until_closed(stream: &mut TcpStream) {
 
 /// Waits until so many were cut off: the server counts when its side of the connection has ended.
 async fn counted(server: &Server, protocol: &str, reason: &str, times: u64) {
-    let counted = async {
-        while cut(server, protocol, reason) < times {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{reason}: {}", server.metrics()));
+    until(reason, || cut(server, protocol, reason) >= times).await;
     assert_eq!(cut(server, protocol, reason), times, "{reason}");
 }
 

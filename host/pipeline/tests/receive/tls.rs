@@ -20,6 +20,7 @@ use super::grpc;
 use super::http1::raw;
 use super::log::Log;
 use super::support::{Server, bound, request, start};
+use super::wait::until;
 
 const LOCAL: &[&str] = &["localhost"];
 const SOON: Duration = Duration::from_secs(30);
@@ -105,15 +106,6 @@ async fn post(stream: &mut TlsStream<TcpStream>, bytes: usize) -> io::Result<u16
         head.push(stream.read_u8().await?);
     }
     Ok(String::from_utf8_lossy(&head[9..12]).parse().unwrap())
-}
-
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
 }
 
 async fn until_failed(server: &Server, times: u32) {

@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 pub const SOON: Duration = Duration::from_mins(1);
+const BETWEEN: Duration = Duration::from_millis(5);
 /// One resource, one scope, one span named `GET /`: as short as OTLP gets.
 pub const SPAN: &[u8] = &[
     0x0a, 0x29, 0x12, 0x27, 0x12, 0x25, 0x0a, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0x12, 0x08,
@@ -60,7 +61,7 @@ impl Proxy {
             }
             assert!(self.child.try_wait().unwrap().is_none(), "it has ended while {what} was waited for");
             assert!(Instant::now() < until, "waited for {what}");
-            std::thread::yield_now();
+            std::thread::sleep(BETWEEN);
         }
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::{Chain, Chains};
@@ -17,8 +17,7 @@ use super::*;
 use crate::plugins::make::Ready;
 use crate::plugins::status::{Failure, State, Step};
 use crate::plugins::took::Steps;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::wait;
 
 #[derive(Debug)]
 struct Native(Plan);
@@ -116,15 +115,12 @@ impl Setup {
     }
 
     fn until(&self, what: &str, wanted: impl Fn(&Status, &Chain) -> bool) -> Arc<Status> {
-        let (until, shared) = (Instant::now() + SOON, self.running.status());
-        loop {
+        let shared = self.running.status();
+        wait::until(|| {
             let (status, chain) = (shared.load_full(), self.chains.current());
-            if wanted(&status, &chain) && status.generation == chain.generation {
-                return status;
-            }
-            assert!(Instant::now() < until, "waited for {what}: {status:#?}");
-            std::thread::yield_now();
-        }
+            let is_so = wanted(&status, &chain) && status.generation == chain.generation;
+            if is_so { Ok(status) } else { Err(format!("waited for {what}: {status:#?}")) }
+        })
     }
 
     fn until_chain(&self, stages: &[&str]) -> Arc<Status> {

@@ -36,6 +36,13 @@ fn parcel(number: u64) -> Parcel {
     Parcel { signal: Signal::Traces, body: body.into(), items: 1, context: Arc::default() }
 }
 
+/// Waits until the writer has taken all that was handed in.
+fn until_taken(store: &Store) {
+    while store.waiting() > 0 {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
 fn number(parcel: &Parcel) -> u64 {
     u64::from_le_bytes(parcel.body[..8].try_into().unwrap())
 }
@@ -269,9 +276,7 @@ fn what_waits_while_the_disk_is_busy_is_one_group() {
     // The writer's thread is held by the first one's end.
     let first: Then = Box::new(move |_| go.recv().unwrap());
     store.append(Prepared::of(&parcel(0), 0), true, first).unwrap();
-    while store.waiting() > 0 {
-        std::thread::yield_now();
-    }
+    until_taken(&store);
     for number in 1..=500 {
         let sender = sender.clone();
         let then: Then = Box::new(move |outcome| sender.send(outcome.is_ok()).unwrap());

@@ -39,9 +39,7 @@ impl Machine {
             });
             store.append(Prepared::of(&parcel(number), 0), sync, then).unwrap();
         }
-        while store.waiting() > 0 {
-            std::thread::yield_now();
-        }
+        until_taken(store);
     }
 
     /// Reads some, and delivers some of these.
