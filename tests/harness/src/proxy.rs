@@ -11,6 +11,7 @@ use crate::client::{Client, Protocol};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::process::Process;
+use crate::sink::Watched;
 use crate::{fetch, plugins, wait};
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
@@ -45,6 +46,8 @@ pub struct Proxy {
     reconfigured: bool,
     /// What was sent to it, where all of that is known.
     ledger: Option<Ledger>,
+    /// Those that it was set up to export to.
+    sinks: Vec<Watched>,
     stopped: bool,
 }
 
@@ -255,15 +258,14 @@ impl Proxy {
     }
 
     /// What every system test ends with: the sums hold, and SIGTERM ends it cleanly. A test that has stopped it by itself has
-    /// checked them by that.
+    /// checked them by that. All that went out was OTLP.
     async fn finish(&mut self) -> Result<()> {
-        if self.stopped {
-            return Ok(());
+        if !self.stopped {
+            self.process.still_running()?;
+            let status = self.stop().await?;
+            ensure!(status.success(), "the proxy ended with {status}");
         }
-        self.process.still_running()?;
-        let status = self.stop().await?;
-        ensure!(status.success(), "the proxy ended with {status}");
-        Ok(())
+        self.sinks.iter().try_for_each(Watched::check)
     }
 
     async fn wait_until_open(&mut self, ports_file: &std::path::Path) -> Result<()> {

@@ -8,7 +8,7 @@ pub use arrivals::{Arrivals, Arrived, GENERATION, Keep, id, spans};
 pub use behaviour::Behaviour;
 
 use crate::wait;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -24,6 +24,19 @@ pub struct Sink {
     shared: Arc<Shared>,
     behaviour: watch::Sender<Behaviour>,
     server: JoinHandle<()>,
+}
+
+/// A sink as the setup knows it that exports to it.
+#[derive(Debug)]
+pub(crate) struct Watched(Arc<Shared>);
+
+impl Watched {
+    /// Whether all that came was OTLP, refused or not.
+    pub fn check(&self) -> Result<()> {
+        let arrivals = self.0.arrivals.lock();
+        ensure!(arrivals.unreadable.is_empty(), "a sink got what is no OTLP: {:?}", arrivals.unreadable);
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -72,6 +85,11 @@ impl Sink {
     /// Looks at what has arrived.
     pub fn arrivals<T>(&self, look: impl FnOnce(&Arrivals) -> T) -> T {
         look(&self.shared.arrivals.lock())
+    }
+
+    /// An eye on what comes, that outlives the sink.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched(Arc::clone(&self.shared))
     }
 
     /// Takes the requests that were kept so far out of its memory.

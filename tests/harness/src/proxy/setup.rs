@@ -3,7 +3,8 @@
 use super::{Ports, Proxy};
 use crate::ledger::Ledger;
 use crate::process::Process;
-use crate::{plugins, sink::Sink};
+use crate::plugins;
+use crate::sink::{Sink, Watched};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::fs;
@@ -37,6 +38,7 @@ pub struct Setup {
     /// The configuration as text, instead of what was set.
     text: Option<String>,
     env: Vec<(String, String)>,
+    sinks: Vec<Watched>,
 }
 
 impl Setup {
@@ -56,7 +58,7 @@ impl Setup {
             "plugins": { "folder": plugins },
             "admin": { "listen": "127.0.0.1:0" },
         });
-        Ok(Self { place, config, text: None, env: Vec::new() })
+        Ok(Self { place, config, text: None, env: Vec::new(), sinks: Vec::new() })
     }
 
     /// Sets one key of the configuration: `a.b.c`.
@@ -75,13 +77,15 @@ impl Setup {
 
     /// Exports to a sink over gRPC, to be set further under `export.NAME`.
     #[must_use]
-    pub fn export_grpc(self, name: &str, sink: &Sink) -> Self {
+    pub fn export_grpc(mut self, name: &str, sink: &Sink) -> Self {
+        self.sinks.push(sink.watched());
         self.set(&format!("export.{name}.grpc"), sink.url())
     }
 
     /// Exports to a sink over HTTP.
     #[must_use]
-    pub fn export_http(self, name: &str, sink: &Sink) -> Self {
+    pub fn export_http(mut self, name: &str, sink: &Sink) -> Self {
+        self.sinks.push(sink.watched());
         self.set(&format!("export.{name}.http"), sink.url())
     }
 
@@ -162,6 +166,7 @@ impl Setup {
             config: self.config,
             reconfigured: false,
             ledger: None,
+            sinks: self.sinks,
             stopped: false,
         })
     }

@@ -91,7 +91,6 @@ async fn each_signal_goes_to_those_that_take_it_as_it_came() -> Result<()> {
                 assert!(came.starts_with(&unknown.repeat(2)), "what came as protobuf leaves as it came");
                 let read = ExportLogsServiceRequest::decode(&came[..])?;
                 assert_eq!(read, ExportLogsServiceRequest { resource_logs: resource_logs.clone() });
-                assert!(sink.arrivals(|came| came.unreadable.is_empty()));
             }
             Ok(())
         })
