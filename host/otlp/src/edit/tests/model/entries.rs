@@ -37,7 +37,7 @@ impl Model {
         fate: &mut dyn FnMut(usize, u32, &str, &Value) -> Fate,
     ) {
         let mut next = 0;
-        let mut known: [BTreeMap<usize, usize>; 2] = Default::default();
+        let mut known = [const { BTreeMap::<usize, usize>::new() }; 2];
         for (call_row, &number) in (0..).zip(&self.shown) {
             let Some(row) = &mut self.rows[number as usize] else { continue };
             let [resource, scope] = self.owners[number as usize];
