@@ -14,10 +14,10 @@ use otlp::signal::Signal;
 use prost::Message;
 
 use support::{ByName, Rig, request_of, spans_of};
-use wait::block_until;
 use tracemill_pipeline::chain::metrics::SignalLabel;
 use tracemill_pipeline::chain::plan::{Affinity, Failure};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
+use wait::block_until;
 
 #[tokio::test]
 async fn what_is_dropped_is_counted_by_plugin_and_reason_and_the_rest_leaves() {

@@ -4,7 +4,8 @@ use std::process::Command;
 
 #[test]
 fn it_shows_spans_before_and_after_and_accounts_for_all_of_them() {
-    let output = Command::new(env!("CARGO_BIN_EXE_tracemill-demo")).args(["--seconds", "3"]).output().expect("it starts");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_tracemill-demo")).args(["--seconds", "3"]).output().expect("it starts");
     let said = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
     assert!(output.status.success(), "{}: {said}", output.status);
     for part in ["chain generation 1", "dropped by drop-health", "dropped by sample", "[email]", "50-stamp.wasm"] {

@@ -87,9 +87,10 @@ fn untouched_batches_leave_as_they_came_and_untouched_spans_byte_for_byte() {
         assert_eq!(again.rows(), batch.live(), "seed {seed}");
         let left: Vec<Vec<u8>> = again.spans().iter().map(|span| again.get(span.field).to_vec()).collect();
         assert_eq!(left, kept, "seed {seed}");
-        let empty = ExportTraceServiceRequest::decode(&mended(&out)[..]).unwrap().resource_spans.iter().any(|resource| {
-            resource.scope_spans.iter().all(|scope| scope.spans.is_empty()) && !resource.scope_spans.is_empty()
-        });
+        let empty =
+            ExportTraceServiceRequest::decode(&mended(&out)[..]).unwrap().resource_spans.iter().any(|resource| {
+                resource.scope_spans.iter().all(|scope| scope.spans.is_empty()) && !resource.scope_spans.is_empty()
+            });
         assert!(!empty || message.resource_spans.iter().any(|r| r.scope_spans.iter().all(|s| s.spans.is_empty())));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Ports, Proxy};
 use crate::ledger::Ledger;
-use crate::process::Process;
 use crate::plugins;
+use crate::process::Process;
 use crate::sink::{Sink, Watched};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

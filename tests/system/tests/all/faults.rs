@@ -97,7 +97,11 @@ async fn the_plans_word_counts_until_the_sidecar_has_another() -> Result<()> {
         with_sidecar(&settings, async |proxy, sink| {
             let case = format!("the plan says {plan}, the sidecar {sidecar:?}");
             let status = proxy.plugin_status().await?;
-            assert_eq!(system::stage(&status, "trouble").map(|stage| &stage["on_error"]), Some(&json!(counts)), "{case}");
+            assert_eq!(
+                system::stage(&status, "trouble").map(|stage| &stage["on_error"]),
+                Some(&json!(counts)),
+                "{case}"
+            );
             let answer = proxy.grpc().send(&with_trouble(96).request).await?;
             let rejected = i64::from(counts == "reject");
             assert!(matches!(answer, Answer::Accepted { rejected: got, .. } if got == rejected), "{case}: {answer:?}");

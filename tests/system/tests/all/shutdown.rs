@@ -48,7 +48,10 @@ async fn what_cannot_be_delivered_is_reported_when_the_bound_is_over() -> Result
                 assert!(report.contains(part), "no {part} in {report}");
             }
             let last = Accounts::of_log(&log)?.expect("final accounts");
-            assert_eq!(last.destination("sink").map(|sink| (sink.admitted, sink.sent, sink.dropped)), Some((123, 0, 123)));
+            assert_eq!(
+                last.destination("sink").map(|sink| (sink.admitted, sink.sent, sink.dropped)),
+                Some((123, 0, 123))
+            );
             Ok(())
         })
         .await

@@ -245,10 +245,7 @@ fn one_kind_of_attributes_and_one_key_of_events_and_links() {
     check(
         r#"events.attributes["n"]"#,
         &[0, 1],
-        &[
-            (0, r#"events.attributes["n"]"#, INTEGER, b"", 1),
-            (0, r#"events.attributes["n"]"#, TEXT, b"2", 0),
-        ],
+        &[(0, r#"events.attributes["n"]"#, INTEGER, b"", 1), (0, r#"events.attributes["n"]"#, TEXT, b"2", 0)],
     );
     check(
         r#"links.attributes["l"]"#,

@@ -86,7 +86,8 @@ impl Random {
             trace_id: [[9; 8], (self.next() | 1).to_be_bytes()].concat(),
             span_id: self.ids.to_be_bytes().to_vec(),
             parent_span_id: [vec![], vec![0; 8], vec![5; 8]][self.below(3)].clone(),
-            trace_state: ["", "x=1", "x=1,ot=th:8", "ot=rv:00000000000001;th:4, y=2", "ot=th:zz"][self.below(5)].to_owned(),
+            trace_state: ["", "x=1", "x=1,ot=th:8", "ot=rv:00000000000001;th:4, y=2", "ot=th:zz"][self.below(5)]
+                .to_owned(),
             name: self.text(),
             kind: self.below(6) as i32,
             start_time_unix_nano: self.time(),

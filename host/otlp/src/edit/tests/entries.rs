@@ -44,7 +44,9 @@ fn check_column(cells: &Entries, listed: &[(u32, String, Value)], seed: u64) {
 fn fates(random: &mut Random, listed: &[(u32, String, Value)]) -> Vec<Fate> {
     let fate = |(_, place, _): &(u32, String, Value)| match (random.below(4), &**place) {
         (0, "links.trace_id" | "links.span_id" | "events.time_unix_nano") | (1, "links.span_id") => Fate::Stays,
-        (0, _) => Fate::Text(["", "new", "a longer text than most that were there, \u{fffd} and all"][random.below(3)].into()),
+        (0, _) => {
+            Fate::Text(["", "new", "a longer text than most that were there, \u{fffd} and all"][random.below(3)].into())
+        }
         (1, _) => Fate::Goes,
         _ => Fate::Stays,
     };
@@ -89,7 +91,8 @@ fn edits(random: &mut Random, fates: &[Fate], rows: usize) -> [Edit; 4] {
         1 if rows > 0 => Edit::Event { row: 0, time: 1, name: "added".into(), attributes: Vec::new() },
         _ => added,
     };
-    let kind = Edit::Set { path: Path::Kind, at: Rows::Every, to: Values::Same(Constant::Integer(1)), mode: Mode::Upsert };
+    let kind =
+        Edit::Set { path: Path::Kind, at: Rows::Every, to: Values::Same(Constant::Integer(1)), mode: Mode::Upsert };
     [kind, first, unrelated, second]
 }
 
@@ -119,7 +122,8 @@ fn any_entry_is_listed_and_can_be_rewritten_or_removed() {
             model.apply(edit);
         }
         let out = mended(&encode(&batch));
-        let decoded = ExportTraceServiceRequest::decode(&out[..]).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let decoded =
+            ExportTraceServiceRequest::decode(&out[..]).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let (got, expected) = (model::by_id(&decoded), model.left());
         for (id, expected) in &expected {
             assert_eq!(got.get(id), Some(expected), "seed {seed}, {path}, edits {edits:#?}");

@@ -52,7 +52,11 @@ impl Model {
                     at += 1;
                     fate(at - 1, call_row, place, value)
                 };
-                if kind == 0 { walk.scope(row, judge) } else { walk.resource(row, judge) }
+                if kind == 0 {
+                    walk.scope(row, judge)
+                } else {
+                    walk.resource(row, judge)
+                }
                 next = next.max(at);
             }
         }
