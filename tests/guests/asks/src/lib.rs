@@ -31,4 +31,10 @@ impl Guest for Asks {
     }
 }
 
-bindings::export!(Asks with_types_in bindings);
+/// What the host calls.
+mod exported {
+    #![allow(unsafe_code, reason = "generated; the contract's ABI needs it")]
+    use super::{Asks, bindings};
+
+    bindings::export!(Asks with_types_in bindings);
+}

@@ -43,4 +43,10 @@ fn calls() -> u32 {
     CALLS.with_borrow(|calls| *calls)
 }
 
-bindings::export!(Probe with_types_in bindings);
+/// What the host calls.
+mod exported {
+    #![allow(unsafe_code, reason = "generated; the contract's ABI needs it")]
+    use super::{Probe, bindings};
+
+    bindings::export!(Probe with_types_in bindings);
+}

@@ -17,7 +17,7 @@ pub fn act(verb: &str, rows: u32, columns: &[Column]) -> Option<Result<Vec<Edit>
         "every-edit" => Ok(every_edit()),
         "counts" => counts(rows),
         "keeps" => keeps(),
-        "now" => Ok(vec![set("probe", Values::Same(Value::Integer(host::now() as i64)))]),
+        "now" => Ok(vec![set("probe", Values::Same(Value::Integer(host::now().cast_signed())))]),
         "finds" => host::find("teams", &[], &Texts { offsets: vec![0], data: Vec::new() }).map(|_| Vec::new()),
         "says" => Ok(says()),
         #[cfg(target_os = "wasi")]
@@ -62,10 +62,8 @@ fn upper(column: &Column) -> Edit {
 }
 
 fn copy(cells: &Cells) -> Cells {
+    let texts = |of: &Texts| Texts { offsets: of.offsets.clone(), data: of.data.clone() };
     let words = |of: &Words| Words { codes: of.codes.clone(), words: texts(&of.words) };
-    fn texts(of: &Texts) -> Texts {
-        Texts { offsets: of.offsets.clone(), data: of.data.clone() }
-    }
     match cells {
         Cells::Text(of) => Cells::Text(texts(of)),
         Cells::Words(of) => Cells::Words(words(of)),
