@@ -19,7 +19,7 @@ use crate::shown::Shown;
 
 mod arbitrary;
 mod contract;
-mod entries;
+mod any_entry;
 mod model;
 
 use arbitrary::{Random, broken, mended};

@@ -2,12 +2,13 @@
 //!
 //! A test program of its own, and one test at a time: the load has to keep its pace, which the other system tests would disturb.
 
+use backends::hex;
 use anyhow::{Context as _, Result, ensure};
 use harness::load::{self, Load, Sent};
 use harness::proxy::Setup;
 use harness::sink::{Arrived, id, spans};
 use harness::spans::Mix;
-use harness::stored::{Stored, hex};
+use harness::stored::Stored;
 use harness::{BackEnd as _, Client, Generator, Jaeger, Profile, Protocol, Proxy, Sink, plugins, wait};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
