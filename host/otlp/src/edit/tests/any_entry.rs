@@ -12,7 +12,10 @@ use crate::edit::apply::apply;
 use crate::edit::check::check;
 use crate::edit::{Constant, Edit, Mode, Rows, Values};
 use crate::encode::encode;
+use crate::fixture;
+use crate::index::event_field;
 use crate::path::Path;
+use crate::wire;
 
 /// What an entry holds, in the terms of a column: its kind, its text or bytes, and its number.
 fn cell_of(value: &Value) -> (u8, Vec<u8>, u64) {
@@ -28,16 +31,19 @@ fn cell_of(value: &Value) -> (u8, Vec<u8>, u64) {
 
 /// Whether the column lists what the message has.
 fn check_column(cells: &Entries, listed: &[(u32, String, Value)], seed: u64) {
-    assert_eq!(cells.rows.len(), listed.len(), "seed {seed}");
-    for (entry, (row, place, value)) in listed.iter().enumerate() {
+    let shown = (0..cells.rows.len()).map(|entry| {
         let code = cells.places.codes[entry] as usize;
-        let spelled = String::from_utf8(cells.places.words.get(code).unwrap().to_vec()).unwrap();
-        assert_eq!((cells.rows[entry], &spelled), (*row, place), "seed {seed}, entry {entry}");
+        let place = String::from_utf8(cells.places.words.get(code).unwrap().to_vec()).unwrap();
         let kind = cells.kinds.get(entry).copied().unwrap_or(0);
         let number = cells.numbers.get(entry).copied().unwrap_or(0);
-        let text = mended(cells.values.get(entry).unwrap());
-        assert_eq!((kind, text, number), cell_of(value), "seed {seed}, entry {entry} at {place}");
+        (cells.rows[entry], place, (kind, mended(cells.values.get(entry).unwrap()), number))
+    });
+    let listed = listed.iter().map(|(row, place, value)| (*row, place.clone(), cell_of(value)));
+    let (shown, listed): (Vec<_>, Vec<_>) = (shown.collect(), listed.collect());
+    for (entry, (shown, listed)) in shown.iter().zip(&listed).enumerate() {
+        assert_eq!(shown, listed, "seed {seed}, entry {entry}");
     }
+    assert_eq!(shown.len(), listed.len(), "seed {seed}");
 }
 
 /// What is to become of each entry: some are rewritten, some removed, as far as their places can be.
@@ -130,4 +136,29 @@ fn any_entry_is_listed_and_can_be_rewritten_or_removed() {
         }
         assert_eq!(got.len(), expected.len(), "seed {seed}, {path}");
     }
+}
+
+#[test]
+fn an_events_time_that_is_written_twice_is_one_entry_and_removing_it_leaves_none() {
+    let mut event = Vec::new();
+    for time in [7, 9] {
+        wire::put_fixed64_field(&mut event, event_field::TIME, time);
+    }
+    let mut body = fixture::span(1, vec![]).encode_to_vec();
+    wire::put_bytes(&mut body, 11, &event);
+    // Of its `ScopeSpans`, `ResourceSpans` and request.
+    for number in [2, 2, 1] {
+        let inner = std::mem::take(&mut body);
+        wire::put_bytes(&mut body, number, &inner);
+    }
+    let mut batch = load(body);
+    let shown = show(&batch, &[Path::Events], vec![0]);
+    let Cells::Entries(cells) = &shown.columns[0].cells else { panic!("no entries") };
+    assert_eq!(cells.numbers, [0, 9], "its name, and the time that counts");
+    let edits = [Edit::RemoveEntries { column: 0, entries: vec![1] }];
+    check(&batch, &shown, &all(), &edits).unwrap();
+    apply(&mut batch, &shown, &edits);
+    let out = ExportTraceServiceRequest::decode(&encode(&batch)[..]).unwrap();
+    let events = &out.resource_spans[0].scope_spans[0].spans[0].events;
+    assert_eq!((events.len(), events[0].time_unix_nano), (1, 0));
 }
