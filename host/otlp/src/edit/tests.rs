@@ -17,9 +17,9 @@ use crate::encode::encode;
 use crate::path::{Layout, Path, Want};
 use crate::shown::Shown;
 
+mod any_entry;
 mod arbitrary;
 mod contract;
-mod any_entry;
 mod model;
 
 use arbitrary::{Random, broken, mended};

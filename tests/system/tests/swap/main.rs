@@ -2,8 +2,8 @@
 //!
 //! A test program of its own, and one test at a time: the load has to keep its pace, which the other system tests would disturb.
 
-use backends::hex;
 use anyhow::{Context as _, Result, ensure};
+use backends::hex;
 use harness::load::{self, Load, Sent};
 use harness::proxy::Setup;
 use harness::sink::{Arrived, id, spans};
