@@ -12,11 +12,12 @@ use super::check::check;
 use super::permissions::Permissions;
 use super::{Constant, Edit, Mode, Rows, Values};
 use crate::batch::{Batch, Incoming, RequestContext};
-use crate::columns::{self, Cells, Texts};
+use crate::columns::{Cells, Texts, entries};
 use crate::encode::encode;
 use crate::path::{Layout, Path, Want};
 use crate::shown::Shown;
 
+mod any_entry;
 mod arbitrary;
 mod contract;
 mod entries;
@@ -49,7 +50,7 @@ fn load(body: Vec<u8>) -> Batch {
 fn show(batch: &Batch, paths: &[Path], rows: Vec<u32>) -> Shown {
     let mut shown = Shown { rows, ..Shown::default() };
     for path in paths {
-        let (column, locators) = columns::entries::build(batch, &shown.rows, path);
+        let (column, locators) = entries::build(batch, &shown.rows, path);
         shown.columns.push(Arc::new(column));
         shown.locators.push(Some(Arc::new(locators)));
     }

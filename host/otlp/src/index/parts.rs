@@ -49,15 +49,18 @@ pub(super) fn status(bytes: &[u8], piece: Slice, span: &mut Span) -> Result<(), 
 
 /// Checks an event and says where its canonical body is.
 pub(super) fn event(batch: &mut Batch, bytes: &[u8], body: Slice) -> Result<Slice, WireError> {
-    let mut names = 0;
+    let mut seen = [0u32; 3];
     let mut canonical = true;
     let mut reader = Reader::within(bytes, body);
     while let Some(f) = reader.next()? {
         match f.number {
-            event_field::TIME => drop(f.fixed64()?),
+            event_field::TIME => {
+                f.fixed64()?;
+                seen[f.number as usize] += 1;
+            }
             event_field::NAME => {
                 f.bytes()?;
-                names += 1;
+                seen[f.number as usize] += 1;
             }
             event_field::ATTRIBUTES => {
                 canonical &= value::check_pair(bytes, f.bytes()?, depth::EVENT_ATTRIBUTE)?.is_some();
@@ -66,7 +69,8 @@ pub(super) fn event(batch: &mut Batch, bytes: &[u8], body: Slice) -> Result<Slic
             _ => {}
         }
     }
-    Ok(if canonical && names <= 1 { body } else { rewrite(batch, bytes, body, event_field::ATTRIBUTES) })
+    let once = seen.iter().all(|&times| times <= 1);
+    Ok(if canonical && once { body } else { rewrite(batch, bytes, body, event_field::ATTRIBUTES) })
 }
 
 /// Checks a link and says where its canonical body is.

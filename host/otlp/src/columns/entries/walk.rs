@@ -259,17 +259,16 @@ fn event<'b, V: Visit<'b>>(batch: &'b Batch, part: u32, event: Part, shows: &Sho
             visit.value(&place(Base::EventName), Value::Text(name), at);
         }
     }
+    // Before the attributes, wherever the sender has put it.
+    if shows.whole_parts
+        && let Some((time, at)) = time_of(body)
+    {
+        visit.value(&place(Base::EventTime), Value::Integer(i64::try_from(time).unwrap_or(i64::MAX)), at);
+    }
     let mut reader = Reader::new(body);
     while let Ok(Some(f)) = reader.next() {
-        match (f.number, f.payload) {
-            (event_field::TIME, Payload::Fixed64(time)) if shows.whole_parts => {
-                let at = Slice::between(f.start, f.end);
-                visit.value(&place(Base::EventTime), Value::Integer(i64::try_from(time).unwrap_or(i64::MAX)), at);
-            }
-            (event_field::ATTRIBUTES, Payload::Bytes(pair)) => {
-                pair_of(Base::EventAttribute, body, part, pair, shows.event_attributes, shows.all_types, visit);
-            }
-            _ => {}
+        if let (event_field::ATTRIBUTES, Payload::Bytes(pair)) = (f.number, f.payload) {
+            pair_of(Base::EventAttribute, body, part, pair, shows.event_attributes, shows.all_types, visit);
         }
     }
 }
@@ -334,4 +333,15 @@ fn field_of(body: &[u8], number: u32) -> (&[u8], Slice) {
         }
     }
     (&[], Slice::EMPTY)
+}
+
+/// The time of a canonical event, and where the field stands.
+fn time_of(body: &[u8]) -> Option<(u64, Slice)> {
+    let mut reader = Reader::new(body);
+    while let Ok(Some(f)) = reader.next() {
+        if let (event_field::TIME, Payload::Fixed64(time)) = (f.number, f.payload) {
+            return Some((time, Slice::between(f.start, f.end)));
+        }
+    }
+    None
 }

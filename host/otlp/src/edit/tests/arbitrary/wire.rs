@@ -92,7 +92,8 @@ fn decoy(f: &Field) -> Vec<u8> {
     let mut out = Vec::new();
     match f.payload {
         Payload::Varint(value) => wire::put_varint_field(&mut out, f.number, value ^ 1),
-        Payload::Fixed64(value) => wire::put_fixed64_field(&mut out, f.number, !value),
+        // The sign: no other number is one that is not equal to itself.
+        Payload::Fixed64(value) => wire::put_fixed64_field(&mut out, f.number, value ^ 1 << 63),
         Payload::Fixed32(value) => wire::put_fixed32_field(&mut out, f.number, !value),
         Payload::Bytes(slice) => wire::put_bytes(&mut out, f.number, &vec![b'x'; slice.len as usize]),
         Payload::Group => {}
