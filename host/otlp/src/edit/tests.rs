@@ -20,7 +20,6 @@ use crate::shown::Shown;
 mod any_entry;
 mod arbitrary;
 mod contract;
-mod entries;
 mod model;
 
 use arbitrary::{Random, broken, mended};

@@ -92,8 +92,15 @@ pub(super) fn open(folder: &Path) -> Result<Restored, StoreError> {
     for (_, path) in lists.iter().filter(|(id, _)| ids.binary_search(id).is_err()) {
         let _kept = fs::remove_file(path);
     }
-    let mut found =
-        Restored { lock, segments: Vec::new(), sum: Sum::default(), disk_bytes: 0, next: 1, damaged: Vec::new(), kept: 0 };
+    let mut found = Restored {
+        lock,
+        segments: Vec::new(),
+        sum: Sum::default(),
+        disk_bytes: 0,
+        next: 1,
+        damaged: Vec::new(),
+        kept: 0,
+    };
     for (i, &id) in ids.iter().enumerate() {
         let segment = Segment::new(folder, id, 0, true);
         let path = segment.path().to_owned();

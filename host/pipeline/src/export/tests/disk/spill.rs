@@ -1,6 +1,7 @@
 //! Queues that go to the disk only when they must.
 
 use super::*;
+use crate::export::config::Endpoints;
 
 async fn spill(sink: &Sink, folder: &Path) -> DestinationConfig {
     let mut config = on_disk("back", sink, QueueMode::Spill, folder).await;
@@ -50,10 +51,22 @@ async fn what_memory_has_no_room_for_goes_to_the_disk_and_comes_back() {
 
 #[tokio::test]
 async fn while_the_back_end_is_down_all_goes_to_the_disk_and_survives_a_crash() {
+    for endpoints in [1, 2] {
+        down(endpoints).await;
+    }
+}
+
+/// Back ends of which none takes anything.
+async fn down(endpoints: usize) {
     let folder = tempfile::tempdir().unwrap();
     let sink = Sink::new([], BUSY);
     let mut config = spill(&sink, folder.path()).await;
     config.concurrency = 1;
+    let mut all = Vec::new();
+    for _ in 0..endpoints {
+        all.push(endpoint(Protocol::Http, sink.listen().await));
+    }
+    config.endpoints = Endpoints::new(all).unwrap();
     let bench = Bench::new(vec![config]);
     bench.send(parcel(0..10)).unwrap();
     sink.until(|seen| seen.requests.len() > 2).await;
