@@ -111,11 +111,8 @@ impl Model {
                 Edit::Set { path, to, mode, .. } => {
                     row.write(path, &value_at(to, k), *mode);
                 }
-                Edit::Sample { probability, how, .. } => {
-                    if !row.sample(*probability, *how) {
-                        *slot = None;
-                    }
-                }
+                Edit::Sample { probability, how, .. } if row.sample(*probability, *how) => {}
+                Edit::Sample { .. } => *slot = None,
                 Edit::Weigh { probability, .. } => row.weigh(*probability),
                 Edit::Copy { path, to, mode, .. } if path != to => {
                     if let Some(value) = row.read(path) {
@@ -190,7 +187,8 @@ fn hex(id: &[u8]) -> String {
     if id.iter().all(|&byte| byte == 0) {
         return String::new();
     }
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |four: u8| char::from_digit(four.into(), 16).unwrap();
+    id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn allows(mode: Mode, there: bool) -> bool {

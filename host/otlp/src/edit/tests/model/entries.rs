@@ -53,9 +53,9 @@ impl Model {
                     fate(at - 1, call_row, place, value)
                 };
                 if kind == 0 {
-                    walk.scope(row, judge)
+                    walk.scope(row, judge);
                 } else {
-                    walk.resource(row, judge)
+                    walk.resource(row, judge);
                 }
                 next = next.max(at);
             }
