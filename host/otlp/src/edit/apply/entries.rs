@@ -14,7 +14,7 @@ use crate::edit::{Edit, Mode};
 use crate::index::{event_field, link_field};
 use crate::path::Path;
 use crate::shown::Shown;
-use crate::wire::Slice;
+use crate::wire::{Reader, Slice};
 
 use super::Applier;
 use super::attributes;
@@ -225,7 +225,7 @@ impl<'a> Applier<'a> {
     /// Puts a value or a body together anew.
     fn splice(&mut self, now: Slice, element: &[Entry], texts: Option<&'a Texts>, kind: Kind) -> Outcome {
         let patches = element.iter().filter_map(|entry| {
-            let at = self.splicer.place(now, entry.found.at)?;
+            let at = self.place_of(now, entry)?;
             Some(Patch { at, text: text_of(entry, texts).map(valid), field: field_of(entry.found.base) })
         });
         let mut patches: Vec<Patch<'_>> = patches.collect();
@@ -241,6 +241,19 @@ impl<'a> Applier<'a> {
         let new = self.batch.put(&self.splicer.out);
         self.splicer.note(now, new);
         Outcome::Written(new)
+    }
+
+    /// Where an entry stands in the body at `now`; `None` if it was written over. A field that was not there stands nowhere, and is
+    /// meant as long as nobody has written one.
+    fn place_of(&self, now: Slice, entry: &Entry) -> Option<Slice> {
+        match field_of(entry.found.base) {
+            Some(number) if entry.found.at.is_empty() => {
+                let mut reader = Reader::new(self.batch.get(now));
+                let is_there = std::iter::from_fn(|| reader.next().ok().flatten()).any(|f| f.number == number);
+                (!is_there).then_some(Slice::EMPTY)
+            }
+            _ => self.splicer.place(now, entry.found.at),
+        }
     }
 
     /// An event or a link.
@@ -267,7 +280,7 @@ impl<'a> Applier<'a> {
         };
         let place_of_whole = element.iter().find(|entry| is_whole(entry));
         let outcome = match place_of_whole {
-            Some(entry) if self.splicer.place(part.body, entry.found.at).is_some() => Outcome::Removed,
+            Some(entry) if self.place_of(part.body, entry).is_some() => Outcome::Removed,
             _ => self.splice(part.body, element, texts, if links { Kind::Link } else { Kind::Event }),
         };
         let (list, run) = if links {
@@ -377,6 +390,7 @@ fn field_of(base: Base) -> Option<u32> {
     match base {
         Base::EventName => Some(event_field::NAME),
         Base::EventTime => Some(event_field::TIME),
+        Base::LinkTraceId => Some(link_field::TRACE_ID),
         Base::LinkTraceState => Some(link_field::TRACE_STATE),
         _ => None,
     }

@@ -2,6 +2,8 @@
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
 use prost::Message;
 
 use super::arbitrary::{Random, broken, mended};
@@ -161,4 +163,32 @@ fn an_events_time_that_is_written_twice_is_one_entry_and_removing_it_leaves_none
     let out = ExportTraceServiceRequest::decode(&encode(&batch)[..]).unwrap();
     let events = &out.resource_spans[0].scope_spans[0].spans[0].events;
     assert_eq!((events.len(), events[0].time_unix_nano), (1, 0));
+}
+
+#[test]
+fn an_event_without_a_name_keeps_its_place_whatever_goes_before() {
+    let of = |entries: &[u32], to: Option<&str>| match to {
+        None => Edit::RemoveEntries { column: 0, entries: entries.to_vec() },
+        Some(text) => {
+            let mut to = Texts::default();
+            to.push(text.as_bytes());
+            Edit::Rewrite { column: 0, entries: entries.to_vec(), to }
+        }
+    };
+    let edited = |edits: &[Edit]| {
+        let event = Event { time_unix_nano: 7, ..Event::default() };
+        let mut batch = fixture::spans(vec![Span { events: vec![event], ..fixture::span(1, vec![]) }]);
+        let shown = show(&batch, &[Path::Events], vec![0]);
+        check(&batch, &shown, &all(), edits).unwrap();
+        apply(&mut batch, &shown, edits);
+        let out = ExportTraceServiceRequest::decode(&encode(&batch)[..]).unwrap();
+        out.resource_spans[0].scope_spans[0].spans[0].events.clone()
+    };
+    let [name, time] = [&[0][..], &[1]];
+    let named = |time_unix_nano, name: &str| Event { time_unix_nano, name: name.into(), ..Event::default() };
+    assert_eq!(edited(&[of(time, None), of(name, Some("new"))]), [named(0, "new")]);
+    assert_eq!(edited(&[of(name, Some("new")), of(time, None)]), [named(0, "new")]);
+    assert_eq!(edited(&[of(time, None), of(name, None)]), []);
+    // An entry that was rewritten is not rewritten again.
+    assert_eq!(edited(&[of(name, Some("new")), of(name, Some("newer"))]), [named(7, "new")]);
 }
