@@ -102,14 +102,31 @@ impl Scan {
             // A record of many megabytes does not keep its buffer for ever.
             self.buffer.shrink_to(self.chunk * 4);
             self.from = at;
-            if let Err(error) = self.file.read_exact_at(&mut self.buffer, at) {
-                self.buffer.clear();
-                return Err(error);
+            match fill(&self.file, &mut self.buffer, at) {
+                (read, _) if read >= len => self.buffer.truncate(read),
+                (_, error) => {
+                    self.buffer.clear();
+                    return Err(error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+                }
             }
         }
         let start = (at - self.from) as usize;
         Ok(&self.buffer[start..start + len])
     }
+}
+
+/// Reads as much as there is, and answers how much that was: an error far ahead is none yet.
+fn fill(file: &File, buffer: &mut [u8], at: u64) -> (usize, Option<io::Error>) {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read_at(&mut buffer[read..], at + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (read, Some(error)),
+        }
+    }
+    (read, None)
 }
 
 #[cfg(test)]
