@@ -31,7 +31,9 @@ pub fn edits(data: &[u8]) -> bool {
             break;
         }
         let shown = cache.show(&batch, rows, &wants);
-        rows.iter().for_each(|&row| was_shown[row as usize] = true);
+        for &row in rows {
+            was_shown[row as usize] = true;
+        }
         let mut answered = choices.edits(&shown);
         let permissions = Permissions::new(&wants, &all, [], &all, true);
         // One bad edit fails a call; the others are wanted here.
