@@ -121,7 +121,11 @@ impl Auth {
 
     /// Follows the file for ever.
     pub async fn follow(self: Arc<Self>) {
-        followed::follow(move || self.look()).await;
+        followed::follow(move || {
+            self.look();
+            true
+        })
+        .await;
     }
 
     fn look(&self) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// How often files are looked at.
-pub(crate) const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What files held, or why they could not be read.
 type Look<T> = Result<T, String>;
@@ -41,12 +41,14 @@ impl<T: Clone + PartialEq> Seen<T> {
     }
 }
 
-/// Looks for ever. Files may be on a network that does not answer: nobody else waits for it.
-pub(crate) async fn follow(look: impl Fn() + Clone + Send + 'static) {
+/// Looks for as long as the look says that somebody cares. Files may be on a network that does not answer: nobody else waits for it.
+pub(crate) async fn follow(look: impl Fn() -> bool + Clone + Send + 'static) {
     loop {
         tokio::time::sleep(LOOK).await;
-        if let Err(error) = tokio::task::spawn_blocking(look.clone()).await {
-            tracing::error!(%error, "looking at files that may change has failed");
+        match tokio::task::spawn_blocking(look.clone()).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::error!(%error, "looking at files that may change has failed"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use otlp::path::Want;
-use pipeline::chain::plan::{Affinity, Failure, Plan};
+use pipeline::chain::plan::{Affinity, Plan};
 use pipeline::chain::stage::Program as _;
 use serde::Serialize;
 use wasm::{Engine, Metrics, Options, StateLimits, StateStore};
@@ -89,7 +89,7 @@ pub fn inspect(file: &Path) -> Result<Inspection, String> {
     let program = program.map_err(|why| said(&why))?;
     let mut plan = Shown::of(program.plan());
     if let Some(word) = sidecar.on_error {
-        plan.on_error = on_error(word);
+        plan.on_error = word.name();
     }
     Ok(Inspection {
         file: file.display().to_string(),
@@ -119,15 +119,7 @@ impl Shown {
                 Affinity::Trace => "trace",
                 Affinity::One => "one",
             },
-            on_error: on_error(plan.on_error),
+            on_error: plan.on_error.name(),
         }
-    }
-}
-
-fn on_error(word: Failure) -> &'static str {
-    match word {
-        Failure::Pass => "pass",
-        Failure::Drop => "drop",
-        Failure::Reject => "reject",
     }
 }

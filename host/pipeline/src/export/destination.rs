@@ -24,8 +24,6 @@ use crate::tls::TlsError;
 pub(super) struct Destination {
     config: DestinationConfig,
     material: Material,
-    queue: Arc<Queue>,
-    targets: Arc<Targets>,
     secrets: Arc<Secrets>,
     shared: Arc<Shared>,
     senders: TaskTracker,
@@ -62,9 +60,9 @@ impl Destination {
             spool.map(|spool| Disk::new(spool, &config.queue.mode, runtime.clone())),
         );
         let shared = Arc::new(Shared {
-            targets: Arc::clone(&targets),
+            targets,
             sizes: Sizes::new(config.batch.max_request_bytes),
-            queue: Arc::clone(&queue),
+            queue,
             config,
             failures: Gate::default(),
             rejections: Gate::default(),
@@ -74,7 +72,7 @@ impl Destination {
         });
         let (senders, stop) = (TaskTracker::new(), CancellationToken::new());
         senders.close();
-        Ok(Arc::new(Self { config: original, material, queue, targets, secrets, shared, senders, stop }))
+        Ok(Arc::new(Self { config: original, material, secrets, shared, senders, stop }))
     }
 
     /// Starts its senders. Not before its queue has the account of what is on disk: they read that back.
@@ -83,8 +81,8 @@ impl Destination {
             let sender = Sender::new(Arc::clone(&self.shared), number);
             self.senders.spawn_on(self.stop.clone().run_until_cancelled_owned(sender.run()), runtime);
         }
-        if self.targets.has_names() {
-            let following = Targets::follow(Arc::downgrade(&self.targets), self.config.endpoints.resolve_every);
+        if self.shared.targets.has_names() {
+            let following = Targets::follow(Arc::downgrade(&self.shared.targets), self.config.endpoints.resolve_every);
             drop(runtime.spawn(self.stop.clone().run_until_cancelled_owned(following)));
         }
         if !self.secrets.is_empty() {
@@ -106,16 +104,16 @@ impl Destination {
     }
 
     pub fn queue(&self) -> &Arc<Queue> {
-        &self.queue
+        &self.shared.queue
     }
 
     pub fn targets(&self) -> &Targets {
-        &self.targets
+        &self.shared.targets
     }
 
     /// Its endpoints as metrics call them: its name and theirs.
     pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.targets.sites().iter().map(|site| (self.name(), site.name.as_str()))
+        self.shared.targets.sites().iter().map(|site| (self.name(), site.name.as_str()))
     }
 
     /// Whether it would do exactly what one of this configuration does.
@@ -131,7 +129,7 @@ impl Destination {
     /// Sends what it holds until the deadline, then gives up the rest. Answers how many items that were. The earliest
     /// deadline holds where it is asked for more than once.
     pub async fn finish(&self, reason: DropReason, deadline: Instant) -> u64 {
-        self.queue.close(reason);
+        self.shared.queue.close(reason);
         if tokio::time::timeout_at(deadline, self.senders.wait()).await.is_err() {
             self.stop.cancel();
             // Gone only when what they held is accounted for.
@@ -139,22 +137,22 @@ impl Destination {
         }
         self.stop.cancel();
         self.settle(reason).await;
-        self.queue.lost()
+        self.shared.queue.lost()
     }
 
     /// Accounts for what is left when nobody sends any more.
     async fn settle(&self, reason: DropReason) {
-        if self.queue.disk().is_none() || self.queue.is_replaced() {
-            return self.queue.kill(reason);
+        if self.shared.queue.disk().is_none() || self.shared.queue.is_replaced() {
+            return self.shared.queue.kill(reason);
         }
-        let queue = Arc::clone(&self.queue);
+        let queue = Arc::clone(&self.shared.queue);
         let settled = tokio::task::spawn_blocking(move || {
             queue.rescue(reason);
             queue.kill(reason);
         });
         // It panicked: what is in memory is accounted for all the same.
         if settled.await.is_err() {
-            self.queue.kill(reason);
+            self.shared.queue.kill(reason);
         }
     }
 }

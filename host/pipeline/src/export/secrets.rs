@@ -77,14 +77,7 @@ impl Secrets {
 
     /// Follows the files for as long as anybody sends with them.
     pub async fn follow(this: Weak<Self>) {
-        loop {
-            tokio::time::sleep(followed::LOOK).await;
-            let Some(secrets) = this.upgrade() else { return };
-            // Files may be on a network that does not answer.
-            if let Err(error) = tokio::task::spawn_blocking(move || secrets.look()).await {
-                tracing::error!(%error, "looking at headers in files failed");
-            }
-        }
+        followed::follow(move || this.upgrade().inspect(|secrets| secrets.look()).is_some()).await;
     }
 
     fn look(&self) {

@@ -1,6 +1,7 @@
 //! The exports as a whole, before back ends that refuse, hang, hang up and come back.
 
 use std::ops::Range;
+use std::panic::Location;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -26,13 +27,18 @@ use sink::{Reply, Sink};
 
 /// A parcel of spans with these numbers, each of about `bytes` bytes.
 fn parcel_of(numbers: Range<u64>, bytes: usize) -> Parcel {
-    let spans = numbers.clone().map(|number| Span {
+    named(numbers, || "x".repeat(bytes))
+}
+
+/// Spans with these numbers and such names.
+fn named(numbers: Range<u64>, name: impl Fn() -> String) -> Parcel {
+    let span = |number: u64| Span {
         trace_id: vec![7; 16],
         span_id: number.to_be_bytes().to_vec(),
-        name: "x".repeat(bytes),
+        name: name(),
         ..Span::default()
-    });
-    let scope = ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() };
+    };
+    let scope = ScopeSpans { spans: numbers.clone().map(span).collect(), ..ScopeSpans::default() };
     let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
     let request = ExportTraceServiceRequest { resource_spans: vec![resource] };
     Parcel {
@@ -45,6 +51,28 @@ fn parcel_of(numbers: Range<u64>, bytes: usize) -> Parcel {
 
 fn parcel(numbers: Range<u64>) -> Parcel {
     parcel_of(numbers, 100)
+}
+
+/// What becomes of a commit.
+async fn written(commit: Commit) -> Result<(), Refusal> {
+    let (sender, outcome) = tokio::sync::oneshot::channel();
+    commit.start(Box::new(move |taken| sender.send(taken).unwrap()));
+    outcome.await.unwrap()
+}
+
+/// How long anything is waited for, on a real clock.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Looks every millisecond of the test's time whether something is so. What never comes to be is a failure that says where.
+#[track_caller]
+fn until(mut is_so: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
+    let (caller, begun) = (Location::caller(), std::time::Instant::now());
+    async move {
+        while !is_so().await {
+            assert!(begun.elapsed() < PATIENCE, "not so after {PATIENCE:?}: {caller}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// Exports with their metrics.
@@ -81,11 +109,7 @@ impl Bench {
     async fn send_durably(&self, parcel: Parcel) -> Result<(), Refusal> {
         match self.exports.reserve(parcel.signal, parcel.body.len(), parcel.items)?.commit(parcel) {
             Taken::Whole => panic!("no queue is durable"),
-            Taken::Later(commit) => {
-                let (sender, outcome) = tokio::sync::oneshot::channel();
-                commit.start(Box::new(move |taken| sender.send(taken).unwrap()));
-                outcome.await.unwrap()
-            }
+            Taken::Later(commit) => written(commit).await,
         }
     }
 
@@ -143,9 +167,7 @@ impl Bench {
 
     /// Waits until nothing is held, in the time of the test.
     async fn until_quiet(&self, destination: &str) {
-        while self.of("held_spans", destination) > 0 || self.of_traces("queue_bytes", destination) > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(async || self.of("held_spans", destination) == 0 && self.of_traces("queue_bytes", destination) == 0).await;
         self.assert_sum(destination);
     }
 }

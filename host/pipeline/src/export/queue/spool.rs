@@ -249,13 +249,10 @@ impl Spool {
                     Ok(false)
                 }
                 Some(Found::Record { at, head }) => {
-                    let is_wanted =
-                        !open.done.contains(&head.sequence) && !self.state.lock().skipped.contains(&head.sequence);
-                    if is_wanted {
+                    if !open.done.contains(&head.sequence) && !self.state.lock().skipped.remove(&head.sequence) {
                         self.take(segment, at, &head, &mut open.scan, piece)?;
                         read.add(&head);
                     }
-                    self.state.lock().skipped.remove(&head.sequence);
                     sequence = head.sequence + 1;
                     Ok(true)
                 }

@@ -247,7 +247,9 @@ fn a_full_disk_gets_back_what_is_delivered_however_often_senders_try() {
     let slot = append(&store, 1).unwrap();
     store.done([(slot.segment, slot.sequence)]);
     // Noted before the next one comes: what is asked for at the same time is done in whatever order suits.
+    let begun = Instant::now();
     while files(folder.path(), "done").is_empty() && !files(folder.path(), "seg").is_empty() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "what is done is noted");
         std::thread::sleep(Duration::from_millis(1));
     }
     *store.faults().room.lock() = Some(100);

@@ -37,19 +37,7 @@ async fn durable(name: &str, sink: &Sink, folder: &Path) -> DestinationConfig {
 
 /// Spans with these numbers that do not compress.
 fn noise(numbers: Range<u64>, bytes: usize) -> Parcel {
-    let spans = numbers.clone().map(|number| {
-        let name: String = (0..bytes).map(|_| char::from(rand::random_range(b' '..b'~'))).collect();
-        Span { trace_id: vec![7; 16], span_id: number.to_be_bytes().to_vec(), name, ..Span::default() }
-    });
-    let scope = ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() };
-    let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
-    let request = ExportTraceServiceRequest { resource_spans: vec![resource] };
-    Parcel {
-        signal: Signal::Traces,
-        body: request.encode_to_vec().into(),
-        items: (numbers.end - numbers.start) as u32,
-        context: Arc::default(),
-    }
+    named(numbers, || (0..bytes).map(|_| char::from(rand::random_range(b' '..b'~'))).collect())
 }
 
 /// A folder as a crash now would leave it.
@@ -84,8 +72,6 @@ impl Bench {
 
     /// Waits until its files take no space.
     async fn until_disk_is_free(&self, destination: &str) {
-        while self.of_traces("queue_disk_bytes", destination) > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(async || self.of_traces("queue_disk_bytes", destination) == 0).await;
     }
 }

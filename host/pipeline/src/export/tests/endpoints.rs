@@ -31,9 +31,7 @@ fn requests(bench: &Bench, endpoint: &str, outcome: &str) -> i64 {
 }
 
 async fn until_sent(bench: &Bench, spans: i64) {
-    while bench.of("sent_spans_total", "test") < spans {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(async || bench.of("sent_spans_total", "test") >= spans).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,9 +83,8 @@ async fn e2_e3_what_the_back_end_asks_for_is_waited_out_by_all_senders() {
         let bench = Bench::in_memory(config, &sink);
         bench.send(parcel(0..1)).unwrap();
         sink.until(|seen| seen.requests.len() == 1).await;
-        while bench.value("requests_total{destination=\"test\",signal=\"traces\",outcome=\"retry\"}") == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let retried = "requests_total{destination=\"test\",signal=\"traces\",outcome=\"retry\"}";
+        until(async || bench.value(retried) > 0).await;
         bench.send(parcel(1..2)).unwrap();
         let seen = sink.until(|seen| seen.taken.len() == 2).await;
         for later in &seen.times[1..] {

@@ -75,9 +75,7 @@ async fn connections_follow_the_name_and_calls_under_way_end_as_usual() {
         for n in 1..20 {
             bench.send(parcel(n..n + 1)).unwrap();
         }
-        while bench.of("sent_spans_total", "back") < 19 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(async || bench.of("sent_spans_total", "back") >= 19).await;
         assert_eq!(new.seen().taken.len(), 19);
         assert_eq!(bench.of("held_spans", "back"), 1, "{protocol:?}");
         old.go_on();

@@ -96,9 +96,8 @@ impl Way {
     }
 
     pub(super) async fn until_quiet(&self, signal: Signal, destination: &str) {
-        while self.bench.of(&format!("held_{}", signal.items()), destination) > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let held = format!("held_{}", signal.items());
+        until(async || self.bench.of(&held, destination) == 0).await;
     }
 }
 

@@ -56,7 +56,11 @@ impl NewCertificates {
 impl Tls {
     /// Follows the files for ever.
     pub async fn follow(self: Arc<Self>) {
-        followed::follow(move || self.look()).await;
+        followed::follow(move || {
+            self.look();
+            true
+        })
+        .await;
     }
 
     fn look(&self) {

@@ -9,9 +9,7 @@ impl Bench {
     /// By way of what decides who gets what: hears what becomes of it.
     async fn share_durably(&self, parcel: Parcel) -> Result<(), Refusal> {
         let Taken::Later(commit) = self.exports.accept(parcel)? else { panic!("no queue is durable") };
-        let (sender, outcome) = tokio::sync::oneshot::channel();
-        commit.start(Box::new(move |taken| sender.send(taken).unwrap()));
-        outcome.await.unwrap()
+        written(commit).await
     }
 }
 

@@ -27,9 +27,7 @@ async fn after_a_crash_all_that_was_not_delivered_is_sent_and_what_was_is_not() 
     let sink = Sink::new([Reply::Ok], HANG);
     let bench = Bench::new(vec![durable("back", &sink, folder.path()).await]);
     bench.send_durably(parcel(0..10)).await.unwrap();
-    while bench.of("sent_spans_total", "back") < 10 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(async || bench.of("sent_spans_total", "back") == 10).await;
     for n in 1..8 {
         bench.send_durably(parcel(n * 10..n * 10 + 10)).await.unwrap();
     }
@@ -150,16 +148,12 @@ async fn a_removed_destination_leaves_its_queue_to_one_that_comes_back() {
     let bench = Bench::new(vec![config]);
     bench.send_durably(parcel(0..10)).await.unwrap();
     bench.exports.reconfigure(Vec::new()).unwrap();
-    while bench.of("left_spans_total", "back") < 10 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(async || bench.of("left_spans_total", "back") == 10).await;
     bench.assert_sum("back");
     let alive = Sink::new([], Reply::Ok);
     let config = durable("back", &alive, folder.path()).await;
     // The folder is free a moment after the last sender has ended.
-    while bench.exports.reconfigure(vec![config.clone()]).is_err() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(async || bench.exports.reconfigure(vec![config.clone()]).is_ok()).await;
     alive.until(|seen| seen.taken.len() == 10).await;
     bench.until_quiet("back").await;
 }

@@ -28,9 +28,7 @@ async fn a_full_disk_refuses_retryably_goes_on_draining_and_recovers() {
     alive.until(|seen| seen.taken.len() == 10).await;
     bench.until_quiet("back").await;
     bench.disk_is_full(0, false);
-    while bench.send_durably(parcel(20..30)).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || bench.send_durably(parcel(20..30)).await.is_ok()).await;
     alive.until(|seen| seen.taken.len() == 20).await;
     assert!(!alive.seen().taken.contains_key(&10), "what was refused is sent by its sender");
     bench.until_quiet("back").await;
@@ -50,9 +48,7 @@ async fn what_one_disk_cannot_take_no_destination_gets() {
     bench.disk_is_full(2, true);
     assert!(bench.send_durably(parcel(0..10)).await.unwrap_err().message.contains("`bad`"));
     bench.disk_is_full(2, false);
-    while bench.send_durably(parcel(10..20)).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || bench.send_durably(parcel(10..20)).await.is_ok()).await;
     for (sink, name) in sinks.iter().zip(["good", "memory", "bad"]) {
         let seen = sink.until(|seen| seen.taken.len() == 10).await;
         assert!(seen.taken.contains_key(&10), "{name}");
@@ -117,9 +113,7 @@ async fn a_full_durable_queue_does_as_its_policy_says() {
             }
         }
         // What is dropped is dropped by and by where it has to be read first.
-        while bench.of_traces("queue_bytes", "back") > 100_000 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(async || bench.of_traces("queue_bytes", "back") <= 100_000).await;
         bench.assert_sum("back");
         let dropped = bench.dropped("back", "queue_full");
         let held = bench.of("held_spans", "back");

@@ -33,12 +33,13 @@ async fn what_memory_has_no_room_for_goes_to_the_disk_and_comes_back() {
     let mut config = spill(&sink, folder.path()).await;
     config.concurrency = 1;
     let bench = Bench::new(vec![config.clone()]);
-    for n in 0..200 {
+    bench.send(parcel(0..10)).unwrap();
+    // Its only sender has something to do, and takes nothing back from the disk meanwhile.
+    sink.until(|seen| seen.requests.len() == 1).await;
+    for n in 1..200 {
         bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
     }
-    while unread(&bench) < 190 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(async || unread(&bench) >= 190).await;
     bench.assert_sum("back");
     let alive = Sink::new([], Reply::Ok);
     config.endpoints = endpoint(Protocol::Http, alive.listen().await).into();
