@@ -8,7 +8,8 @@
 //! Invariant: a body's buffer is covered by a permit from before it is allocated until the handler lets go of the request: by the
 //! budget of all, and by those of its connection and its tenant (`admit.rs`). What connections may have sent ahead of that is
 //! bounded apart (`receive/ahead.rs`): 64 KiB for each, and 64 MiB that all of a listener share. A body that can never fit the
-//! budgets counts as too large, which senders do not repeat.
+//! budgets counts as too large, which senders do not repeat. JSON is read under its own bytes; the protobuf that it becomes, mostly smaller,
+//! is covered when it is there and the JSON is gone.
 
 mod age;
 mod ahead;
@@ -43,8 +44,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::cors::{Cors, Origin, OriginError};
 pub use self::metrics::Metrics;
 pub use crate::auth::{AuthConfig, AuthError};
-pub use crate::tls::TlsError;
-pub use crate::tls::server::{Certificates, NewCertificates, TlsConfig, TlsVersion};
+pub use crate::tls::server::{Certificates, NewCertificates, TlsConfig};
+pub use crate::tls::{TlsError, TlsVersion};
 
 use self::body::Held;
 use self::context::{Keep, Peer};

@@ -7,11 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, SupportedProtocolVersion};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,26 @@ pub enum TlsError {
     /// rustls does not like it.
     #[error("{0}")]
     Rustls(#[from] rustls::Error),
+}
+
+/// A version of TLS. Older ones than these are not spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum TlsVersion {
+    /// 1.2
+    #[default]
+    Tls12,
+    /// 1.3
+    Tls13,
+}
+
+impl TlsVersion {
+    /// This one and those that came after it, the best first.
+    pub(crate) fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::Tls12 => &[&TLS13, &TLS12],
+            Self::Tls13 => &[&TLS13],
+        }
+    }
 }
 
 /// A file as it was read. Keys are not shown.

@@ -59,6 +59,12 @@ pub struct Status {
     /// The authority that signs for its certificate (PEM), if the system does not trust it.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+    /// The certificate to show where it asks for one (PEM).
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
     /// A file with a token, where that is asked for: the first word in it.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,

@@ -2,18 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 #[path = "../../pipeline/tests/support/certificates.rs"]
-#[expect(dead_code, reason = "expired and client certificates are tested one layer below")]
+#[expect(dead_code, reason = "expired certificates are tested one layer below")]
 mod certificates;
 mod support;
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 
 use certificates::Authority;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use support::{Proxy, SOON, back_end, ended, get, post_span, span_request, tracemill};
+use nix::sys::signal::Signal;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+use support::{LISTEN, Proxy, SOON, back_end, ended, get, post_span, span_request, take_request, tracemill};
 
 const LOCAL: &[&str] = &["127.0.0.1"];
 const TLS: &str = "tls: { cert_file: server.pem, key_file: server.key }";
@@ -85,6 +88,92 @@ fn certificates_are_replaced_on_all_sides_while_it_runs() {
     assert!(post(&mut connect(http, &old)).is_err());
     assert!(post(&mut lasting).unwrap().starts_with("HTTP/1.1 200"), "who was connected stays so");
     assert!(received.recv_timeout(SOON).is_ok());
+    assert_eq!(proxy.stop(), Some(0));
+}
+
+/// What a server shows, and that it asks for certificates that the same authority has signed.
+fn mutual(authority: &Authority) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(authority.roots().into(), Arc::clone(&provider));
+    let shown = authority.issue(LOCAL);
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![shown.certificate()], shown.private_key());
+    Arc::new(config.unwrap())
+}
+
+/// Writes what a client trusts and shows.
+fn identity(folder: &Path, authority: &Authority) {
+    let issued = authority.issue(&["tracemill"]);
+    for (name, text) in [("ca.pem", &authority.pem), ("client.pem", &issued.cert), ("client.key", &issued.key)] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn sighup_reads_the_files_of_destinations_anew() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let server = Arc::new(Mutex::new(mutual(&old)));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let (bodies, received) = channel();
+    let current = Arc::clone(&server);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&current.lock().unwrap())).unwrap();
+            // A handshake that fails is tried again by the proxy.
+            if let Ok(body) = take_request(&mut StreamOwned::new(connection, stream.unwrap()))
+                && bodies.send(body).is_err()
+            {
+                return;
+            }
+        }
+    });
+    let config = format!(
+        "{LISTEN}export: {{ back: {{ http: '{url}', compression: none, retry: {{ initial: 10ms, max: 50ms }},\n  \
+         tls: {{ ca_file: ca.pem, cert_file: client.pem, key_file: client.key }} }} }}\n"
+    );
+    let mut proxy = Proxy::launch_with(&config, |folder| identity(folder, &old));
+    let admin = proxy.port("admin");
+    proxy.until("readiness", || get(admin, "/readyz").starts_with("HTTP/1.1 200").then_some(()));
+    assert!(post_span(proxy.port("http")).starts_with("HTTP/1.1 200"));
+    received.recv_timeout(SOON).unwrap();
+
+    *server.lock().unwrap() = mutual(&new);
+    assert!(post_span(proxy.port("http")).starts_with("HTTP/1.1 200"));
+    proxy.until("the trouble with the old files", || get(admin, "/status").contains("certificate").then_some(()));
+    identity(proxy.folder.path(), &new);
+    proxy.signal(Signal::SIGHUP);
+    received.recv_timeout(SOON).expect("what waited goes out under the new certificates");
+    assert_eq!(proxy.stop(), Some(0));
+}
+
+#[test]
+fn an_admin_side_that_asks_for_certificates_is_asked_with_one() {
+    let config = format!(
+        "receive: {{ grpc: {{ listen: '127.0.0.1:0' }}, http: {{ listen: none }} }}\n\
+         admin: {{ listen: '127.0.0.1:0', {} }}\n",
+        TLS.replace(" }", ", client_ca_file: ca.pem }")
+    );
+    let clients = Authority::new("clients");
+    let mut proxy = Proxy::launch_with(&config, |folder| {
+        issue(folder, "servers");
+        identity(folder, &clients);
+    });
+    let url = format!("https://{}", proxy.port("admin"));
+    let folder = proxy.folder.path().to_owned();
+    let status = |more: &[&str]| {
+        let arguments = [&["status", "--admin", &url, "--ca", "servers.pem"], more].concat();
+        ended(&tracemill(&folder, &arguments).output().unwrap())
+    };
+    let shown = ["--cert", "client.pem", "--key", "client.key"];
+    proxy.until("readiness", || (status(&shown).0 == Some(0) && status(&shown).1.contains("ready")).then_some(()));
+    let (code, text) = status(&[]);
+    assert!(code == Some(1) && text.to_lowercase().contains("certificate"), "{text}");
+    let (code, text) = status(&shown[..2]);
+    assert!(code != Some(0) && text.contains("--key"), "{text}");
     assert_eq!(proxy.stop(), Some(0));
 }
 

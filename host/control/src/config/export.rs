@@ -113,7 +113,8 @@ fn tls(table: &mut Table<'_>) -> TlsConfig {
         }
     };
     let include_system_roots = table.flag("system_roots").unwrap_or(false);
-    TlsConfig { ca_file, include_system_roots, identity, server_name: table.text("server_name") }
+    let min_version = super::tls::min_version(table);
+    TlsConfig { ca_file, include_system_roots, identity, server_name: table.text("server_name"), min_version }
 }
 
 /// The destination that `OTEL_EXPORTER_OTLP_*` names, if any. The error says which variable is wrong.

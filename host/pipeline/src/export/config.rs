@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Uri};
 use otlp::signal::Signal;
 
 use crate::paths;
+use crate::tls::TlsVersion;
 
 mod endpoints;
 mod route;
@@ -390,6 +391,8 @@ pub struct TlsConfig {
     pub identity: Option<Identity>,
     /// The name to expect in the server's certificate, where it is not the endpoint's host.
     pub server_name: Option<String>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
 }
 
 /// A client's certificate.

@@ -167,7 +167,8 @@ impl Bench {
 
     /// Waits until nothing is held, in the time of the test.
     async fn until_quiet(&self, destination: &str) {
-        until(async || self.of("held_spans", destination) == 0 && self.of_traces("queue_bytes", destination) == 0).await;
+        until(async || self.of("held_spans", destination) == 0 && self.of_traces("queue_bytes", destination) == 0)
+            .await;
         self.assert_sum(destination);
     }
 }

@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::config::{DestinationConfig, Endpoint, Protocol, TlsConfig};
-use crate::tls::{self, Pem, TlsError};
+use crate::tls::{self, Pem, TlsError, TlsVersion};
 
 mod advice;
 mod identity;
@@ -24,13 +24,14 @@ pub(super) struct Tls {
     name: ServerName<'static>,
     trusted: Trusted,
     identity: Arc<ClientIdentity>,
+    min_version: TlsVersion,
 }
 
 impl Tls {
     /// Makes the handshake. The error ends with what to do about it, where that is known.
     pub async fn secure(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
         let secured = self.connector.connect(self.name.clone(), stream).await;
-        secured.map_err(|error| format!("{error}{}", advice::on(&error, &self.trusted, &self.identity)))
+        secured.map_err(|error| format!("{error}{}", advice::on(&error, self)))
     }
 
     /// What may be wrong where the handshake went well, and yet no answer came. Empty, or the end of a message.
@@ -73,14 +74,15 @@ pub(super) fn client(tls: &TlsConfig, endpoint: &Endpoint, material: &Material) 
     let identity = Arc::new(identity(material, &provider)?);
     let (roots, trusted) = roots(tls, material)?;
     let mut client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(tls.min_version.and_later())?
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::clone(&identity) as _);
     client.alpn_protocols = match endpoint.protocol() {
         Protocol::Grpc => vec![b"h2".to_vec()],
         Protocol::Http => vec![b"http/1.1".to_vec()],
     };
-    Ok(Some(Tls { connector: TlsConnector::from(Arc::new(client)), name, trusted, identity }))
+    let connector = TlsConnector::from(Arc::new(client));
+    Ok(Some(Tls { connector, name, trusted, identity, min_version: tls.min_version }))
 }
 
 fn identity(material: &Material, provider: &CryptoProvider) -> Result<ClientIdentity, TlsError> {

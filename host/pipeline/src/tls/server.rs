@@ -10,13 +10,12 @@ use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
-use rustls::version::{TLS12, TLS13};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{Pem, TlsError};
+use super::{Pem, TlsError, TlsVersion};
 use crate::followed::Seen;
 use crate::log_gate::{APART, Gate};
 use crate::tls;
@@ -38,16 +37,6 @@ pub struct TlsConfig {
     pub client_ca_file: Option<PathBuf>,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
-}
-
-/// A version of TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum TlsVersion {
-    /// 1.2
-    #[default]
-    Tls12,
-    /// 1.3
-    Tls13,
 }
 
 /// One listener's TLS.
@@ -88,11 +77,8 @@ impl Material {
         let provider = tls::provider();
         let certified = tls::certified(&self.cert, &self.key, &provider)?;
         expiry::warn(&self.cert.path, &certified, &provider);
-        let versions = match min_version {
-            TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
-            TlsVersion::Tls13 => &[&TLS13],
-        };
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(min_version.and_later())?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(file) => {

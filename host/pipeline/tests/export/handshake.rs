@@ -7,6 +7,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ALL_VERSIONS, ServerConfig};
 use tracemill_pipeline::export::DestinationConfig;
 use tracemill_pipeline::export::config::Protocol;
+use tracemill_pipeline::tls::TlsVersion;
 
 use super::backend::Backend;
 use super::bench::{BOTH, Bench, alpn, destination};
@@ -125,6 +126,20 @@ async fn an_expired_certificate_holds_the_spans() {
         config.tls.ca_file = Some(bench.file("ca.pem", &authority.pem));
         let mended = plain_server(protocol, &authority.issue(LOCAL));
         held_until_mended(&bench, &backend, &config, &["certificate expired"], mended).await;
+    }
+}
+
+#[tokio::test]
+async fn a_back_end_that_speaks_older_tls_than_is_wanted_holds_the_spans() {
+    for protocol in BOTH {
+        let (bench, authority) = (Bench::new(), Authority::new("ours"));
+        let old = server(&authority.issue(LOCAL), None, alpn(protocol), &[&TLS12]);
+        let backend = Backend::start(protocol, Some(old)).await;
+        let mut config = destination(protocol, "https", backend.address);
+        config.tls.ca_file = Some(bench.file("ca.pem", &authority.pem));
+        config.tls.min_version = TlsVersion::Tls13;
+        let mended = plain_server(protocol, &authority.issue(LOCAL));
+        held_until_mended(&bench, &backend, &config, &["`tls.min_version` is 1.3"], mended).await;
     }
 }
 

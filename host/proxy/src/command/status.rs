@@ -54,7 +54,11 @@ async fn get(options: &cli::Status) -> Result<String> {
         Some(rest) => (true, rest.trim_end_matches('/')),
         None => (false, options.admin.trim_start_matches("http://").trim_end_matches('/')),
     };
-    ensure!(is_tls || options.ca.is_none(), "--ca is for TLS: write --admin https://{address}");
+    let identity = options.cert.as_deref().zip(options.key.as_deref());
+    ensure!(
+        is_tls || (options.ca.is_none() && identity.is_none()),
+        "--ca, --cert and --key are for TLS: write --admin https://{address}"
+    );
     let mut request = http::Request::get("/status").header(HOST, address);
     if let Some(credentials) = credentials(options)? {
         request = request.header(AUTHORIZATION, credentials);
@@ -65,7 +69,7 @@ async fn get(options: &cli::Status) -> Result<String> {
         return exchange(stream, request).await;
     }
     let name = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    exchange(client::secure(stream, name, options.ca.as_deref()).await?, request).await
+    exchange(client::secure(stream, name, options.ca.as_deref(), identity).await?, request).await
 }
 
 /// They come from files: what stands on a command line can be seen by others.

@@ -1,7 +1,7 @@
 //! The binary as a process, in a folder of its own; a back end; and the shortest way to ask either.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -74,8 +74,12 @@ impl Proxy {
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
     pub fn stop(mut self) -> Option<i32> {
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         self.child.wait().unwrap().code()
     }
 }
@@ -132,26 +136,34 @@ pub fn back_end() -> (SocketAddr, Receiver<Vec<u8>>) {
     let (bodies, received) = sync_channel(16);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut bytes = Vec::new();
-            let mut buffer = [0; 4096];
-            let body = loop {
-                let read = stream.read(&mut buffer).unwrap();
-                bytes.extend_from_slice(&buffer[..read]);
-                let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-                let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
-                let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-                if bytes.len() >= head + 4 + length.expect("a length") {
-                    break bytes[head + 4..].to_vec();
-                }
-            };
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
-            if bodies.send(body).is_err() {
+            if bodies.send(take_request(&mut stream.unwrap()).unwrap()).is_err() {
                 return;
             }
         }
     });
     (address, received)
+}
+
+/// Takes one request, with its answer, and hands over its body.
+pub fn take_request(stream: &mut (impl Read + Write)) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let body = loop {
+        let read = stream.read(&mut buffer)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.extend_from_slice(&buffer[..read]);
+        let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if bytes.len() >= head + 4 + length.expect("a length") {
+            break bytes[head + 4..].to_vec();
+        }
+    };
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+    stream.flush()?;
+    Ok(body)
 }
 
 pub fn ended(output: &Output) -> (Option<i32>, String) {

@@ -13,7 +13,7 @@ const REQUESTS: usize = 2000;
 const SENDERS: usize = 4;
 /// Bytes a second, uncompressed.
 const DRAIN_RATE: usize = 50 << 20;
-/// What a proxy may take while it drains: the spans are ten times as many bytes.
+/// What a proxy may take while it drains: the spans are three times as many bytes.
 const MEMORY: u64 = 200 << 20;
 
 async fn start(sink: &Sink, folder: &Path) -> Result<Proxy> {

@@ -1,6 +1,7 @@
 //! Which destination gets what, and what happens while one of several endpoints is away.
 
 use anyhow::Result;
+use harness::sink::{Attempt, Keep};
 use harness::spans::Mix;
 use harness::{Generator, Profile, Proxy, Sink, fetch};
 use serde_json::json;
@@ -27,6 +28,50 @@ async fn tenants_go_to_their_destinations_and_the_others_to_the_rest() -> Result
             Ok(())
         })
         .await
+}
+
+/// A header of the requests that arrived, where they have it.
+fn passed_on(sink: &Sink, name: &str) -> Vec<String> {
+    let value = |attempt: &Attempt| Some(attempt.headers.get(name)?.to_str().ok()?.to_owned());
+    sink.arrivals(|arrivals| arrivals.attempts.iter().filter_map(value).collect())
+}
+
+#[tokio::test]
+async fn headers_decide_where_spans_go_and_travel_on_with_them() -> Result<()> {
+    for mode in ["memory", "durable"] {
+        let folder = tempfile::tempdir()?;
+        let (eu, rest) = (Sink::keeping(Keep::Requests).await?, Sink::keeping(Keep::Requests).await?);
+        let queue = |name: &str| match mode {
+            "memory" => json!({}),
+            _ => json!({ "mode": mode, "folder": folder.path().join(name) }),
+        };
+        let forward = json!(["x-scope-orgid", "authorization"]);
+        let in_eu = json!([{ "path": "request.header[\"x-region\"]", "equals": "eu" }]);
+        let setup = Proxy::setup()?
+            .set("export.eu", json!({ "grpc": eu.url(), "queue": queue("eu"), "forward": forward, "when": in_eu }))
+            .set("export.rest", json!({ "http": rest.url(), "queue": queue("rest"), "when": "otherwise" }));
+        setup
+            .run(async |proxy| {
+                let mut generator = Generator::new(Profile::Small, 133).mix(Mix::PLAIN);
+                for (region, tenant) in [("eu", "blue"), ("us", "red"), ("eu", "green")] {
+                    let client = proxy.grpc().header("x-region", region)?.header("x-scope-orgid", tenant)?;
+                    let client = client.header("authorization", &format!("Bearer of {tenant}"))?;
+                    assert!(client.send(&generator.request(100).request).await?.is_whole());
+                }
+                eu.wait_for_spans(200).await?;
+                rest.wait_for_spans(100).await?;
+                proxy.settled().await?;
+                let mut tenants = passed_on(&eu, "x-scope-orgid");
+                tenants.sort();
+                assert_eq!(tenants, ["blue", "green"], "{mode}: spans of two tenants are not joined");
+                assert!(passed_on(&eu, "authorization").contains(&"Bearer of blue".to_owned()), "{mode}");
+                assert!(passed_on(&eu, "x-region").is_empty(), "{mode}: it is not among those to pass on");
+                assert!(passed_on(&rest, "x-scope-orgid").is_empty(), "{mode}");
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

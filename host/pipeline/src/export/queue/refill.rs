@@ -98,10 +98,10 @@ impl Queue {
 
     // === drop_oldest ===
 
-    /// Where more is held than may be, has what waits longest dropped by somebody who may wait for the disk.
+    /// Where more is held than may be, or for longer, has what waits longest dropped by somebody who may wait for the disk.
     pub(super) fn trim_soon(self: &Arc<Self>) {
         let Some(disk) = &self.disk else { return };
-        if !self.is_overdrawn() || disk.is_trimming.swap(true, Ordering::AcqRel) {
+        if !self.wants_trimming() || disk.is_trimming.swap(true, Ordering::AcqRel) {
             return;
         }
         let queue = Arc::clone(self);
@@ -117,20 +117,26 @@ impl Queue {
         });
     }
 
-    fn is_overdrawn(&self) -> bool {
-        self.config.on_full == OnFull::DropOldest && self.held.load(Ordering::Relaxed) > self.config.max_bytes
+    fn wants_trimming(&self) -> bool {
+        self.config.on_full == OnFull::DropOldest && (self.is_overdrawn() || self.is_disk_stale())
     }
 
-    /// Drops until what is held is within the bound; answers whether it is. What is being sent cannot be dropped.
+    fn is_overdrawn(&self) -> bool {
+        self.held.load(Ordering::Relaxed) > self.config.max_bytes
+    }
+
+    /// Drops until what is held is within its bounds; answers whether it is. What is being sent cannot be dropped.
     fn trim(self: &Arc<Self>) -> bool {
         let Some(disk) = &self.disk else { return true };
-        while self.is_overdrawn() {
+        while self.wants_trimming() {
             let oldest = {
                 let mut state = self.state.lock();
                 if !matches!(state.phase, Phase::Open | Phase::Closing(_)) {
                     return false;
                 }
-                state.pop()
+                self.expire(&mut state);
+                // What is on disk and too old is dropped when it is read.
+                if self.is_overdrawn() { state.pop() } else { None }
             };
             if let Some(oldest) = oldest {
                 self.drop_waiting(oldest, DropReason::QueueFull);

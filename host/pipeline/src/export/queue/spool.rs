@@ -9,12 +9,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::super::Parcel;
 use super::super::store::{Backlog, Found, HEAD, Head, Prepared, Scan, Segment, Slot, Store, Sum, Then};
 use super::Ticket;
+use super::disk::now;
 
 /// How much is read at once.
 const CHUNK: usize = 512 << 10;
@@ -27,6 +29,9 @@ pub(in super::super) struct Spool {
     store: Arc<Store>,
     state: Mutex<State>,
     reader: Mutex<Reader>,
+    /// When the first of what is on disk alone was taken, in milliseconds since the Unix epoch; 0 while nothing is, or before it was read
+    /// for the first time.
+    oldest: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +104,7 @@ impl Spool {
             state.cursor = Some(Cursor { segment: Arc::clone(first), at: Segment::START, sequence: 0 });
             state.restored = backlog.segments.last().map(|last| last.id());
         }
-        Arc::new(Self { store, state: Mutex::new(state), reader: Mutex::default() })
+        Arc::new(Self { store, state: Mutex::new(state), reader: Mutex::default(), oldest: AtomicU64::new(0) })
     }
 
     pub fn store(&self) -> &Arc<Store> {
@@ -120,6 +125,11 @@ impl Spool {
     /// What is on disk alone.
     pub fn unread(&self) -> Sum {
         self.state.lock().unread
+    }
+
+    /// When the first of that was taken, in milliseconds since the Unix epoch, as far as it is known. Asks for no lock.
+    pub fn oldest(&self) -> Option<u64> {
+        Some(self.oldest.load(Ordering::Relaxed)).filter(|&time| time > 0)
     }
 
     /// Runs something with what is on disk alone, while nothing is published or read.
@@ -154,8 +164,10 @@ impl Spool {
             state.newest = state.newest.max(sequence);
             Place::Memory
         } else {
-            let cursor = || Cursor { segment: Arc::clone(&slot.segment), at: slot.at, sequence };
-            state.cursor.get_or_insert_with(cursor);
+            state.cursor.get_or_insert_with(|| {
+                self.oldest.store(now(), Ordering::Relaxed);
+                Cursor { segment: Arc::clone(&slot.segment), at: slot.at, sequence }
+            });
             state.unread.records += 1;
             state.unread.items += u64::from(items);
             state.unread.bytes += slot.len as u64;
@@ -210,6 +222,7 @@ impl Spool {
         self.note_end(&mut state, &mut piece);
         if state.cursor.is_none() {
             reader.open = None;
+            self.oldest.store(0, Ordering::Relaxed);
         }
         // Under the lock, so that nothing that is published from now on comes before it.
         kept(piece);
@@ -253,6 +266,8 @@ impl Spool {
                         self.take(segment, at, &head, &mut open.scan, piece)?;
                         read.add(&head);
                     }
+                    // The next is not older, and known below unless it is in another segment.
+                    self.oldest.store(head.time, Ordering::Relaxed);
                     sequence = head.sequence + 1;
                     Ok(true)
                 }
@@ -273,6 +288,13 @@ impl Spool {
             }
         }
         let at = open.scan.at();
+        if outcome.is_ok() {
+            // An error here is met again, and told, when it is read.
+            if let Ok(Some(Found::Record { head, .. })) = open.scan.next() {
+                self.oldest.store(head.time, Ordering::Relaxed);
+            }
+            open.scan.go_to(at);
+        }
         let mut state = self.state.lock();
         state.newest = state.newest.max(sequence.saturating_sub(1));
         let is_at_end = at == segment.len() && segment.is_sealed() && !is_stopped && outcome.is_ok();

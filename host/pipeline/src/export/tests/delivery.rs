@@ -161,3 +161,18 @@ async fn without_destinations_parcels_are_taken_and_let_go() {
     assert_eq!(bench.exports.is_full(), None);
     assert_eq!(bench.exports.drain(Duration::ZERO).await, DrainReport::default());
 }
+
+#[tokio::test]
+async fn over_grpc_requests_share_as_many_connections_as_are_asked_for() {
+    let sink = Sink::new([], Reply::Held);
+    let mut config = quick("back", endpoint(Protocol::Grpc, sink.listen().await));
+    (config.concurrency, config.connections, config.batch.max_items) = (7, 3, 1);
+    let bench = Bench::new(vec![config]);
+    for n in 0..7 {
+        bench.send(parcel(n..n + 1)).unwrap();
+    }
+    sink.until(|seen| seen.taken.len() == 7).await;
+    assert_eq!(sink.seen().connections, (3, 0), "seven requests are under way");
+    sink.go_on();
+    bench.until_quiet("back").await;
+}

@@ -16,13 +16,13 @@ mod spill;
 const HANG: Reply = Reply::Hang;
 const BUSY: Reply = Reply::Status(503, 14, None);
 
+/// How a queue uses the disk, by its folder.
+type Mode = fn(std::path::PathBuf) -> QueueMode;
+
+const MODES: [Mode; 2] = [QueueMode::Durable, QueueMode::Spill];
+
 /// A destination with a queue in this folder.
-async fn on_disk(
-    name: &str,
-    sink: &Sink,
-    mode: fn(std::path::PathBuf) -> QueueMode,
-    folder: &Path,
-) -> DestinationConfig {
+async fn on_disk(name: &str, sink: &Sink, mode: Mode, folder: &Path) -> DestinationConfig {
     let mut config = quick(name, endpoint(Protocol::Http, sink.listen().await));
     config.batch.max_items = 10;
     // A successor waits for requests that hang.
@@ -54,6 +54,14 @@ fn crashed(folder: &Path) -> TempDir {
 }
 
 impl Bench {
+    /// Sends as queues of this mode take it.
+    async fn send_to_disk(&self, mode: Mode, parcel: Parcel) -> Result<(), Refusal> {
+        match mode(std::path::PathBuf::new()) {
+            QueueMode::Durable(_) => self.send_durably(parcel).await,
+            _ => self.send(parcel),
+        }
+    }
+
     /// The records of a destination.
     fn spool(&self, destination: usize) -> Arc<queue::Spool> {
         Arc::clone(

@@ -67,6 +67,8 @@ struct Inner {
 pub struct Seen {
     /// Each span's number, and how often it was taken.
     pub taken: BTreeMap<u64, u32>,
+    /// The same numbers as they came.
+    pub order: Vec<u64>,
     /// Where each request went, and what it held, uncompressed.
     pub bodies: Vec<(String, Vec<u8>)>,
     /// The headers of each request.
@@ -197,6 +199,7 @@ impl Sink {
             if let Reply::Ok | Reply::Held | Reply::Partial(_) = reply {
                 for &span in &spans {
                     *seen.taken.entry(span).or_default() += 1;
+                    seen.order.push(span);
                 }
             }
             seen.bodies.push((head.uri.path().to_owned(), plain));

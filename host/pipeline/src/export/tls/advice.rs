@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use super::identity::ClientIdentity;
+use super::Tls;
+use crate::tls::TlsVersion;
 
 /// Which authorities are trusted, in words.
 #[derive(Debug)]
@@ -16,7 +17,8 @@ pub(super) enum Trusted {
 }
 
 /// The end of a message on a handshake that failed so; empty where the error says it all.
-pub(super) fn on(error: &io::Error, trusted: &Trusted, identity: &ClientIdentity) -> String {
+pub(super) fn on(error: &io::Error, tls: &Tls) -> String {
+    let Tls { trusted, identity, .. } = tls;
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         // Cut off without a word.
         return identity.advice();
@@ -40,6 +42,12 @@ pub(super) fn on(error: &io::Error, trusted: &Trusted, identity: &ClientIdentity
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) | Error::NoApplicationProtocol => {
             "; the back end does not speak this protocol here: are `grpc` and `http`, or their ports, mixed up?"
                 .to_owned()
+        }
+        Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
+            if tls.min_version == TlsVersion::Tls13 =>
+        {
+            "; the back end speaks TLS 1.2 at most, and `tls.min_version` is 1.3".to_owned()
         }
         Error::AlertReceived(_) => identity.advice(),
         _ => String::new(),

@@ -4,7 +4,8 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use super::{TlsConfig, TlsVersion};
+use super::TlsConfig;
+use crate::tls::TlsVersion;
 
 /// The end of a message on a handshake that failed so; empty where the error says it all.
 pub(super) fn on(error: &io::Error, config: &TlsConfig) -> String {

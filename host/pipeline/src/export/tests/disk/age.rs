@@ -38,19 +38,56 @@ async fn a_queue_whose_oldest_has_waited_too_long_is_full() {
     }
 }
 
+/// Leaves records behind that were taken at these times, as an earlier run would.
+fn left_behind(folder: &Path, times: &[u64]) {
+    let counters = Metrics::register(&mut Registry::default()).of_disk("back", Signal::Traces);
+    let (store, _) = store::Store::open(&folder.join("traces"), 1 << 20, counters).unwrap();
+    for (n, &time) in (0..).zip(times) {
+        let record = store::Prepared::of(&parcel(n * 10..n * 10 + 10), time);
+        store.append(record, true, Box::new(|written| assert!(written.is_ok()))).unwrap();
+    }
+    store.flush();
+}
+
+#[tokio::test]
+async fn what_is_on_disk_alone_is_too_old_as_well() {
+    for mode in MODES {
+        for policy in [OnFull::Refuse, OnFull::DropNewest, OnFull::DropOldest] {
+            let folder = tempfile::tempdir().unwrap();
+            let (old, young) = (queue::now() - 60_000, queue::now());
+            left_behind(folder.path(), &[young, old, old, young]);
+            let sink = Sink::new([], HANG);
+            let mut config = on_disk("back", &sink, mode, folder.path()).await;
+            config.timeout = Duration::from_hours(1);
+            config.concurrency = 1;
+            config.queue.max_age = Some(Duration::from_secs(30));
+            config.queue.on_full = policy;
+            // The first record is read and being sent, and the others are left where they are.
+            config.queue.drain_rate = Some(1);
+            let bench = Bench::new(vec![config]);
+            sink.until(|seen| seen.requests.len() == 1).await;
+            assert_eq!(bench.spool(0).unread().records, 3);
+            assert_eq!(bench.exports.is_full().is_some(), policy == OnFull::Refuse);
+            let outcome = bench.send_to_disk(mode, parcel(40..50)).await;
+            let expected = match policy {
+                OnFull::Refuse => (40, 0, 0),
+                OnFull::DropNewest => (40, 10, 0),
+                OnFull::DropOldest => (30, 0, 20),
+            };
+            assert_eq!(outcome.is_err(), policy == OnFull::Refuse);
+            let dropped = |reason| bench.dropped("back", reason);
+            let so = || (bench.of("held_spans", "back"), dropped("queue_full"), dropped("too_old"));
+            until(async || so() == expected).await;
+            bench.assert_sum("back");
+        }
+    }
+}
+
 #[tokio::test]
 async fn records_are_as_old_as_they_are_also_after_a_restart() {
     for (policy, sent) in [(OnFull::DropOldest, 10), (OnFull::Refuse, 30)] {
         let folder = tempfile::tempdir().unwrap();
-        {
-            let counters = Metrics::register(&mut Registry::default()).of_disk("back", Signal::Traces);
-            let (store, _) = store::Store::open(&folder.path().join("traces"), 1 << 20, counters).unwrap();
-            for (n, time) in [(0, 0), (1, queue::now() - 60_000), (2, queue::now())] {
-                let record = store::Prepared::of(&parcel(n * 10..n * 10 + 10), time);
-                store.append(record, true, Box::new(|written| assert!(written.is_ok()))).unwrap();
-            }
-            store.flush();
-        }
+        left_behind(folder.path(), &[0, queue::now() - 60_000, queue::now()]);
         let sink = Sink::new([], Reply::Ok);
         let mut config = durable("back", &sink, folder.path()).await;
         config.queue.max_age = Some(Duration::from_secs(30));

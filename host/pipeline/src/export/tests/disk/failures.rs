@@ -88,45 +88,51 @@ async fn damaged_records_are_counted_and_the_others_are_sent() {
 }
 
 #[tokio::test]
-async fn a_full_durable_queue_does_as_its_policy_says() {
-    for policy in [OnFull::Refuse, OnFull::DropNewest, OnFull::DropOldest] {
-        let folder = tempfile::tempdir().unwrap();
-        let sink = Sink::new([], HANG);
-        let mut config = durable("back", &sink, folder.path()).await;
-        config.concurrency = 1;
-        config.queue.on_full = policy;
-        config.queue.max_bytes = 100_000;
-        config.queue.memory_bytes = 50_000;
-        config.batch.max_bytes = 2000;
-        let bench = Bench::new(vec![config.clone()]);
-        let mut refused = 0;
-        for n in 0..200 {
-            match bench.send_durably(noise(n * 10..n * 10 + 10, 100)).await {
-                Ok(()) => {}
-                Err(refusal) => {
-                    assert!(refusal.is_retryable());
-                    refused += 10;
-                }
-            }
-            if n == 0 {
-                sink.until(|seen| seen.requests.len() == 1).await;
+async fn a_full_queue_on_disk_does_as_its_policy_says() {
+    for mode in MODES {
+        for policy in [OnFull::Refuse, OnFull::DropNewest, OnFull::DropOldest] {
+            filled(mode, policy).await;
+        }
+    }
+}
+
+async fn filled(mode: Mode, policy: OnFull) {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Sink::new([], HANG);
+    let mut config = on_disk("back", &sink, mode, folder.path()).await;
+    config.concurrency = 1;
+    config.queue.on_full = policy;
+    config.queue.max_bytes = 100_000;
+    config.queue.memory_bytes = 50_000;
+    config.batch.max_bytes = 2000;
+    let bench = Bench::new(vec![config.clone()]);
+    let mut refused = 0;
+    for n in 0..200 {
+        match bench.send_to_disk(mode, noise(n * 10..n * 10 + 10, 100)).await {
+            Ok(()) => {}
+            Err(refusal) => {
+                assert!(refusal.is_retryable());
+                refused += 10;
             }
         }
-        // What is dropped is dropped by and by where it has to be read first.
+        if n == 0 {
+            sink.until(|seen| seen.requests.len() == 1).await;
+        }
+        // What is dropped is dropped by and by where it has to be read first; who is faster than that is refused room.
         until(async || bench.of_traces("queue_bytes", "back") <= 100_000).await;
-        bench.assert_sum("back");
-        let dropped = bench.dropped("back", "queue_full");
-        let held = bench.of("held_spans", "back");
-        assert_eq!(held + dropped + refused, 2000, "{policy:?}");
-        assert!(held > 300 && held < 1500, "{policy:?} {held}");
-        assert_eq!(refused > 0, policy == OnFull::Refuse);
-        // What is left is what the policy means to keep.
-        let alive = Sink::new([], Reply::Ok);
-        config.endpoints = endpoint(Protocol::Http, alive.listen().await).into();
-        bench.exports.reconfigure(vec![config]).unwrap();
-        bench.until_quiet("back").await;
-        let taken = alive.seen().taken;
-        assert!(taken.contains_key(&if policy == OnFull::DropOldest { 1999 } else { 10 }), "{policy:?}");
-        assert!(!taken.contains_key(&if policy == OnFull::DropOldest { 10 } else { 1999 }), "{policy:?}");
     }
+    bench.assert_sum("back");
+    let dropped = bench.dropped("back", "queue_full");
+    let held = bench.of("held_spans", "back");
+    assert_eq!(held + dropped + refused, 2000, "{policy:?}");
+    assert!(held > 300 && held < 1500, "{policy:?} {held}");
+    assert_eq!(refused > 0, policy == OnFull::Refuse);
+    // What is left is what the policy means to keep.
+    let alive = Sink::new([], Reply::Ok);
+    config.endpoints = endpoint(Protocol::Http, alive.listen().await).into();
+    bench.exports.reconfigure(vec![config]).unwrap();
+    bench.until_quiet("back").await;
+    let taken = alive.seen().taken;
+    assert!(taken.contains_key(&if policy == OnFull::DropOldest { 1999 } else { 10 }), "{policy:?}");
+    assert!(!taken.contains_key(&if policy == OnFull::DropOldest { 10 } else { 1999 }), "{policy:?}");
 }
