@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Builds all, and checks what others may copy: the official ones and the example.
 pub fn build() -> Result<()> {
-    toolchain::ensure_wasm_target()?;
+    toolchain::ensure_target(toolchain::WASM)?;
     heading("plugins");
     check_all(&build_workspace("plugins", "target/plugins")?)?;
     check_all(&build_workspace("examples/mark-slow", "target/examples")?)?;

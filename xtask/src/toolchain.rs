@@ -9,22 +9,25 @@ use std::process::Command;
 /// What plugins in Rust are built for.
 pub const WASM: &str = "wasm32-unknown-unknown";
 
-/// Installs the WebAssembly target if it is missing.
-pub fn ensure_wasm_target() -> Result<()> {
-    if has_target()? {
+/// What a guest of the tests is built for as well: a component whose runtime imports WASI.
+pub const WASI: &str = "wasm32-wasip2";
+
+/// Installs a WebAssembly target if it is missing.
+pub fn ensure_target(target: &str) -> Result<()> {
+    if has_target(target)? {
         return Ok(());
     }
     if !backends::on_path("rustup") {
-        bail!("the target {WASM} is not installed, and without rustup it cannot be added here: install it with Rust");
+        bail!("the target {target} is not installed, and without rustup it cannot be added here: install it with Rust");
     }
-    say(format!("installing the target {WASM}"));
+    say(format!("installing the target {target}"));
     let mut command = Command::new("rustup");
-    shell::run(command.args(["target", "add", WASM]).current_dir(backends::root()))
+    shell::run(command.args(["target", "add", target]).current_dir(backends::root()))
 }
 
-fn has_target() -> Result<bool> {
+fn has_target(target: &str) -> Result<bool> {
     let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", WASM]).current_dir(backends::root());
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(backends::root());
     let folder = shell::output(&mut rustc).context("asking rustc for its targets")?;
     Ok(Path::new(folder.trim()).exists())
 }

@@ -15,7 +15,7 @@ pub struct Settings {
 pub struct MarkSlow {
     settings: Settings,
     took: Column<Integers>,
-    service: Column<Words>,
+    service: Option<Column<Words>>,
     slow: Target,
 }
 
@@ -27,13 +27,14 @@ impl Plugin for MarkSlow {
             return Err(Refusal::at("over", "no span takes less than nothing"));
         }
         let took = plan.integers("duration");
-        let service = plan.words(resource_attribute("service.name"));
+        // What is not asked for costs nothing.
+        let service = (!settings.services.is_empty()).then(|| plan.words(resource_attribute("service.name")));
         Ok(Self { settings, took, service, slow: plan.writes(attribute("slow")) })
     }
 
     fn process(&mut self, batch: &Batch, edits: &mut Edits) -> Result<(), Refusal> {
         for row in batch {
-            let service = row.get(self.service);
+            let service = self.service.and_then(|column| row.get(column));
             let own =
                 self.settings.services.iter().find(|(name, _)| service.is_some_and(|service| service == name.as_str()));
             let limit = own.map_or(self.settings.over, |(_, limit)| *limit);

@@ -78,9 +78,10 @@ pub enum TlsVersion {
 impl TlsVersion {
     /// This one and those that came after it, the best first.
     pub(crate) fn and_later(self) -> &'static [&'static SupportedProtocolVersion] {
+        static ALL: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
         match self {
-            Self::Tls12 => &[&TLS13, &TLS12],
-            Self::Tls13 => &[&TLS13],
+            Self::Tls12 => &ALL,
+            Self::Tls13 => &ALL[..1],
         }
     }
 }

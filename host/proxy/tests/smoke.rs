@@ -53,6 +53,25 @@ fn a_changed_configuration_takes_effect_and_a_wrong_one_shows_in_the_status() {
 }
 
 #[test]
+fn log_lines_are_json_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("tracemill.yaml"),
+        format!("{LISTEN}log: {{ format: json }}\nplugins: {{ folder: gone }}\n"),
+    )
+    .unwrap();
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let mut command = tracemill(folder.path(), &["run", "--config", "tracemill.yaml", "--ports-file", "ports.json"]);
+    let mut proxy = Proxy { child: command.stderr(log).spawn().unwrap(), folder, ports: serde_json::Value::Null };
+    let (ports, log) = (proxy.folder.path().join("ports.json"), proxy.folder.path().join("log"));
+    proxy.until("its ports", || std::fs::read_to_string(&ports).ok());
+    assert_eq!(proxy.stop_and_keep(), Some(0));
+    let text = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["level"] == "INFO" && line["fields"]["message"].is_string()), "{text}");
+}
+
+#[test]
 fn a_broken_plugin_is_said_and_holds_nothing_up() {
     let mut proxy = Proxy::start(LISTEN);
     std::fs::write(proxy.folder.path().join("plugins/10-x.wasm"), "not wasm").unwrap();

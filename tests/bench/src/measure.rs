@@ -33,7 +33,7 @@ impl Figures {
     }
 }
 
-/// Runs each of the sides once, in turn, `runs` times; one round before does not count.
+/// Runs each of the sides once, in turn, `runs` times.
 pub async fn interleaved<T: Copy>(
     sides: &[T],
     runs: usize,

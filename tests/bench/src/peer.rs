@@ -39,7 +39,7 @@ pub enum Steps {
     DropHealth,
     /// `drop-health` with a list of routes: the host's condition looks at one attribute.
     DropRoutes,
-    /// A plugin that sees two columns of every span and edits few: `mark-slow` of the examples.
+    /// A plugin that sees one column of every span and edits few: `mark-slow` of the examples, with one limit for all.
     MarkSlow,
     /// 30 % dropped, then five plugins that read one path.
     FiveReaders,

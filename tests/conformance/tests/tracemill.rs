@@ -2,11 +2,32 @@
 
 use anyhow::Result;
 use conformance::known::KNOWN_FAILURES;
+use conformance::subject::DEFAULT_LIMIT;
 use conformance::table::Column;
 use conformance::{Make, Subject, Verdict, table};
 
 /// What the suite starts itself leaves nothing untried but warnings, files, and what only readers do.
 const UNTRIED: [&str; 3] = ["G11", "J14", "P12"];
+
+/// As `--target` does with a server of which nothing is known but its address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_runs_already_is_tried_as_far_as_its_address_allows() -> Result<()> {
+    let running = Subject::start(Make::Tracemill).await?;
+    let outcomes = conformance::run(&Subject::at(running.grpc.clone(), running.http.clone(), DEFAULT_LIMIT), &[]).await;
+    let failed: Vec<_> = outcomes.iter().filter(|each| each.verdict == Verdict::Failed).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    let verdict = |id: &str| outcomes.iter().find(|each| each.item.id == id).map(|each| each.verdict);
+    // What answers say can be seen from outside; what arrives behind the server cannot, nor can another be started.
+    for (id, expected) in [
+        ("G2", Verdict::Passed),
+        ("H9", Verdict::Passed),
+        ("D1", Verdict::NotApplicable),
+        ("E1", Verdict::NotApplicable),
+    ] {
+        assert_eq!(verdict(id), Some(expected), "{id}");
+    }
+    running.stop().await
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tracemill_passes_every_item_that_is_not_a_known_failure() -> Result<()> {

@@ -1,6 +1,7 @@
 //! The fuzz targets, as plain functions: libFuzzer calls them on nightly, the short run on stable. They panic on a finding.
 //!
 //! The oracle is prost with OpenTelemetry's own message types, which shares no code with host/otlp.
+#![forbid(unsafe_code)]
 
 mod choices;
 mod columns;

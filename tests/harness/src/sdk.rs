@@ -143,7 +143,7 @@ impl Sdk {
     }
 }
 
-/// What every SDK is told where to send and how: the variables that README.md tells users to set.
+/// What every SDK is told where to send and how: the variables that host/docs/sending.md tells users to set.
 pub(crate) fn environment(command: &mut Command, protocol: Protocol, address: &str, service: &str) {
     let name = match protocol {
         Protocol::Grpc => "grpc",

@@ -3,7 +3,7 @@
 use super::Step;
 use super::summary::Outcome;
 use crate::report::say;
-use crate::{fuzz, obtain, plugins, shell};
+use crate::{fuzz, obtain, plugins, shell, toolchain};
 use anyhow::{Result, bail};
 use backends::Obtained;
 use std::process::Command;
@@ -36,6 +36,7 @@ pub const LONG: &[Step] = &[
 
 fn build_plugins() -> Result<Outcome> {
     plugins::build()?;
+    toolchain::ensure_target(toolchain::WASI)?;
     Ok(Outcome::default())
 }
 

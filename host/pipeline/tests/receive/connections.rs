@@ -14,6 +14,7 @@ use super::frames::{ACK, Frames, PING};
 use super::grpc;
 use super::http1::{PROTOBUF, connect, post, raw, read};
 use super::support::{Server, request, start};
+use super::wait::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -139,6 +140,8 @@ async fn an_http2_client_that_answers_no_ping_is_given_up_and_one_that_does_is_k
         ended = tokio::time::timeout(PATIENCE, given_up) => ended.expect("a client that does not answer is given up"),
     }
     assert!(pings > 1, "{pings} pings");
+    let counted = "tracemill_receive_cut_off_total{protocol=\"grpc\",reason=\"no_pong\"} 1";
+    until("the count of it", || server.metrics().contains(counted)).await;
     // Its place is free again.
     let reply = grpc::send(&mut grpc::connect(&server).await, &[], grpc::frame(0, b"")).await;
     assert_eq!(grpc::status(&reply), "0");

@@ -1,11 +1,14 @@
 //! The checklist's G items that need no back end.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use otlp::signal::Signal;
@@ -222,6 +225,33 @@ async fn g16_a_deadline_is_kept_and_gives_its_room_back() {
     let reply = send(&mut client, &[("grpc-timeout", "20m")], frame(0, &[1; 100])).await;
     assert_eq!(status(&reply), "4");
     assert_eq!(server.budget.used(), 0);
+}
+
+/// A body of which nothing ever comes.
+struct Never;
+
+impl Body for Never {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_unavailable_and_gives_its_room_back() {
+    let server = start(|config| config.body_timeout = Duration::from_millis(30)).await;
+    let stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
+    let (mut client, connection) =
+        http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = call(EXPORT, &[], Bytes::new()).map(|_| Never);
+    let reply = read(client.send_request(request).await.unwrap()).await;
+    assert_eq!(status(&reply), "14", "{}", reply.message);
+    assert_eq!(server.budget.used(), 0);
+    let counted = "tracemill_refused_requests_total{protocol=\"grpc\",signal=\"traces\",reason=\"slow_body\"} 1";
+    assert!(server.metrics().contains(counted), "{}", server.metrics());
 }
 
 #[tokio::test]

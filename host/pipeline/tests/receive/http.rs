@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tracemill_pipeline::request::{Accepted, Refusal};
 
 use super::support::{Server, assert_nothing_else_is_held, gzip, request, start, zstd};
+use super::wait::until;
 
 pub const PROTOBUF: &str = "application/x-protobuf";
 pub const JSON: &str = "application/json";
@@ -196,6 +197,19 @@ async fn h14_no_room_and_not_ready_are_503_with_whole_seconds() {
 }
 
 #[tokio::test]
+async fn h14_no_room_is_answered_before_the_body_is_sent() {
+    let server = start(|config| config.max_in_flight_bytes = 10_000).await;
+    let _taken = server.budget.take(9000).unwrap();
+    let mut stream = connect(&server).await;
+    let head =
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 2000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let reply = read(&mut stream).await;
+    assert_eq!(reply.code, 503);
+    assert!(reply.head.contains("retry-after: 1\r\n"), "{}", reply.head);
+}
+
+#[tokio::test]
 async fn h18_chunked_pipelined_and_expecting_requests_are_taken() {
     let server = start(|_| {}).await;
     let mut stream = connect(&server).await;
@@ -223,12 +237,26 @@ async fn h20_slow_bodies_and_silent_connections_end_and_give_their_room_back() {
     slow.write_all(&whole[..1000]).await.unwrap();
     assert_eq!(read(&mut slow).await.code, 503);
     assert_eq!(server.budget.used(), 0);
+    let counted = "tracemill_refused_requests_total{protocol=\"http\",signal=\"traces\",reason=\"slow_body\"} 1";
+    assert!(server.metrics().contains(counted), "{}", server.metrics());
     for start in [&b""[..], b"P", b"POST /v1/tr"] {
         let mut silent = connect(&server).await;
         silent.write_all(start).await.unwrap();
         let mut rest = Vec::new();
         silent.read_to_end(&mut rest).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn h20_a_client_that_leaves_in_mid_body_gives_its_room_back() {
+    let server = start(|_| {}).await;
+    let mut leaving = connect(&server).await;
+    let whole = raw("POST /v1/traces", &["content-type: application/x-protobuf"], &vec![1; 100_000]);
+    leaving.write_all(&whole[..50_000]).await.unwrap();
+    until("a body under way", || server.budget.used() > 0).await;
+    drop(leaving);
+    until("its room", || server.budget.used() == 0).await;
+    assert!(server.handler.bodies().is_empty());
 }
 
 #[tokio::test]

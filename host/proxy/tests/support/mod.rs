@@ -79,6 +79,11 @@ impl Proxy {
     }
 
     pub fn stop(mut self) -> Option<i32> {
+        self.stop_and_keep()
+    }
+
+    /// The same, and keeps its folder.
+    pub fn stop_and_keep(&mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
         self.child.wait().unwrap().code()
     }

@@ -49,10 +49,10 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
             let setup = setup
                 .plugin("10-sample", "sample")?
                 .sidecar("10-sample", &setting(json!({ "rate": 0.7, "keep": { "errors": false } })))?;
-            let routes = setting(json!({ "defaults": false, "routes": super::ROUTES }));
+            let plugin = std::fs::read(harness::plugins::example("mark-slow")?)?;
             (0..5).try_fold(setup, |setup, i| {
-                let name = format!("2{i}-drop-health-{i}");
-                setup.plugin(&name, "drop-health")?.sidecar(&name, &routes)
+                let name = format!("2{i}-mark-slow-{i}");
+                setup.file(&format!("{name}.wasm"), &plugin)?.sidecar(&name, &setting(json!({ "over": "240ms" })))
             })?
         }
     })

@@ -1,5 +1,6 @@
 //! The short run: every target over its corpus and over seeded mutations of it, for a bounded number of inputs.
 //! An input that makes a target panic is kept, and its place is told.
+#![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::fs;

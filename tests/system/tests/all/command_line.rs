@@ -1,4 +1,4 @@
-//! What operators type: `check`, `status`, `version`.
+//! What operators type: `check`, `status`, `inspect`, `version`.
 
 use anyhow::Result;
 use harness::proxy::binary;

@@ -1,6 +1,7 @@
 //! System tests: the real binary as a process, between real clients and real or recording back ends.
 //!
-//! Every test runs through `Setup::run`, which checks both sums of invariant 6 at its end.
+//! Tests run through `Setup::run`, which checks at its end that what came in is what was sent, and both sums of invariant 6. Those that end or kill
+//! the proxy themselves check the sums.
 
 mod backlog;
 mod command_line;

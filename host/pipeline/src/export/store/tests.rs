@@ -351,3 +351,56 @@ fn a_file_that_ends_while_it_is_read_gives_what_came_before_once_and_the_rest_is
     assert_eq!(spool.unread(), Sum::default());
     append(&store, 177).unwrap();
 }
+
+#[test]
+fn a_segment_that_the_disk_will_not_give_is_counted_as_lost_and_nothing_stops() {
+    let folder = written(1200, 1);
+    let (store, spool, _) = open(folder.path());
+    let segment = &files(folder.path(), "seg")[1];
+    fs::remove_file(segment).unwrap();
+    // At the places that a segment has, no memory is mapped: the kernel answers EIO.
+    std::os::unix::fs::symlink("/proc/self/mem", segment).unwrap();
+    let (mut came, mut lost, mut failures) = (0, 0, 0);
+    for _ in 0..10_000 {
+        if !spool.has_unread() {
+            break;
+        }
+        let read = spool.read(1000, |piece| {
+            came += piece.parcels.len() as u64;
+            lost += piece.lost.items;
+        });
+        if let Err(error) = read {
+            assert_eq!(error.raw_os_error(), Some(nix::libc::EIO), "{error}");
+            failures += 1;
+        }
+    }
+    assert_eq!(came + lost, 1200);
+    assert!(lost > 100 && lost < 600, "{came} came, {lost} lost");
+    assert!((3..20).contains(&failures), "each place is tried again, and given up: {failures}");
+    append(&store, 77).unwrap();
+}
+
+#[test]
+fn neither_files_nor_descriptors_are_left_behind_by_segments_that_are_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _spool, _) = open_sized(folder.path(), 1);
+    let mut segments = std::collections::BTreeSet::new();
+    for round in 0..20 {
+        let (sender, written) = channel();
+        for number in 0..200 {
+            let sender = sender.clone();
+            let then: Then = Box::new(move |outcome| sender.send(outcome.unwrap()).unwrap());
+            store.append(Prepared::of(&parcel(round * 200 + number), 0), false, then).unwrap();
+        }
+        let slots: Vec<_> = written.iter().take(200).collect();
+        segments.extend(slots.iter().map(|slot| slot.segment.id()));
+        store.done(slots.into_iter().map(|slot| (slot.segment, slot.sequence)));
+    }
+    store.flush();
+    assert!(segments.len() > 5, "{segments:?}");
+    // The segment that is written to, its list, the folder's lock, and what is new at this moment.
+    let is_ours = |link: &Path| fs::read_link(link).is_ok_and(|file| file.starts_with(folder.path()));
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().filter(|entry| is_ours(&entry.as_ref().unwrap().path()));
+    assert!(descriptors.count() <= 4);
+    assert!(fs::read_dir(folder.path()).unwrap().count() <= 4);
+}

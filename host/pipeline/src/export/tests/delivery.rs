@@ -46,6 +46,22 @@ async fn parcels_are_joined_until_the_batch_is_large_or_old_enough() {
     assert_eq!((seen.times[2] - start).as_millis() / 10, 20, "the rest: when its time was up");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_large_enough_in_bytes_too() {
+    let sink = Sink::new([], Reply::Ok);
+    let mut config = paused(Protocol::Grpc);
+    config.batch.max_bytes = parcel(0..10).body.len() * 3;
+    config.batch.timeout = Duration::from_millis(200);
+    let bench = Bench::in_memory(config, &sink);
+    let start = Instant::now();
+    for n in 0..7 {
+        bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
+    }
+    let seen = sink.until(|seen| seen.taken.len() == 70).await;
+    assert_eq!(seen.sizes, [30, 30, 10]);
+    assert!(seen.times[1] - start < Duration::from_millis(200), "large enough: sent at once");
+}
+
 #[tokio::test]
 async fn parcels_with_different_passed_on_headers_are_never_joined() {
     let sink = Sink::new([], Reply::Ok);
