@@ -4,7 +4,7 @@ use anyhow::Result;
 use conformance::known::KNOWN_FAILURES;
 use conformance::subject::DEFAULT_LIMIT;
 use conformance::table::Column;
-use conformance::{Make, Subject, Verdict, table};
+use conformance::{Make, Subject, Verdict, items, table};
 
 /// What the suite starts itself leaves nothing untried but warnings, files, and what only readers do.
 const UNTRIED: [&str; 3] = ["G11", "J14", "P12"];
@@ -13,7 +13,10 @@ const UNTRIED: [&str; 3] = ["G11", "J14", "P12"];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_runs_already_is_tried_as_far_as_its_address_allows() -> Result<()> {
     let running = Subject::start(Make::Tracemill).await?;
-    let outcomes = conformance::run(&Subject::at(running.grpc.clone(), running.http.clone(), DEFAULT_LIMIT), &[]).await;
+    let somewhere = Subject::at(running.grpc.clone(), running.http.clone(), DEFAULT_LIMIT);
+    // All but one, for which a server with its defaults waits a minute for a slow body.
+    let ids = items::all().into_iter().map(|item| item.id.to_owned()).filter(|id| id != "H20");
+    let outcomes = conformance::run(&somewhere, &ids.collect::<Vec<_>>()).await;
     let failed: Vec<_> = outcomes.iter().filter(|each| each.verdict == Verdict::Failed).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     let verdict = |id: &str| outcomes.iter().find(|each| each.item.id == id).map(|each| each.verdict);
