@@ -2,13 +2,16 @@
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, Status};
 
 use super::{Condition, Filter, Operator};
 use crate::batch::{Batch, RequestContext};
-use crate::columns::Shown;
+use crate::columns::build::build;
+use crate::columns::{Cells, Shown};
 use crate::edit::apply::apply;
 use crate::edit::{Constant, Edit, Mode, Rows, Values};
 use crate::fixture::{self, attributes, resource_spans, span, text};
+use crate::path::{Layout, Want};
 
 fn is(path: &str, operator: Operator, values: Vec<Constant>) -> Condition {
     Condition { path: path.parse().unwrap(), operator, values, negated: false }
@@ -241,5 +244,86 @@ fn what_spans_share_is_judged_with_each_of_them_and_edits_are_seen() {
     for (resource, scope) in [(vec![], "@org/lib"), (vec![("owner", text("e@f.de"))], "lib")] {
         let shared = fixture::batch(vec![(RequestContext::default(), vec![resource_spans(resource, scope, two())])]);
         assert_eq!(has_mail(&shared), [0, 1]);
+    }
+}
+
+/// One span with something at every place that has one value. `number` makes it another than others.
+fn full(number: u64) -> (RequestContext, Vec<ResourceSpans>) {
+    let said = |what: &str| format!("{what} {number}");
+    let context = RequestContext {
+        tenant: Some(said("tenant").into()),
+        peer: said("peer").into(),
+        headers: vec![("x-team".into(), said("team").into())],
+    };
+    let span = Span {
+        trace_state: said("state"),
+        parent_span_id: vec![number as u8; 8],
+        kind: number as i32,
+        flags: 256 + number as u32,
+        start_time_unix_nano: 1000 * number,
+        end_time_unix_nano: 1500 * number,
+        dropped_attributes_count: 10 + number as u32,
+        dropped_events_count: 20 + number as u32,
+        dropped_links_count: 30 + number as u32,
+        status: Some(Status { code: number as i32, message: said("status") }),
+        ..span(number, vec![("k", text(&said("own")))])
+    };
+    let mut all = resource_spans(vec![("k", text(&said("resource")))], &said("scope"), vec![span]);
+    all.schema_url = said("resource schema");
+    all.scope_spans[0].schema_url = said("scope schema");
+    let scope = all.scope_spans[0].scope.as_mut().unwrap();
+    scope.version = said("version");
+    scope.attributes = attributes(vec![("k", text(&said("of the scope")))]);
+    (context, vec![all])
+}
+
+#[test]
+fn at_every_place_conditions_judge_what_columns_show() {
+    let batch = fixture::batch(vec![full(1), full(2)]);
+    let (texts_at, numbers_at) = (
+        [
+            "trace_state",
+            "name",
+            "status.message",
+            "resource.schema_url",
+            "scope.name",
+            "scope.version",
+            "scope.schema_url",
+            "request.tenant",
+            "request.peer",
+            r#"attributes["k"]"#,
+            r#"resource.attributes["k"]"#,
+            r#"scope.attributes["k"]"#,
+            r#"request.header["x-team"]"#,
+        ],
+        [
+            "kind",
+            "status.code",
+            "flags",
+            "start_time_unix_nano",
+            "end_time_unix_nano",
+            "duration",
+            "dropped_attributes_count",
+            "dropped_events_count",
+            "dropped_links_count",
+        ],
+    );
+    let cells = |path: &str, layout| build(&batch, &[0, 1], &Want::new(path.parse().unwrap(), layout).unwrap()).cells;
+    for path in texts_at {
+        let Cells::Text(shown) = cells(path, Layout::Text) else { panic!("{path}") };
+        for row in 0..2 {
+            let own = std::str::from_utf8(shown.get(row).unwrap()).unwrap();
+            assert!(own.ends_with(&format!(" {}", row + 1)), "{path}: {own}");
+            assert_eq!(one(&batch, is(path, Operator::Equals, texts(&[own]))), [row as u32], "{path}");
+        }
+        assert_eq!(one(&batch, is(path, Operator::Exists, vec![])), [0, 1], "{path}");
+    }
+    for path in numbers_at {
+        let Cells::Integers(shown) = cells(path, Layout::Integers) else { panic!("{path}") };
+        assert!(shown[0] > 0 && shown[0] < shown[1], "{path}: {shown:?}");
+        for (row, &own) in (0..).zip(&shown) {
+            assert_eq!(one(&batch, is(path, Operator::Equals, vec![Constant::Integer(own)])), [row], "{path}");
+        }
+        assert_eq!(one(&batch, is(path, Operator::Greater, vec![Constant::Integer(shown[0])])), [1], "{path}");
     }
 }
