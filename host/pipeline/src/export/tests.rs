@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prometheus_client::registry::Registry;
 use prost::Message as _;
 
-use super::config::{Compression, OnFull, Protocol};
+use super::config::{BatchConfig, Compression, OnFull, Protocol};
 use super::*;
 
 mod closing;

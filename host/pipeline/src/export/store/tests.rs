@@ -57,17 +57,23 @@ fn append(store: &Store, number: u64) -> Result<Slot, Arc<str>> {
 
 /// Reads until nothing is left: what comes, in order, and how many items are lost.
 fn read_all(spool: &Spool) -> (Vec<u64>, u64) {
-    let (mut numbers, mut lost) = (Vec::new(), 0);
+    let (numbers, lost, errors) = read_through(spool, 1000);
+    assert!(errors.is_empty(), "{errors:?}");
+    (numbers, lost)
+}
+
+/// The same so many bytes at a time, whatever fails meanwhile, and what did.
+fn read_through(spool: &Spool, most: usize) -> (Vec<u64>, u64, Vec<io::Error>) {
+    let (mut numbers, mut lost, mut errors) = (Vec::new(), 0, Vec::new());
     for _ in 0..10_000 {
         if !spool.has_unread() {
-            return (numbers, lost);
+            return (numbers, lost, errors);
         }
-        spool
-            .read(1000, |piece| {
-                lost += piece.lost.items;
-                numbers.extend(piece.parcels.iter().map(|read| number(&read.parcel)));
-            })
-            .unwrap();
+        let read = spool.read(most, |piece| {
+            lost += piece.lost.items;
+            numbers.extend(piece.parcels.iter().map(|read| number(&read.parcel)));
+        });
+        errors.extend(read.err());
     }
     panic!("it reads for ever");
 }
@@ -311,17 +317,9 @@ fn a_segment_that_goes_before_it_is_read_is_counted_as_lost_and_nothing_stops() 
     let segments = files(folder.path(), "seg");
     fs::remove_file(&segments[1]).unwrap();
     fs::remove_file(segments.last().unwrap()).unwrap();
-    let (mut came, mut lost) = (0, 0);
-    for _ in 0..10_000 {
-        if !spool.has_unread() {
-            break;
-        }
-        // The error is for the log.
-        let _missing = spool.read(1000, |piece| {
-            came += piece.parcels.len() as u64;
-            lost += piece.lost.items;
-        });
-    }
+    // The errors are for the log.
+    let (came, lost, _) = read_through(&spool, 1000);
+    let came = came.len() as u64;
     assert_eq!(came + lost, 1200);
     assert!(came > 300 && lost > 300, "{came} came, {lost} lost");
     assert_eq!(spool.unread(), Sum::default());
@@ -336,17 +334,8 @@ fn a_file_that_ends_while_it_is_read_gives_what_came_before_once_and_the_rest_is
     let each = (fs::metadata(segment).unwrap().len() - Segment::START) / 100;
     // In mid-record, after it was found whole.
     File::options().write(true).open(segment).unwrap().set_len(Segment::START + each * 40 + each / 2).unwrap();
-    let (mut numbers, mut lost) = (Vec::new(), 0);
-    for _ in 0..1000 {
-        if !spool.has_unread() {
-            break;
-        }
-        // The error is for the log. More at once than the file has left.
-        let _short = spool.read(1 << 20, |piece| {
-            lost += piece.lost.items;
-            numbers.extend(piece.parcels.iter().map(|read| number(&read.parcel)));
-        });
-    }
+    // More at once than the file has left.
+    let (numbers, lost, _) = read_through(&spool, 1 << 20);
     assert_eq!((numbers, lost), ((1..=40).collect(), 60));
     assert_eq!(spool.unread(), Sum::default());
     append(&store, 177).unwrap();
@@ -360,23 +349,12 @@ fn a_segment_that_the_disk_will_not_give_is_counted_as_lost_and_nothing_stops() 
     fs::remove_file(segment).unwrap();
     // At the places that a segment has, no memory is mapped: the kernel answers EIO.
     std::os::unix::fs::symlink("/proc/self/mem", segment).unwrap();
-    let (mut came, mut lost, mut failures) = (0, 0, 0);
-    for _ in 0..10_000 {
-        if !spool.has_unread() {
-            break;
-        }
-        let read = spool.read(1000, |piece| {
-            came += piece.parcels.len() as u64;
-            lost += piece.lost.items;
-        });
-        if let Err(error) = read {
-            assert_eq!(error.raw_os_error(), Some(nix::libc::EIO), "{error}");
-            failures += 1;
-        }
-    }
+    let (came, lost, errors) = read_through(&spool, 1000);
+    assert!(errors.iter().all(|error| error.raw_os_error() == Some(nix::libc::EIO)), "{errors:?}");
+    let came = came.len() as u64;
     assert_eq!(came + lost, 1200);
     assert!(lost > 100 && lost < 600, "{came} came, {lost} lost");
-    assert!((3..20).contains(&failures), "each place is tried again, and given up: {failures}");
+    assert!((3..20).contains(&errors.len()), "each place is tried again, and given up: {errors:?}");
     append(&store, 77).unwrap();
 }
 

@@ -31,35 +31,22 @@ async fn every_protocol_and_codec_delivers_each_span_once() {
 
 #[tokio::test(start_paused = true)]
 async fn parcels_are_joined_until_the_batch_is_large_or_old_enough() {
-    let sink = Sink::new([], Reply::Ok);
-    let mut config = paused(Protocol::Grpc);
-    config.batch.max_items = 30;
-    config.batch.timeout = Duration::from_millis(200);
-    let bench = Bench::in_memory(config, &sink);
-    let start = Instant::now();
-    for n in 0..7 {
-        bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
+    let in_items = BatchConfig { max_items: 30, ..BatchConfig::default() };
+    let in_bytes = BatchConfig { max_bytes: parcel(0..10).body.len() * 3, ..BatchConfig::default() };
+    for batch in [in_items, in_bytes] {
+        let sink = Sink::new([], Reply::Ok);
+        let mut config = paused(Protocol::Grpc);
+        config.batch = BatchConfig { timeout: Duration::from_millis(200), ..batch };
+        let bench = Bench::in_memory(config, &sink);
+        let start = Instant::now();
+        for n in 0..7 {
+            bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
+        }
+        let seen = sink.until(|seen| seen.taken.len() == 70).await;
+        assert_eq!(seen.sizes, [30, 30, 10]);
+        assert!(seen.times[1] - start < Duration::from_millis(200), "large enough: sent at once");
+        assert_eq!((seen.times[2] - start).as_millis() / 10, 20, "the rest: when its time was up");
     }
-    let seen = sink.until(|seen| seen.taken.len() == 70).await;
-    assert_eq!(seen.sizes, [30, 30, 10]);
-    assert!(seen.times[1] - start < Duration::from_millis(200), "large enough: sent at once");
-    assert_eq!((seen.times[2] - start).as_millis() / 10, 20, "the rest: when its time was up");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_batch_is_large_enough_in_bytes_too() {
-    let sink = Sink::new([], Reply::Ok);
-    let mut config = paused(Protocol::Grpc);
-    config.batch.max_bytes = parcel(0..10).body.len() * 3;
-    config.batch.timeout = Duration::from_millis(200);
-    let bench = Bench::in_memory(config, &sink);
-    let start = Instant::now();
-    for n in 0..7 {
-        bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
-    }
-    let seen = sink.until(|seen| seen.taken.len() == 70).await;
-    assert_eq!(seen.sizes, [30, 30, 10]);
-    assert!(seen.times[1] - start < Duration::from_millis(200), "large enough: sent at once");
 }
 
 #[tokio::test]
