@@ -6,13 +6,17 @@
 //! | `GET /healthz` | 200 while the process runs |
 //! | `GET /readyz` | 200 while spans are taken, else 503 with the reason |
 //! | `GET /metrics` | `OpenMetrics` text |
-//! | `GET /plugins` | the plugin folder as JSON: stages, errors, history |
+//! | `GET /plugins` | the plugin folder as JSON: stages, what is tried, errors, versions, history |
+//! | `POST /plugins/NAME/promote` | the version that is tried counts |
+//! | `POST /plugins/NAME/rollback` | it is withdrawn, or the version before counts again |
 //! | `GET /quarantine` | spans on which plugins failed, as JSON |
 //! | `GET /quarantine/NUMBER` | one of them as an OTLP request (protobuf), to be sent again |
 //! | `GET /status` | the whole proxy as JSON |
 //! | `GET /` | the same as a page |
 //!
-//! Where credentials are asked for, the first two answer without any: who probes has none.
+//! Where credentials are asked for, the first two answer without any: who probes has none. What changes something is asked by POST with the
+//! header `x-tracemill`, which no page of another origin can send, to an address or to a name that is the machine's own: a browser on the
+//! operator's machine is not made to do it by what it shows.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,16 +28,19 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use pipeline::auth::{Auth, Denied};
 use pipeline::tls::server::Tls;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+mod change;
 mod door;
+mod trial;
 pub mod view;
 
 use crate::telemetry;
+pub use change::HEADER;
 use door::Door;
 use view::View;
 
@@ -112,6 +119,8 @@ fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
         )
         .route("/metrics", get(metrics))
         .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
+        .route("/plugins/{name}/promote", post(change::promote))
+        .route("/plugins/{name}/rollback", post(change::rollback))
         .route("/quarantine", get(async |State(view): State<Arc<View>>| Json(view.quarantine())))
         .route("/quarantine/{number}", get(set_aside))
         .route("/status", get(async |State(view): State<Arc<View>>| Json(view.status())));

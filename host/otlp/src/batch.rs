@@ -329,7 +329,7 @@ pub struct Incoming {
 }
 
 /// The spans of one or more requests that travel together. See the module's text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     pub(crate) bytes: Bytes,
     pub(crate) arena: Vec<u8>,
@@ -409,6 +409,12 @@ impl Batch {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.arena.len() + self.index_bytes()
+    }
+
+    /// How many bytes its requests have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// How many bytes the arena takes, and what edits have added to the index.

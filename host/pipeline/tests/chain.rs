@@ -124,7 +124,7 @@ async fn a_breaker_is_shown_as_long_as_its_stage_is_live() {
     // Another version starts closed, and a stage that is gone has nothing to show.
     rig.chains.publish(vec![stage("scrub")]);
     assert_eq!(shown(), ["\"scrub\"} 0"]);
-    rig.chains.publish(vec![]);
+    rig.chains.publish(Vec::<Arc<Stage>>::new());
     assert_eq!(shown(), Vec::<String>::new());
 }
 
@@ -214,7 +214,7 @@ async fn retired_plugins_are_let_go_by_idle_mills() {
     for _ in 0..4 {
         rig.send(request_of(&["a"])).await.unwrap();
     }
-    rig.chains.publish(vec![]);
+    rig.chains.publish(Vec::<Arc<Stage>>::new());
     rig.intake.sweep();
     assert!(alive.upgrade().is_none());
 }

@@ -84,13 +84,15 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
     let compiled = compiled::open(&config.plugins.cache)?;
+    let shelf = Arc::new(compiled::shelf(compiled.as_ref(), &config.plugins));
     let engine = wasm::Engine::with_cache(&wasm::EngineOptions::default(), compiled)?;
     let sweep = intake.clone();
     let ground = Ground {
         chains: chains.clone(),
         gate: gate.clone(),
         published: Box::new(move || sweep.sweep()),
-        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone())),
+        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone(), Arc::clone(&shelf))),
+        shelf,
     };
 
     // The ports come before the plugins: a port that is taken is known at once.
@@ -130,6 +132,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         opened: folder.opened(),
         receiving: is_receiving,
         plugins: folder.status(),
+        commands: folder.commands(),
         config: status,
         destinations: destinations(exports.clone()),
         listeners: listeners.clone(),

@@ -35,6 +35,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Lets the version of a plugin count that is tried, or brings back the one that was rolled back.
+    Promote(Change),
+    /// Withdraws the version of a plugin that is tried; or, where none is, returns to the one that counted before.
+    Rollback(Change),
     /// Says which version this is.
     Version,
 }
@@ -53,9 +57,31 @@ pub struct Run {
 /// What is asked of a running proxy.
 #[derive(Debug, Args)]
 pub struct Status {
+    /// Where it is asked.
+    #[command(flatten)]
+    pub admin: Admin,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which version of a plugin is to count.
+#[derive(Debug, Args)]
+pub struct Change {
+    /// The plugin's name, with or without its number.
+    #[arg(value_name = "NAME")]
+    pub plugin: String,
+    /// Where it is asked.
+    #[command(flatten)]
+    pub admin: Admin,
+}
+
+/// The admin side of a running proxy, and what it wants to be shown.
+#[derive(Debug, Args)]
+pub struct Admin {
     /// The address of its admin side; `https://ADDR` where that has TLS.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
-    pub admin: String,
+    #[arg(long = "admin", value_name = "ADDR", default_value = "127.0.0.1:9464")]
+    pub address: String,
     /// The authority that signs for its certificate (PEM), if the system does not trust it.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
@@ -71,9 +97,6 @@ pub struct Status {
     /// A file with USER:PASSWORD, where those are asked for.
     #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     pub password_file: Option<PathBuf>,
-    /// Print the answer as JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Reads the command line. What is wrong, and help, is printed here.

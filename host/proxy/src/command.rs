@@ -1,5 +1,7 @@
 //! The commands, one file each, and how they speak.
 
+mod admin;
+pub mod change;
 pub mod check;
 pub mod inspect;
 pub mod run;

@@ -3,7 +3,7 @@
 //! | exit code | |
 //! | --- | --- |
 //! | 0 | all went well; for `run`: everything was delivered |
-//! | 1 | the proxy could not start; `status`: something has failed, or nobody answers; `inspect`: it is no plugin for this host |
+//! | 1 | the proxy could not start; `status`: something has failed, or nobody answers; `promote`, `rollback`: nothing has changed; `inspect`: it is no plugin for this host |
 //! | 2 | `run` ended, and not everything could be delivered in time |
 //! | 64 | the command line or the configuration is wrong |
 #![forbid(unsafe_code)]
@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         Command::Check { config } => command::check::check(&config),
         Command::Inspect { file, json } => command::inspect::inspect(&file, json),
         Command::Status(options) => command::status::status(&options),
+        Command::Promote(options) => command::change::change("promote", &options),
+        Command::Rollback(options) => command::change::change("rollback", &options),
         Command::Version => command::say(&format!("tracemill {}", env!("CARGO_PKG_VERSION"))),
     };
     ExitCode::from(end)

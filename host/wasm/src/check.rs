@@ -80,6 +80,7 @@ pub struct Checked<'a> {
     /// Whether it imports WASI.
     pub(crate) wasi: bool,
     pub(crate) version: Version,
+    pub(crate) plugin_version: Option<String>,
     names: Names,
     is_module: bool,
 }
@@ -89,6 +90,12 @@ impl Checked<'_> {
     #[must_use]
     pub fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// Which version it says it is itself, by the custom section `version` that the tool conventions name.
+    #[must_use]
+    pub fn plugin_version(&self) -> Option<&str> {
+        self.plugin_version.as_deref()
     }
 
     /// What it imports, by name and version.
@@ -132,7 +139,8 @@ fn checked(bytes: &[u8]) -> Result<Checked<'_>, LoadError> {
         wasi |= judge_import(import)?;
     }
     let version = judge_exports(&names.exports)?;
-    Ok(Checked { component, wasi, version, names, is_module })
+    let plugin_version = plugin_version(bytes);
+    Ok(Checked { component, wasi, version, plugin_version, names, is_module })
 }
 
 fn beginning(bytes: &[u8]) -> String {
@@ -170,6 +178,24 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, LoadError> {
         .module(module)
         .and_then(wit_component::ComponentEncoder::encode)
         .map_err(|error| LoadError::NotComponent(format!("{error:#}")))
+}
+
+/// The text of the custom section `version`, if it is one that can be shown.
+fn plugin_version(bytes: &[u8]) -> Option<String> {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.ok()? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 && section.name() == "version" => {
+                let text = std::str::from_utf8(section.data()).ok()?.trim();
+                let is_plain = text.len() <= 64 && text.chars().all(|c| c.is_ascii_graphic());
+                return (is_plain && !text.is_empty()).then(|| text.to_owned());
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What a component imports and exports, by name.

@@ -22,6 +22,7 @@ pub(crate) struct Compiled {
     pub(crate) pre: SpanProcessorPre<HostState>,
     pub(crate) wasi: bool,
     version: Version,
+    plugin_version: Option<String>,
     cached: bool,
 }
 
@@ -40,7 +41,7 @@ pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
 impl Checked<'_> {
     /// Compiles it on the engine's compiler threads, of which there are few, at low priority; blocks until it is done.
     pub fn compile(self, engine: &Engine) -> Result<Component, LoadError> {
-        let Self { component, wasi, version, .. } = self;
+        let Self { component, wasi, version, plugin_version, .. } = self;
         let cache = engine.cache().map(|cache| (cache, Key::of(engine.wasmtime(), &component)));
         let known = cache.as_ref().and_then(|(cache, key)| cache.load(engine.wasmtime(), key));
         let cached = known.is_some();
@@ -54,7 +55,9 @@ impl Checked<'_> {
         let types = |error: wasmtime::Error| LoadError::Types(format!("{error:#}"));
         let pre = engine.linker(wasi).instantiate_pre(&component).map_err(types)?;
         let pre = SpanProcessorPre::new(pre).map_err(types)?;
-        Ok(Component { inner: Arc::new(Compiled { engine: engine.clone(), pre, wasi, version, cached }) })
+        Ok(Component {
+            inner: Arc::new(Compiled { engine: engine.clone(), pre, wasi, version, plugin_version, cached }),
+        })
     }
 }
 
@@ -80,5 +83,11 @@ impl Component {
     #[must_use]
     pub fn version(&self) -> &Version {
         &self.inner.version
+    }
+
+    /// Which version it says it is itself; see [`Checked::plugin_version`].
+    #[must_use]
+    pub fn plugin_version(&self) -> Option<&str> {
+        self.inner.plugin_version.as_deref()
     }
 }

@@ -83,6 +83,14 @@ macro_rules! export_plugin {
     ($plugin:ty) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
+            // The custom section `version` of the tool conventions: shown beside the content's hash wherever the plugin is.
+            const TEXT: &[u8] = ::core::env!("CARGO_PKG_VERSION").as_bytes();
+            #[used]
+            #[unsafe(link_section = "version")]
+            static VERSION: [u8; TEXT.len()] = match TEXT.first_chunk() {
+                ::core::option::Option::Some(text) => *text,
+                ::core::option::Option::None => ::core::panic!("a text is as long as itself"),
+            };
             ::std::thread_local! {
                 static SLOT: $crate::plugin::Slot<$plugin> = const { $crate::plugin::Slot::empty() };
             }

@@ -9,11 +9,13 @@ use pipeline::chain::gate::Gate;
 use pipeline::chain::live::Chains;
 use pipeline::chain::metrics::{FaultLabels, Metrics};
 use pipeline::chain::quarantine;
-use pipeline::chain::stage::FaultKind;
+use pipeline::chain::stage::{FaultKind, Stage};
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::trial;
+use crate::plugins::folder::command::Commands;
 use crate::plugins::status::{Shared, Status as Plugins};
 use crate::reload;
 use crate::telemetry;
@@ -43,6 +45,8 @@ pub struct View {
     pub receiving: watch::Receiver<bool>,
     /// The plugin folder.
     pub plugins: Shared,
+    /// Where it takes commands.
+    pub commands: Commands,
     /// The configuration file.
     pub config: Arc<ArcSwap<reload::Status>>,
     /// The destinations.
@@ -200,8 +204,13 @@ impl View {
         let chain = self.chains.current();
         for stage in &mut plugins.stages {
             stage.faults = KINDS.iter().map(|kind| self.faults(&stage.stage, kind.label())).sum();
-            let live = chain.stages.iter().find(|live| *live.spec().name == *stage.stage);
+            let is_it = |known: &Arc<Stage>| *known.spec().name == *stage.stage;
+            let live = chain.stages().find(|live| is_it(live));
             stage.breaker = live.map(|live| if live.is_open() { "open" } else { "closed" }.to_owned());
+            let tried = chain.places.iter().filter_map(|place| place.trial.as_ref()).find(|tried| is_it(tried.stage()));
+            if let (Some(shown), Some(tried)) = (&mut stage.trial, tried) {
+                trial::fill(shown, tried, live.map(|live| live.work()));
+            }
         }
         plugins
     }

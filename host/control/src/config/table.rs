@@ -210,6 +210,16 @@ impl<'a> Table<'a> {
         self.wrong(key, node, &format!("must be from {least} to {most}"))
     }
 
+    /// A share as a percentage, within bounds; as a part of one.
+    pub fn percent(&mut self, key: &'static str, bounds: RangeInclusive<f64>) -> Option<f64> {
+        let node = self.node(key)?;
+        let share = self.unit(key, node, units::percent)?;
+        if bounds.contains(&share) {
+            return Some(share);
+        }
+        self.wrong(key, node, &format!("must be from {}% to {}%", bounds.start() * 100.0, bounds.end() * 100.0))
+    }
+
     /// One of a few words.
     pub fn choice<T: Clone>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
         let node = self.node(key)?;

@@ -12,7 +12,8 @@ const SIZES: [(&str, u64); 7] = [
     ("GB", 1_000_000_000),
 ];
 
-const DURATIONS: [(&str, u64); 6] = [
+const DURATIONS: [(&str, u64); 7] = [
+    ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
@@ -67,6 +68,17 @@ fn part<'a>(text: &'a str, units: &[(&str, u64)]) -> Option<(u64, &'a str)> {
     Some((value, rest))
 }
 
+/// Reads `5%` or `0.1%` as a part of one.
+pub fn percent(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let Some(number) = text.strip_suffix('%') else {
+        return Err(format!("\"{text}\" is not a share, write it like 5% or 0.1%"));
+    };
+    let number: f64 =
+        number.trim().parse().map_err(|_| format!("\"{text}\" is not a share, write it like 5% or 0.1%"))?;
+    Ok(number / 100.0)
+}
+
 /// A size as [`size`] would read it, in the largest unit that is exact.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {
@@ -115,6 +127,16 @@ mod tests {
         assert_eq!(duration("50").unwrap_err(), "\"50\" has no unit, write 50ms or 50s");
         for text in ["", "s", "5s5", "5 fortnights", "-5s", "999999999999d"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares() {
+        for (text, share) in [("5%", 0.05), (" 0.5 %", 0.005), ("100%", 1.0), ("0%", 0.0)] {
+            assert_eq!(percent(text), Ok(share), "{text}");
+        }
+        for text in ["5", "0.05", "%", "five%", "5%%"] {
+            assert!(percent(text).is_err(), "{text}");
         }
     }
 

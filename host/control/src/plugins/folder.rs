@@ -5,6 +5,7 @@
 //! Invariant: a required stage whose file is gone stays in the chain while the gate refuses, so that no request that is on its way
 //! passes without it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,18 +15,28 @@ use std::time::{Duration, Instant};
 
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::Chains;
-use pipeline::chain::stage::StageSpec;
 use tokio::sync::watch as phase;
 
-use super::make::{Job, Made, Maker, Makers};
-use super::plan::{self, Plan};
-use super::scan::{Found, Scan};
+use super::history::History;
+use super::make::{Made, Maker, Makers};
+use super::plan;
+use super::scan::Scan;
 use super::settle::QUIET;
-use super::slot::{Slot, Slots};
-use super::status::{self, Failure, Shared, Status, Step};
-use super::took::Took;
+use super::shelf::{Record, Shelf};
+use super::slot::Slots;
+use super::status::{Shared, Status};
+use super::version::Phase;
 use crate::config::plugins::Defaults;
 use crate::watch::Watch;
+
+mod act;
+pub mod command;
+mod drain;
+mod publish;
+mod trials;
+
+use command::{Command, Commands};
+use drain::Drain;
 
 /// How many events wait: hints are dropped beyond it, because one is as good as many.
 const EVENTS: usize = 256;
@@ -51,6 +62,8 @@ pub struct Ground {
     pub published: Box<dyn Fn() + Send>,
     /// Makes stages.
     pub maker: Arc<dyn Maker>,
+    /// Keeps what the folder no longer holds.
+    pub shelf: Arc<Shelf>,
 }
 
 /// The running folder; ends when it is dropped.
@@ -65,8 +78,12 @@ pub struct Folder {
 pub(super) enum Event {
     /// Something may have changed.
     Hint,
+    /// A version is so far.
+    Reached(u64, Phase),
     /// A stage was made, or not.
     Made(Box<Made>),
+    /// Somebody wants another version.
+    Command(Command),
     /// The configuration changed.
     Settings(Box<Settings>),
     /// The end.
@@ -82,7 +99,12 @@ impl Folder {
         let status = Shared::default();
         let (open, opened) = phase::channel(false);
         let makers = Makers::start(&ground.maker, &events)?;
+        let records = ground.shelf.records();
         let worker = Worker {
+            noted: records.iter().map(|(stage, record)| (stage.as_str().into(), record.clone())).collect(),
+            records,
+            history: History::default(),
+            drain: Drain::default(),
             scan: Scan::new(&settings.folder),
             watch: Watch::new(&settings.folder, hint(&events)),
             settings,
@@ -116,6 +138,12 @@ impl Folder {
         self.opened.clone()
     }
 
+    /// Where it takes commands.
+    #[must_use]
+    pub fn commands(&self) -> Commands {
+        Commands::new(self.events.clone())
+    }
+
     /// Takes other settings.
     pub fn reconfigure(&self, settings: Settings) {
         // A worker that has ended has nothing left to configure.
@@ -142,6 +170,9 @@ fn hint(events: &SyncSender<Event>) -> impl Fn() + Send + Sync + 'static {
 
 // === impl Worker ===
 
+/// How often what is tried is judged, and what drains is looked after.
+const TICK: Duration = Duration::from_millis(250);
+
 struct Worker {
     settings: Settings,
     /// Counts the changes of the defaults, as recipes do.
@@ -158,6 +189,12 @@ struct Worker {
     moving: bool,
     /// When the next look is due, if files are changing.
     due: Option<Instant>,
+    /// What was noted before the start and has not been followed yet.
+    records: BTreeMap<String, Record>,
+    /// What is noted.
+    noted: BTreeMap<Arc<str>, Record>,
+    history: History,
+    drain: Drain,
     state: Status,
     status: Shared,
     open: phase::Sender<bool>,
@@ -169,13 +206,17 @@ impl Worker {
         loop {
             self.watch.renew();
             self.look();
+            self.judge();
             self.publish();
+            self.note();
+            self.retire_drained();
             self.snapshot();
             let now = Instant::now();
             let left = |due: Instant| due.saturating_duration_since(now);
             // What is due to be tried again may have to wait until its file stands still.
             let again = self.slots.due().map(|due| left(due).max(QUIET));
-            let due = self.due.map(left).into_iter().chain(again).min();
+            let tick = (self.is_trying() || !self.drain.is_empty()).then_some(TICK);
+            let due = self.due.map(left).into_iter().chain(again).chain(tick).min();
             let patience = self.watch.patience();
             if !self.wait(waiting, due.map_or(patience, |due| due.min(patience))) {
                 return;
@@ -193,7 +234,9 @@ impl Worker {
         while let Some(event) = next {
             match event {
                 Event::Hint => {}
+                Event::Reached(number, phase) => self.reached(number, phase),
                 Event::Made(made) => self.made(*made),
+                Event::Command(command) => self.obey(command),
                 Event::Settings(settings) => self.configure(*settings),
                 Event::Stop => return false,
             }
@@ -231,195 +274,6 @@ impl Worker {
         };
         let plan = plan::plan(&self.slots.known(Instant::now()), &found.wanted);
         self.execute(plan, found);
-    }
-
-    fn execute(&mut self, plan: Plan, found: Found) {
-        for note in found.notes.iter().filter(|note| !self.notes.contains(note)) {
-            tracing::warn!("{note}");
-        }
-        (self.notes, self.moving, self.due) = (found.notes, found.moving, found.due);
-        for stage in &plan.retire {
-            self.retire(stage);
-        }
-        for (stage, stem) in &plan.order {
-            self.slots.place(stage, stem);
-        }
-        for stage in &plan.settle {
-            if self.slots.get(stage).is_some_and(|slot| slot.error.is_some()) {
-                tracing::info!(plugin = %stage, "the folder holds again what runs");
-                self.state.remember(format!("{stage}: the folder holds again what runs"));
-            }
-            self.slots.settle(stage);
-        }
-        for (stem, earlier) in &plan.twice {
-            if !self.twice.iter().any(|(known, _)| known == stem) {
-                tracing::error!("{stem}.wasm cannot be used: {earlier}.wasm is already this stage");
-                self.state.remember(format!("{stem}.wasm cannot be used: {earlier}.wasm is already this stage"));
-            }
-        }
-        self.twice = plan.twice;
-        for (stem, file, why) in found.unreadable {
-            let failure = Failure { file, version: None, step: Step::Read, why, passing: false, at: status::now() };
-            let stage = super::name::stage_of(&stem);
-            self.slots.unreadable(stage);
-            self.report(stage, &failure);
-            self.slots.failed(stage, failure);
-        }
-        for (stage, stem, recipe) in plan.load {
-            let settled = Instant::now();
-            let noticed = self.scan.take_noticed(&stem).unwrap_or(settled);
-            let folder = self.scan.folder();
-            let sidecar = recipe.sidecar.map(|_| {
-                let sidecar = folder.join(format!("{stem}.yaml"));
-                if sidecar.exists() { sidecar } else { folder.join(format!("{stem}.yml")) }
-            });
-            let job = Job {
-                stage: stage.clone(),
-                wasm: folder.join(format!("{stem}.wasm")),
-                sidecar,
-                recipe: recipe.clone(),
-                defaults: self.settings.defaults,
-                noticed,
-                settled,
-            };
-            self.slots.loading(&stage, recipe);
-            self.makers.make(job);
-        }
-        self.order = self.slots.order();
-    }
-
-    fn retire(&mut self, stage: &Arc<str>) {
-        let required = self.settings.required.iter().any(|required| **required == **stage);
-        let Some(slot) = self.slots.get(stage) else { return };
-        if required && slot.stage.is_some() {
-            if !slot.gone {
-                self.state.remember(format!("{stage}: its file is gone, and it is required"));
-                tracing::error!(plugin = %stage, "a required plugin is gone, traffic is refused until it is back");
-                self.slots.gone(stage);
-            }
-            return;
-        }
-        tracing::info!(plugin = %stage, "plugin removed");
-        self.state.remember(format!("{stage} was removed"));
-        self.slots.remove(stage);
-        self.makers.forget(stage);
-        self.ground.maker.forget(stage);
-    }
-
-    fn made(&mut self, made: Made) {
-        self.makers.done();
-        let Made { stage: name, recipe, times, outcome } = made;
-        if self.slots.get(&name).is_none_or(|slot| slot.known.loading.as_ref() != Some(&recipe)) {
-            if self.slots.get(&name).is_none() {
-                // What making it has left behind after it was removed.
-                self.ground.maker.forget(&name);
-            }
-            return; // Overtaken by another change, or removed.
-        }
-        match outcome {
-            Ok(ready) => {
-                tracing::debug!(plugin = %name, version = %ready.stage.spec().version, "plugin is ready");
-                self.slots.live(&name, recipe, ready, times);
-            }
-            Err(failure) => {
-                let now = Instant::now();
-                if failure.step == Step::Read {
-                    // The look was overtaken by a change or by a new name, so the next one trusts nothing of it.
-                    self.slots.get(&name).inspect(|slot| self.scan.forget(&slot.stem));
-                    if self.slots.misread(&name, &recipe, now) {
-                        return;
-                    }
-                }
-                self.report(&name, &failure);
-                self.slots.not_made(&name, recipe, failure, now);
-            }
-        }
-    }
-
-    /// Says what failed, unless that was said already.
-    fn report(&mut self, stage: &str, failure: &Failure) {
-        if self.slots.get(stage).and_then(|slot| slot.error.as_ref()).is_some_and(|known| known.is_same(failure)) {
-            return;
-        }
-        let last_good =
-            self.slots.get(stage).and_then(|slot| slot.stage.as_ref()).map(|stage| stage.spec().version.clone());
-        let Failure { file, step, why, passing, .. } = failure;
-        let again = if *passing { "; it is tried again" } else { "" };
-        let stays = last_good.map_or_else(String::new, |version| format!("; version {version} stays"));
-        tracing::error!(plugin = stage, %file, %step, why, "plugin cannot be used{stays}{again}");
-        self.state.remember(format!("{file} failed at step {step}: {why}{stays}{again}"));
-    }
-
-    /// Publishes the stages that are ready, if that is another chain than the live one.
-    fn publish(&mut self) {
-        let settled = self.is_settled();
-        // The first chain is published whole.
-        if !settled && !self.state.settled {
-            return;
-        }
-        let reason = self.missing();
-        if let Some(reason) = &reason
-            && self.state.refusing.as_ref() != Some(reason)
-        {
-            tracing::error!(reason, "traffic is refused");
-            self.ground.gate.close(reason.clone());
-        }
-        let stages: Vec<_> = self.order.iter().filter_map(|stage| self.slots.get(stage)?.stage.clone()).collect();
-        let live = self.ground.chains.current();
-        let same = live.stages.len() == stages.len() && live.stages.iter().zip(&stages).all(|(a, b)| Arc::ptr_eq(a, b));
-        if !same || live.generation == 0 {
-            let names: Vec<String> =
-                stages.iter().map(|stage| format!("{} {}", stage.spec().name, stage.spec().version)).collect();
-            let generation = self.ground.chains.publish(stages);
-            (self.ground.published)();
-            self.state.generation = generation;
-            for (stage, took) in self.slots.published(generation, Instant::now()) {
-                let StageSpec { name, version, .. } = stage.spec();
-                let Took { settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, total_ms } = took;
-                tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, "plugin is live");
-            }
-            let chain = if names.is_empty() { "no plugins".to_owned() } else { names.join(", ") };
-            tracing::info!(generation, chain, "chain is live");
-            self.state.remember(format!("generation {generation} is live: {chain}"));
-        }
-        if reason.is_none() {
-            if self.state.refusing.is_some() {
-                tracing::info!("every required plugin is there, traffic is taken again");
-                self.ground.gate.open();
-            }
-            self.open.send_if_modified(|open| !std::mem::replace(open, true));
-        }
-        (self.state.refusing, self.state.settled) = (reason, true);
-    }
-
-    fn is_settled(&self) -> bool {
-        !self.moving && self.slots.iter().all(|(_, slot)| slot.is_settled())
-    }
-
-    /// Which required stage is missing, and why.
-    fn missing(&self) -> Option<String> {
-        self.settings.required.iter().find_map(|required| {
-            let folder = self.settings.folder.display();
-            match self.slots.get(required) {
-                None => Some(format!("plugin {required} is required and not in {folder}")),
-                Some(Slot { gone: true, .. }) => {
-                    Some(format!("plugin {required} is required and was removed from {folder}"))
-                }
-                Some(Slot { stage: Some(_), .. }) => None,
-                Some(Slot { error: Some(error), .. }) => {
-                    Some(format!("plugin {required} is required and failed: {error}"))
-                }
-                Some(_) => Some(format!("plugin {required} is required and not ready yet")),
-            }
-        })
-    }
-
-    fn snapshot(&mut self) {
-        self.state.folder = self.settings.folder.display().to_string();
-        self.state.stages = self.order.iter().filter_map(|stage| Some(self.slots.get(stage)?.status(stage))).collect();
-        self.state.stages.extend(self.twice.iter().map(|(stem, earlier)| Slot::twice(stem, earlier)));
-        self.state.notes.clone_from(&self.notes);
-        self.status.store(Arc::new(self.state.clone()));
     }
 }
 

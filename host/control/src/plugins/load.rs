@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pipeline::chain::live::Chains;
 use pipeline::chain::stage::{Fault, FaultKind, Program, Stage, StageSpec};
-use wasm::{Component, ConfigureError, Engine, Metrics, Options, StateLimits, StateStore, WasmProgram};
+use pipeline::chain::trial::Mode;
+use wasm::{Component, ConfigureError, Engine, Metrics, Options, Sink, StateLimits, StateStore, WasmProgram};
 
 use super::digest::Digest;
-use super::make::{Job, Maker, Ready, file_name};
+use super::make::{AsLive, Job, Maker, Ready, file_name};
 use super::probe;
 use super::scan;
+use super::shelf::Shelf;
 use super::sidecar::{self, Sidecar};
 use super::status::{self, Failure, Step};
 use super::took::{Steps, timed};
+use super::version::Phase;
 use crate::config;
 
 /// Makes stages by the plugin host.
@@ -23,6 +26,7 @@ pub struct Loader {
     engine: Engine,
     metrics: Metrics,
     chains: Chains,
+    shelf: Arc<Shelf>,
     kept: Mutex<HashMap<Arc<str>, Kept>>,
 }
 
@@ -62,8 +66,8 @@ impl Wrong {
 impl Loader {
     /// A loader for stages of these chains.
     #[must_use]
-    pub fn new(engine: Engine, metrics: Metrics, chains: Chains) -> Self {
-        Self { engine, metrics, chains, kept: Mutex::default() }
+    pub fn new(engine: Engine, metrics: Metrics, chains: Chains, shelf: Arc<Shelf>) -> Self {
+        Self { engine, metrics, chains, shelf, kept: Mutex::default() }
     }
 
     fn component(&self, job: &Job, content: &[u8], steps: &mut Steps) -> Result<Component, Wrong> {
@@ -93,7 +97,77 @@ impl Loader {
         state.get_or_insert_with(|| Arc::new(StateStore::new(StateLimits::default()))).clone()
     }
 
-    fn stage(&self, job: &Job, program: WasmProgram, sidecar: &Sidecar) -> Result<Arc<Stage>, Wrong> {
+    fn steps(&self, job: &Job, reached: &dyn Fn(Phase)) -> Result<Ready, Wrong> {
+        let mut steps = Steps::default();
+        reached(Phase::Checking);
+        let files = timed(&mut steps.check, || Ok((read(&job.wasm, job.recipe.wasm)?, read_sidecar(job)?)));
+        let (content, (text, sidecar)) = files?;
+        reached(Phase::Compiling);
+        let component = self.component(job, &content, &mut steps)?;
+        reached(Phase::Probing);
+        let spec = Making { job: job.clone(), component, sidecar, chains: self.chains.clone() };
+        let Making { component, sidecar, .. } = &spec;
+        let state = self.state(&job.stage);
+        let usual = StateLimits::default();
+        let limits = StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual };
+        let copy = || {
+            let copy = state.copy();
+            copy.limit(limits);
+            Arc::new(copy)
+        };
+        // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
+        let trial = spec.program(copy(), Metrics::default().sink(&job.stage), &mut steps)?;
+        let missing = sidecar.grants.missing(trial.plan());
+        if !missing.is_empty() {
+            let why = format!("its plan asks for what `grants` does not give it: {}", missing.join(", "));
+            return Err(Wrong::new(Step::Grants, &why));
+        }
+        let trial = spec.stage(trial, false)?;
+        let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
+        probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
+        self.shelf.put(&job.recipe, &content, text.as_deref().map(str::as_bytes));
+        drop(content);
+        let (sidecar, plugin_version) = (sidecar.clone(), component.plugin_version().map(str::to_owned));
+        let sink = self.metrics.sink(&job.stage);
+        if !job.counts && sidecar.trying.mode == Some(Mode::Shadow) {
+            let shown = format!("{} (shadow)", job.stage);
+            let program = spec.program(copy(), Metrics::default().sink(&shown), &mut steps)?;
+            let stage = spec.stage(program, false)?;
+            let as_live: AsLive = Box::new(move || {
+                state.limit(limits);
+                let program = spec.program(Arc::clone(&state), Arc::clone(&sink), &mut Steps::default());
+                program.and_then(|program| spec.stage(program, true)).map_err(|wrong| failure(&spec.job, wrong))
+            });
+            return Ok(Ready { stage, steps, sidecar, as_live: Some(as_live), plugin_version });
+        }
+        state.limit(limits);
+        let program = spec.program(state, sink, &mut steps)?;
+        Ok(Ready { stage: spec.stage(program, true)?, steps, sidecar, as_live: None, plugin_version })
+    }
+}
+
+/// What a stage is made of once its plugin is compiled.
+struct Making {
+    job: Job,
+    component: Component,
+    sidecar: Sidecar,
+    chains: Chains,
+}
+
+impl Making {
+    fn program(&self, state: Arc<StateStore>, sink: Arc<Sink>, steps: &mut Steps) -> Result<WasmProgram, Wrong> {
+        let Sidecar { settings, memory, .. } = &self.sidecar;
+        let options = Options { memory: *memory as usize, ..Options::default() };
+        let program = timed(&mut steps.configure, || self.component.configure(settings, options, state, sink));
+        program.map_err(|error| match &error {
+            ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
+            _ => Wrong::new(Step::Configure, &error),
+        })
+    }
+
+    /// `counts`: what it does is counted with what counts.
+    fn stage(&self, program: WasmProgram, counts: bool) -> Result<Arc<Stage>, Wrong> {
+        let Self { job, sidecar, .. } = self;
         let spec = StageSpec {
             name: job.stage.clone(),
             version: job.recipe.wasm.short().into(),
@@ -103,42 +177,8 @@ impl Loader {
             deadline: sidecar.deadline,
             breaker: sidecar.breaker,
         };
-        self.chains.stage(spec).map_err(|error| Wrong::new(Step::Stage, &error))
-    }
-
-    fn steps(&self, job: &Job) -> Result<Ready, Wrong> {
-        let mut steps = Steps::default();
-        let files = timed(&mut steps.check, || Ok((read(&job.wasm, job.recipe.wasm)?, read_sidecar(job)?)));
-        let (content, sidecar) = files?;
-        let component = self.component(job, &content, &mut steps)?;
-        drop(content);
-        let options = Options { memory: sidecar.memory as usize, ..Options::default() };
-        let state = self.state(&job.stage);
-        let usual = StateLimits::default();
-        let limits = StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual };
-        let configure = |state, sink, steps: &mut Steps| {
-            let program =
-                timed(&mut steps.configure, || component.configure(&sidecar.settings, options.clone(), state, sink));
-            program.map_err(|error| match &error {
-                ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
-                _ => Wrong::new(Step::Configure, &error),
-            })
-        };
-        // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
-        let copy = state.copy();
-        copy.limit(limits);
-        let trial = configure(Arc::new(copy), Metrics::default().sink(&job.stage), &mut steps)?;
-        let missing = sidecar.grants.missing(trial.plan());
-        if !missing.is_empty() {
-            let why = format!("its plan asks for what `grants` does not give it: {}", missing.join(", "));
-            return Err(Wrong::new(Step::Grants, &why));
-        }
-        let trial = self.stage(job, trial, &sidecar)?;
-        let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
-        probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
-        state.limit(limits);
-        let program = configure(state, self.metrics.sink(&job.stage), &mut steps)?;
-        Ok(Ready { stage: self.stage(job, program, &sidecar)?, steps })
+        let stage = if counts { self.chains.stage(spec) } else { self.chains.shadow_stage(spec) };
+        stage.map_err(|error| Wrong::new(Step::Stage, &error))
     }
 }
 
@@ -147,13 +187,15 @@ impl Maker for Loader {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
     }
 
-    fn make(&self, job: &Job) -> Result<Ready, Failure> {
-        self.steps(job).map_err(|Wrong { step, why, passing }| {
-            let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
-            let file = file_name(of_sidecar.unwrap_or(&job.wasm));
-            Failure { file, version: Some(job.recipe.wasm.short()), step, why, passing, at: status::now() }
-        })
+    fn make(&self, job: &Job, reached: &dyn Fn(Phase)) -> Result<Ready, Failure> {
+        self.steps(job, reached).map_err(|wrong| failure(job, wrong))
     }
+}
+
+fn failure(job: &Job, Wrong { step, why, passing }: Wrong) -> Failure {
+    let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
+    let file = file_name(of_sidecar.unwrap_or(&job.wasm));
+    Failure { file, version: Some(job.recipe.wasm.short()), step, why, passing, at: status::now() }
 }
 
 /// Reads what was looked at before, and nothing else: a file that changed since is taken up by the next look.
@@ -166,16 +208,18 @@ fn read(file: &std::path::Path, digest: Digest) -> Result<Vec<u8>, Wrong> {
     }
 }
 
-fn read_sidecar(job: &Job) -> Result<Sidecar, Wrong> {
+/// The sidecar's text, if there is one, and what it says.
+fn read_sidecar(job: &Job) -> Result<(Option<String>, Sidecar), Wrong> {
     let (file, text) = match (&job.sidecar, job.recipe.sidecar) {
         (Some(path), Some(digest)) => {
             let text = String::from_utf8(read(path, digest)?);
-            (file_name(path), text.map_err(|_| Wrong::new(Step::Sidecar, "it is not UTF-8 text"))?)
+            (file_name(path), Some(text.map_err(|_| Wrong::new(Step::Sidecar, "it is not UTF-8 text"))?))
         }
-        _ => (String::new(), String::new()),
+        _ => (String::new(), None),
     };
-    let sidecar = sidecar::read(&file, &text, &job.defaults, &config::env::process);
-    sidecar.map_err(|report| Wrong::new(Step::Sidecar, &report))
+    let said = text.as_deref().unwrap_or_default();
+    let sidecar = sidecar::read(&file, said, &job.defaults, &config::env::process);
+    sidecar.map(|sidecar| (text, sidecar)).map_err(|report| Wrong::new(Step::Sidecar, &report))
 }
 
 #[cfg(test)]
@@ -186,7 +230,7 @@ mod tests {
     fn what_is_kept_of_a_stage_goes_with_it() {
         let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
         let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
-        let loader = Loader::new(engine, Metrics::default(), chains);
+        let loader = Loader::new(engine, Metrics::default(), chains, Arc::default());
         let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
         let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
         loader.forget("gone");

@@ -12,8 +12,10 @@ use pipeline::chain::stage::Stage;
 
 use super::folder::Event;
 use super::plan::Recipe;
+use super::sidecar::Sidecar;
 use super::status::{self, Failure, Step};
 use super::took::{Steps, Times};
+use super::version::Phase;
 use crate::config::plugins::Defaults;
 
 /// How many stages are made at once. One that takes long must not hold up the others.
@@ -21,8 +23,8 @@ const THREADS: usize = 2;
 
 /// Makes a stage from its files, up to and including the probe.
 pub trait Maker: Send + Sync + 'static {
-    /// Makes one. May take seconds.
-    fn make(&self, job: &Job) -> Result<Ready, Failure>;
+    /// Makes one, and tells `reached` how far it is. May take seconds.
+    fn make(&self, job: &Job, reached: &dyn Fn(Phase)) -> Result<Ready, Failure>;
 
     /// The stage is gone: whatever is kept for its next version is let go.
     fn forget(&self, stage: &str);
@@ -41,6 +43,10 @@ pub struct Job {
     pub recipe: Recipe,
     /// For what the sidecar does not say.
     pub defaults: Defaults,
+    /// Its number in the history.
+    pub number: u64,
+    /// Whether it counts whatever its sidecar says of trying it: it was promoted before.
+    pub counts: bool,
     /// Since when its files are as they are.
     pub noticed: Instant,
     /// When they had settled.
@@ -48,18 +54,27 @@ pub struct Job {
 }
 
 /// A stage that was made.
-#[derive(Debug)]
 pub struct Ready {
     /// The stage.
     pub stage: Arc<Stage>,
     /// How long it took.
     pub steps: Steps,
+    /// What its sidecar says.
+    pub sidecar: Sidecar,
+    /// Makes it count, if it was made for the shadow.
+    pub as_live: Option<AsLive>,
+    /// Which version the plugin itself says it is.
+    pub plugin_version: Option<String>,
 }
+
+/// Makes the stage that counts of a version that was in the shadow: with the plugin's own state and counters. Takes milliseconds.
+pub type AsLive = Box<dyn Fn() -> Result<Arc<Stage>, Failure> + Send>;
 
 /// What became of a job.
 pub(super) struct Made {
     pub(super) stage: Arc<str>,
     pub(super) recipe: Recipe,
+    pub(super) counts: bool,
     pub(super) times: Times,
     pub(super) outcome: Result<Ready, Failure>,
 }
@@ -117,9 +132,14 @@ fn work(maker: &dyn Maker, jobs: &Mutex<Receiver<Job>>, events: &SyncSender<Even
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         let times = Times { noticed: job.noticed, settled: job.settled, begun: Instant::now() };
-        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| maker.make(&job)));
+        let reached = |phase| {
+            // Whoever has ended needs no history.
+            let _ended = events.send(Event::Reached(job.number, phase));
+        };
+        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| maker.make(&job, &reached)));
         let outcome = made.unwrap_or_else(|_| Err(bug(&job)));
-        if events.send(Event::Made(Box::new(Made { stage: job.stage, recipe: job.recipe, times, outcome }))).is_err() {
+        let Job { stage, recipe, counts, .. } = job;
+        if events.send(Event::Made(Box::new(Made { stage, recipe, counts, times, outcome }))).is_err() {
             return;
         }
     }

@@ -16,6 +16,14 @@ pub struct Recipe {
     pub defaults: u64,
 }
 
+impl Recipe {
+    /// Whether the files are the same, whatever the configuration says about all plugins.
+    #[must_use]
+    pub fn is_same_files(&self, other: &Self) -> bool {
+        self.wasm == other.wasm && self.sidecar == other.sidecar
+    }
+}
+
 /// A plugin file in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -44,6 +52,12 @@ pub struct Known {
     pub loading: Option<Recipe>,
     /// What failed last, if nothing was tried since and it is not due to be tried again.
     pub failed: Option<Recipe>,
+    /// What is tried beside it.
+    pub tried: Option<Recipe>,
+    /// What was rolled back, or withdrawn: it is not made again until its files change.
+    pub held: Option<Recipe>,
+    /// Whether what is being made counted before a restart: what the folder holds comes after it.
+    pub restoring: bool,
     /// Whether an error is shown.
     pub troubled: bool,
 }
@@ -75,14 +89,18 @@ pub fn plan(known: &BTreeMap<Arc<str>, Known>, wanted: &[Wanted]) -> Plan {
         plan.order.push((stage.clone(), stem.clone()));
         let Some(recipe) = recipe else { continue };
         let nothing = Known::default();
-        let Known { live, loading, failed, troubled } = known.get(stage).unwrap_or(&nothing);
-        if loading.as_ref() == Some(recipe) {
+        let Known { live, loading, failed, tried, held, restoring, troubled } = known.get(stage).unwrap_or(&nothing);
+        if *restoring || loading.as_ref() == Some(recipe) {
             continue;
         }
         if live.as_ref() == Some(recipe) {
-            if failed.is_some() || loading.is_some() || *troubled {
+            if failed.is_some() || loading.is_some() || tried.is_some() || held.is_some() || *troubled {
                 plan.settle.push(stage.clone());
             }
+        } else if loading.is_none()
+            && (tried.as_ref() == Some(recipe) || held.as_ref().is_some_and(|held| held.is_same_files(recipe)))
+        {
+            // It is where it belongs.
         } else if loading.is_some() || failed.as_ref() != Some(recipe) {
             plan.load.push((stage.clone(), stem.clone(), recipe.clone()));
         }
@@ -181,6 +199,33 @@ mod tests {
         assert_eq!(loads(&plan(&known([("a", loading.clone())]), &[wanted("10-a", "3")])), ["10-a"]);
         let back = plan(&known([("a", loading)]), &[wanted("10-a", "1")]);
         assert_eq!(back.settle, ["a".into()]);
+    }
+
+    #[test]
+    fn what_counted_before_a_restart_comes_first() {
+        let restoring = Known { loading: Some(recipe("1")), restoring: true, ..Known::default() };
+        assert_eq!(plan(&known([("a", restoring)]), &[wanted("10-a", "2")]).load, []);
+        assert_eq!(loads(&plan(&known([("a", live("1"))]), &[wanted("10-a", "2")])), ["10-a"]);
+    }
+
+    #[test]
+    fn what_is_tried_or_was_rolled_back_is_not_made_again_until_it_changes() {
+        let tried = Known { tried: Some(recipe("2")), ..live("1") };
+        let held = Known { held: Some(recipe("2")), ..live("1") };
+        for known_so in [tried, held] {
+            let so = known([("a", known_so)]);
+            assert_eq!(plan(&so, &[wanted("10-a", "2")]).load, []);
+            assert_eq!(loads(&plan(&so, &[wanted("10-a", "3")])), ["10-a"]);
+            // The folder has what counts again: nothing is tried or held any more.
+            assert_eq!(plan(&so, &[wanted("10-a", "1")]).settle, ["a".into()]);
+        }
+        // Other defaults make what is tried anew, and not what was rolled back.
+        let mut changed = wanted("10-a", "2");
+        changed.recipe.as_mut().unwrap().defaults = 1;
+        let held = Known { held: Some(recipe("2")), ..live("1") };
+        assert_eq!(plan(&known([("a", held)]), std::slice::from_ref(&changed)).load, []);
+        let tried = Known { tried: Some(recipe("2")), ..live("1") };
+        assert_eq!(loads(&plan(&known([("a", tried)]), &[changed])), ["10-a"]);
     }
 
     #[test]

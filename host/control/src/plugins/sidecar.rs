@@ -7,6 +7,7 @@ use pipeline::chain::plan::Failure;
 use pipeline::chain::stage::BreakerPolicy;
 
 use super::grants::{self, Grants};
+use super::trying::{self, Trying};
 use crate::config::plugins::Defaults;
 use crate::config::report::{Problems, Report};
 use crate::config::table::Table;
@@ -30,6 +31,16 @@ pub struct Sidecar {
     pub breaker: BreakerPolicy,
     /// What it may do at most.
     pub grants: Grants,
+    /// How it is tried before it counts.
+    pub trying: Trying,
+}
+
+impl Sidecar {
+    /// Whether it says the same, but for how a version is tried.
+    #[must_use]
+    pub fn is_same_otherwise(&self, other: &Self) -> bool {
+        Self { trying: Trying::default(), ..self.clone() } == Self { trying: Trying::default(), ..other.clone() }
+    }
 }
 
 /// Reads a sidecar; none is an empty one.
@@ -49,6 +60,7 @@ fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, probl
         when: conditions::read("when", table.items("when"), problems),
         breaker: table.section("breaker", |table| config::plugins::breaker(table, defaults.breaker)),
         grants: table.section("grants", grants::read),
+        trying: trying::read(table),
     })
 }
 
@@ -77,8 +89,10 @@ mod tests {
     use otlp::condition::Operator;
     use otlp::edit::Constant;
     use otlp::path::Path;
+    use pipeline::chain::trial::Mode;
 
     use super::*;
+    use crate::plugins::trying::Rule;
 
     fn sidecar(text: &str) -> Result<Sidecar, Vec<String>> {
         read("10-a.yaml", text, &Defaults::default(), &|_| None).map_err(|report| report.lines())
@@ -122,6 +136,30 @@ mod tests {
         );
         let errors = sidecar("grants:\n  read: [nmae]\n").unwrap_err();
         assert!(errors.len() == 1 && errors[0].starts_with("10-a.yaml:2:"), "{errors:#?}");
+    }
+
+    #[test]
+    fn a_version_can_be_tried_before_it_counts() {
+        assert_eq!(sidecar("").unwrap().trying, Trying::default());
+        assert_eq!(sidecar("mode: live").unwrap().trying, Trying::default());
+        let shadow = sidecar("mode: shadow\npromote: { batches: 50, cost: 1.5us, differences: 0.1% }").unwrap().trying;
+        assert_eq!(shadow.mode, Some(Mode::Shadow));
+        assert_eq!(shadow.rule, Some(Rule { batches: 50, cost_ns: Some(1500), differences: Some(0.001) }));
+        let canary = sidecar("mode: canary\nshare: 5%\npromote: {}").unwrap().trying;
+        assert_eq!(canary.mode, Some(Mode::Canary(0.05)));
+        assert_eq!(canary.rule, Some(Rule { batches: 1000, cost_ns: None, differences: None }));
+        for (text, said) in [
+            ("mode: canary", "needs a `share`"),
+            ("mode: shadow\nshare: 5%", "is for `mode: canary` alone"),
+            ("promote: {}", "is for `mode: shadow` and `mode: canary`"),
+            ("mode: canary\nshare: 5%\npromote: { differences: 1% }", "is for `mode: shadow`"),
+            ("mode: shadwo", "mode"),
+            ("mode: canary\nshare: 5", "write it like 5%"),
+            ("mode: canary\nshare: 101%", "from 0% to 100%"),
+        ] {
+            let errors = sidecar(text).unwrap_err();
+            assert!(errors.len() == 1 && errors[0].contains(said), "{text}: {errors:#?}");
+        }
     }
 
     #[test]

@@ -1,20 +1,24 @@
-//! What is known of each stage of the folder: what runs, what is being made, what failed.
+//! What is known of each stage of the folder: what runs, what is tried, what is being made, what failed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use pipeline::chain::place::Place;
 use pipeline::chain::stage::Stage;
+use pipeline::chain::trial::{Mode, Trial};
 
 use super::again::Again;
-use super::make::Ready;
+use super::make::{AsLive, Ready};
 use super::name;
 use super::plan::{Known, Recipe};
+use super::sidecar::Sidecar;
 use super::status::{self, Failure, State, Step};
 use super::took::{Steps, Times, Took};
+use super::trying::Rule;
 
 /// One stage.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Slot {
     /// Its file, without the ending.
     pub stem: String,
@@ -22,8 +26,18 @@ pub struct Slot {
     pub known: Known,
     /// What runs.
     pub stage: Option<Arc<Stage>>,
+    /// Its number in the history.
+    pub number: u64,
     /// The generation with which it went live.
     pub since: Option<u64>,
+    /// What its sidecar says.
+    pub sidecar: Option<Sidecar>,
+    /// What ran before it, for who wants it back.
+    pub previous: Option<Previous>,
+    /// What is tried beside it.
+    pub trial: Option<Tried>,
+    /// The number in the history of what is being made.
+    pub loading: Option<u64>,
     /// How long making it took, while it is not live yet.
     pub made: Option<(Times, Steps)>,
     /// How long it took until it was live.
@@ -36,8 +50,38 @@ pub struct Slot {
     pub gone: bool,
 }
 
+/// A version that ran.
+pub struct Previous {
+    /// The stage, as it was.
+    pub stage: Arc<Stage>,
+    /// What it was made from.
+    pub recipe: Recipe,
+    /// Its number in the history.
+    pub number: u64,
+    /// What its sidecar says.
+    pub sidecar: Sidecar,
+}
+
+/// A version that is tried.
+pub struct Tried {
+    /// The trial.
+    pub trial: Arc<Trial>,
+    /// What it was made from.
+    pub recipe: Recipe,
+    /// Its number in the history.
+    pub number: u64,
+    /// What its sidecar says.
+    pub sidecar: Sidecar,
+    /// Why its rule no longer does.
+    pub not_promoted: Option<String>,
+    /// Makes it count, if it was made for the shadow.
+    pub as_live: Option<AsLive>,
+    /// Whether a chain has it.
+    pub is_published: bool,
+}
+
 /// All stages by name.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Slots(BTreeMap<Arc<str>, Slot>);
 
 impl Slots {
@@ -67,9 +111,19 @@ impl Slots {
         self.0.get(stage)
     }
 
+    /// One stage, to be changed.
+    pub fn get_mut(&mut self, stage: &str) -> Option<&mut Slot> {
+        self.0.get_mut(stage)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
         self.0.iter()
+    }
+
+    /// All of them, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Slot)> {
+        self.0.iter_mut()
     }
 
     /// The stages in the folder's order.
@@ -90,88 +144,161 @@ impl Slots {
         slot.gone = false;
     }
 
-    /// What runs is what is wanted: what was tried since no longer matters.
-    pub fn settle(&mut self, stage: &str) {
-        if let Some(slot) = self.0.get_mut(stage) {
-            (slot.known.loading, slot.known.failed, slot.error, slot.again) = (None, None, None, None);
-        }
-    }
-
-    /// The stage is being made.
-    pub fn loading(&mut self, stage: &str, recipe: Recipe) {
-        if let Some(slot) = self.0.get_mut(stage) {
-            slot.known.loading = Some(recipe);
-        }
-    }
-
-    /// The stage was made.
-    pub fn live(&mut self, stage: &str, recipe: Recipe, ready: Ready, times: Times) {
-        if let Some(slot) = self.0.get_mut(stage) {
-            slot.known = Known { live: Some(recipe), ..Known::default() };
-            (slot.made, slot.took) = (Some((times, ready.steps)), None);
-            (slot.stage, slot.since, slot.error, slot.again) = (Some(ready.stage), None, None, None);
-        }
-    }
-
-    /// The stage could not be made from this; if the failure may pass, it is tried again later.
-    pub fn not_made(&mut self, stage: &str, recipe: Recipe, failure: Failure, now: Instant) {
-        if let Some(slot) = self.0.get_mut(stage) {
-            let before = slot.attempts(&recipe);
-            slot.again = failure.passing.then(|| Again::after(before, now));
-            (slot.known.loading, slot.known.failed, slot.error) = (None, Some(recipe), Some(failure));
-        }
-    }
-
-    /// Its files were no longer what was to be read, which says nothing yet. Answers whether it is tried again at once, as it is the first
-    /// time.
-    pub fn misread(&mut self, stage: &str, recipe: &Recipe, now: Instant) -> bool {
-        let Some(slot) = self.0.get_mut(stage).filter(|slot| slot.attempts(recipe).is_none()) else { return false };
-        slot.again = Some(Again::at_once(now));
-        (slot.known.loading, slot.known.failed) = (None, Some(recipe.clone()));
-        true
-    }
-
-    /// Its files cannot be read: whatever they hold is made once they can be.
-    pub fn unreadable(&mut self, stage: &str) {
-        if let Some(slot) = self.0.get_mut(stage) {
-            (slot.known.loading, slot.known.failed, slot.again) = (None, None, None);
-        }
-    }
-
-    /// Why.
-    pub fn failed(&mut self, stage: &str, failure: Failure) {
-        if let Some(slot) = self.0.get_mut(stage) {
-            slot.error = Some(failure);
-        }
-    }
-
-    /// The stage stays although its file is gone.
-    pub fn gone(&mut self, stage: &str) {
-        if let Some(slot) = self.0.get_mut(stage) {
-            (slot.gone, slot.known.loading, slot.again) = (true, None, None);
-        }
-    }
-
     /// Forgets a stage.
-    pub fn remove(&mut self, stage: &str) {
-        self.0.remove(stage);
-    }
-
-    /// All that were made are live under this generation. Answers those that were not before.
-    pub fn published(&mut self, generation: u64, now: Instant) -> Vec<(Arc<Stage>, Took)> {
-        let mut fresh = Vec::new();
-        for slot in self.0.values_mut() {
-            if let (Some(stage), Some((times, steps))) = (&slot.stage, slot.made.take()) {
-                let took = times.took(&steps, now);
-                (slot.since, slot.took) = (Some(generation), Some(took));
-                fresh.push((stage.clone(), took));
-            }
-        }
-        fresh
+    pub fn remove(&mut self, stage: &str) -> Option<Slot> {
+        self.0.remove(stage)
     }
 }
 
 impl Slot {
+    /// What runs is what is wanted: what was tried or held since no longer matters. Answers the trial that ends.
+    pub fn settle(&mut self) -> Option<Tried> {
+        (self.known.loading, self.known.failed, self.known.held) = (None, None, None);
+        (self.error, self.again) = (None, None);
+        self.withdraw()
+    }
+
+    /// Nothing is tried any more.
+    pub fn withdraw(&mut self) -> Option<Tried> {
+        self.known.tried = None;
+        self.trial.take()
+    }
+
+    /// The stage is being made. Answers the number of what it overtakes.
+    pub fn begin(&mut self, recipe: Recipe, number: u64) -> Option<u64> {
+        self.known.loading = Some(recipe);
+        self.loading.replace(number)
+    }
+
+    /// The stage was made and counts from the next chain on.
+    pub fn counts(&mut self, recipe: Recipe, number: u64, ready: Ready, times: Times) -> Replaced {
+        let Ready { stage, steps, sidecar, .. } = ready;
+        let replaced = self.replace(Previous { stage, recipe, number, sidecar });
+        self.made = Some((times, steps));
+        replaced
+    }
+
+    /// Another version counts from the next chain on.
+    fn replace(&mut self, next: Previous) -> Replaced {
+        let Previous { stage, recipe, number, sidecar } = next;
+        let old = self.take_current();
+        let was_published = self.since.is_some();
+        self.known = Known { live: Some(recipe), ..Known::default() };
+        (self.stage, self.number, self.sidecar) = (Some(stage), number, Some(sidecar));
+        (self.since, self.made, self.took) = (None, None, None);
+        (self.error, self.again, self.loading) = (None, None, None);
+        let trial = self.trial.take();
+        let mut replaced = Replaced { old: None, unpublished: None, trial };
+        match old {
+            Some(old) if was_published => {
+                replaced.old = Some((old.number, Arc::clone(&old.stage)));
+                self.previous = Some(old);
+            }
+            // No batch has met it.
+            Some(old) => replaced.unpublished = Some(old.number),
+            None => {}
+        }
+        replaced
+    }
+
+    fn take_current(&mut self) -> Option<Previous> {
+        let (stage, recipe, sidecar) = (self.stage.take()?, self.known.live.take()?, self.sidecar.take()?);
+        Some(Previous { stage, recipe, number: self.number, sidecar })
+    }
+
+    /// The version that ran before runs again; what runs is held. `false` where there is none.
+    pub fn roll_back(&mut self) -> Option<Replaced> {
+        let previous = self.previous.take()?;
+        let held = self.known.live.clone();
+        let replaced = self.replace(previous);
+        self.known.held = held;
+        Some(replaced)
+    }
+
+    /// What was tried counts from the next chain on.
+    pub fn promote(&mut self, tried: Tried, stage: Arc<Stage>) -> Replaced {
+        let Tried { recipe, number, sidecar, .. } = tried;
+        self.replace(Previous { stage, recipe, number, sidecar })
+    }
+
+    /// The stage was made and is tried from the next chain on. Answers the trial that it ends.
+    pub fn tried(&mut self, recipe: Recipe, number: u64, mode: Mode, ready: Ready, times: Times) -> Option<Tried> {
+        let Ready { stage, steps, sidecar, as_live, .. } = ready;
+        (self.known.tried, self.known.loading, self.known.failed) = (Some(recipe.clone()), None, None);
+        (self.error, self.again, self.loading, self.known.held) = (None, None, None, None);
+        if self.stage.is_none() {
+            self.made = Some((times, steps));
+        }
+        let trial = Arc::new(Trial::new(stage, mode));
+        let not_promoted = None;
+        self.trial.replace(Tried { trial, recipe, number, sidecar, not_promoted, as_live, is_published: false })
+    }
+
+    /// The stage could not be made from this; if the failure may pass, it is tried again later.
+    pub fn not_made(&mut self, recipe: Recipe, failure: Failure, now: Instant) {
+        let before = self.attempts(&recipe);
+        self.again = failure.passing.then(|| Again::after(before, now));
+        (self.known.loading, self.known.failed, self.error) = (None, Some(recipe), Some(failure));
+        self.loading = None;
+    }
+
+    /// Its files were no longer what was to be read, which says nothing yet. Answers whether it is tried again at once, as it is the first
+    /// time.
+    pub fn misread(&mut self, recipe: &Recipe, now: Instant) -> bool {
+        if self.attempts(recipe).is_some() {
+            return false;
+        }
+        self.again = Some(Again::at_once(now));
+        (self.known.loading, self.known.failed, self.loading) = (None, Some(recipe.clone()), None);
+        true
+    }
+
+    /// Its files cannot be read: whatever they hold is made once they can be.
+    pub fn unreadable(&mut self) {
+        (self.known.loading, self.known.failed, self.again) = (None, None, None);
+    }
+
+    /// The stage stays although its file is gone.
+    pub fn gone(&mut self) {
+        (self.gone, self.known.loading, self.again) = (true, None, None);
+    }
+
+    /// What counts is live under this generation. Answers whether it was not before; how long it took, [`Slot::took`] says then.
+    pub fn published(&mut self, generation: u64, now: Instant) -> bool {
+        if self.stage.is_none() || self.since.is_some() {
+            return false;
+        }
+        self.took = self.made.take().map(|(times, steps)| times.took(&steps, now));
+        self.since = Some(generation);
+        true
+    }
+
+    /// Whether nothing was made for it yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.stage.is_none() && self.trial.is_none() && self.known.loading.is_none()
+    }
+
+    /// Whether what counts is what was made, but for how it is to be tried: then there is nothing to try.
+    #[must_use]
+    pub fn is_alike(&self, recipe: &Recipe, ready: &Ready) -> bool {
+        self.known.live.as_ref().is_some_and(|live| live.wasm == recipe.wasm)
+            && self.sidecar.as_ref().is_some_and(|sidecar| sidecar.is_same_otherwise(&ready.sidecar))
+    }
+
+    /// Whether what counts does so because it was promoted, though its sidecar wants it tried.
+    #[must_use]
+    pub fn is_promoted(&self) -> bool {
+        self.sidecar.as_ref().is_some_and(|sidecar| sidecar.trying.mode.is_some())
+    }
+
+    /// What stands at its place in the chain.
+    #[must_use]
+    pub fn in_chain(&self) -> Option<Place> {
+        let trial = self.trial.as_ref().map(|tried| Arc::clone(&tried.trial));
+        (self.stage.is_some() || trial.is_some()).then(|| Place { stage: self.stage.clone(), trial })
+    }
+
     fn attempts(&self, recipe: &Recipe) -> Option<Again> {
         self.again.filter(|_| self.known.failed.as_ref() == Some(recipe))
     }
@@ -179,7 +306,8 @@ impl Slot {
     /// Whether it is live or has failed, as far as can be told soon.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.known.loading.is_none() && (self.stage.is_some() || !self.again.is_some_and(|again| again.is_early()))
+        let runs = self.stage.is_some() || self.trial.is_some();
+        self.known.loading.is_none() && (runs || !self.again.is_some_and(|again| again.is_early()))
     }
 
     /// For people.
@@ -188,42 +316,65 @@ impl Slot {
         let state = match (&self.stage, &self.error) {
             _ if self.gone => State::Gone,
             (Some(_), _) => State::Live,
+            (None, _) if self.trial.is_some() => State::Tried,
             (None, Some(_)) => State::Failed,
             (None, None) => State::Loading,
         };
         let spec = self.stage.as_ref().map(|stage| stage.spec());
         status::Stage {
-            stage: stage.to_owned(),
-            file: format!("{}.wasm", self.stem),
-            state,
             version: spec.map(|spec| spec.version.to_string()),
             generation: self.since,
             took: self.took,
             on_error: spec.map(|spec| spec.on_error.name().to_owned()),
-            breaker: None,
-            faults: 0,
             error: self.error.clone(),
+            trial: self.trial.as_ref().map(Tried::status),
+            previous: self.previous.as_ref().map(|previous| previous.stage.spec().version.to_string()),
+            held: self.known.held.as_ref().map(|held| held.wasm.short()),
+            ..status::Stage::new(stage.to_owned(), format!("{}.wasm", self.stem), state)
         }
     }
 
     /// A file whose stage is already another one's.
     #[must_use]
     pub fn twice(stem: &str, earlier: &str) -> status::Stage {
-        let why = format!("{earlier}.wasm is already stage {}; give it another name", name::stage_of(stem));
+        let stage = name::stage_of(stem);
+        let why = format!("{earlier}.wasm is already stage {stage}; give it another name");
         let file = format!("{stem}.wasm");
         let error =
             Failure { file: file.clone(), version: None, step: Step::Name, why, passing: false, at: status::now() };
-        status::Stage {
-            stage: name::stage_of(stem).to_owned(),
-            file,
-            state: State::Failed,
-            version: None,
-            generation: None,
-            took: None,
-            on_error: None,
-            breaker: None,
-            faults: 0,
-            error: Some(error),
+        status::Stage { error: Some(error), ..status::Stage::new(stage.to_owned(), file, State::Failed) }
+    }
+}
+
+/// What no longer runs because another version does.
+pub struct Replaced {
+    /// What counted: its number in the history, and the stage.
+    pub old: Option<(u64, Arc<Stage>)>,
+    /// What would have counted with the next chain.
+    pub unpublished: Option<u64>,
+    /// What was tried.
+    pub trial: Option<Tried>,
+}
+
+impl Tried {
+    /// By which it is promoted without being asked.
+    #[must_use]
+    pub fn rule(&self) -> Option<Rule> {
+        self.sidecar.trying.rule
+    }
+
+    fn status(&self) -> status::Trial {
+        let (mode, share) = match self.trial.mode() {
+            Mode::Shadow => ("shadow", None),
+            Mode::Canary(share) => ("canary", Some(share)),
+        };
+        status::Trial {
+            version: self.trial.stage().spec().version.to_string(),
+            mode: mode.to_owned(),
+            share,
+            promote: self.rule(),
+            not_promoted: self.not_promoted.clone(),
+            ..status::Trial::default()
         }
     }
 }

@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::took::Took;
+use super::trying::Rule;
+use super::version::Version;
 
 /// How many events are remembered.
 const REMEMBERED: usize = 100;
@@ -29,6 +31,9 @@ pub struct Status {
     pub notes: Vec<String>,
     /// What happened, newest first.
     pub history: VecDeque<Event>,
+    /// The versions of all plugins and what became of them, newest first.
+    #[serde(default)]
+    pub versions: Vec<Version>,
 }
 
 /// One stage.
@@ -60,6 +65,104 @@ pub struct Stage {
     /// Why the newest version is not live, if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// The version that is tried beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+    /// The version to which `tracemill rollback` returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// The version in the folder that was rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+impl Stage {
+    /// One of which nothing more is known.
+    #[must_use]
+    pub fn new(stage: String, file: String, state: State) -> Self {
+        Self {
+            stage,
+            file,
+            state,
+            version: None,
+            generation: None,
+            took: None,
+            on_error: None,
+            breaker: None,
+            faults: 0,
+            error: None,
+            trial: None,
+            previous: None,
+            held: None,
+        }
+    }
+}
+
+/// A version that is tried before it counts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The version.
+    pub version: String,
+    /// `shadow` or `canary`.
+    pub mode: String,
+    /// A canary's share of the traces, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// By which it is promoted without being asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promote: Option<Rule>,
+    /// Why that rule no longer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_promoted: Option<String>,
+    /// Batches that went through it.
+    pub batches: u64,
+    /// Batches for which the shadow had no time.
+    pub skipped: u64,
+    /// Calls into it.
+    pub calls: u64,
+    /// Spans that it was shown.
+    pub rows: u64,
+    /// Calls that failed.
+    pub faults: u64,
+    /// What a span costs it, in nanoseconds; in the shadow, of CPU time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_ns: Option<u64>,
+    /// What a span costs the version that counts, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_cost_ns: Option<u64>,
+    /// In the shadow: how its spans differ from those of the version that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differences: Option<Differences>,
+}
+
+/// How the spans of a version in the shadow differ from those of the version that counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differences {
+    /// Spans that were compared.
+    pub spans: u64,
+    /// Spans that it alone drops.
+    pub dropped_more: u64,
+    /// Spans that only the version that counts drops.
+    pub dropped_fewer: u64,
+    /// Spans that both keep, with other values.
+    pub edited_otherwise: u64,
+    /// Where those differ.
+    pub paths: Vec<Differing>,
+    /// How often they differ at further paths.
+    pub elsewhere: u64,
+}
+
+/// A path at which spans differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differing {
+    /// As plans name it.
+    pub path: String,
+    /// How many spans.
+    pub spans: u64,
+    /// The trace of one of them, in hex.
+    pub trace_id: String,
+    /// That one's id, in hex.
+    pub span_id: String,
 }
 
 /// Whether a stage runs.
@@ -68,6 +171,8 @@ pub struct Stage {
 pub enum State {
     /// It runs. With an error beside it, it is the last good version that does.
     Live,
+    /// No version of it counts yet; one is tried.
+    Tried,
     /// Its first version is being made.
     Loading,
     /// It never ran.
@@ -117,6 +222,8 @@ pub enum Step {
     Stage,
     /// Trying it on sample spans.
     Probe,
+    /// Trying it on live batches.
+    Trial,
 }
 
 /// Something that happened.
@@ -142,6 +249,7 @@ impl std::fmt::Display for Step {
             Self::Grants => "grants",
             Self::Stage => "stage",
             Self::Probe => "probe",
+            Self::Trial => "trial",
         })
     }
 }

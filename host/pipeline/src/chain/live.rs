@@ -8,18 +8,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::metrics::Metrics;
+use super::place::Place;
 use super::program::Fault;
 use super::quarantine::Quarantine;
 use super::run;
+use super::shadow::Shadows;
 use super::stage::{Stage, StageError, StageSpec};
 
-/// The stages in order.
+/// The places in order.
 #[derive(Debug)]
 pub struct Chain {
     /// Counts up with each chain that is published; 0 is the empty chain of the start.
     pub generation: u64,
     /// In the order in which batches pass them.
-    pub stages: Vec<Arc<Stage>>,
+    pub places: Vec<Place>,
+}
+
+impl Chain {
+    /// The stages that count, in order; what is only tried is not among them.
+    pub fn stages(&self) -> impl Iterator<Item = &Arc<Stage>> {
+        self.places.iter().filter_map(|place| place.stage.as_ref())
+    }
 }
 
 /// Where the live chain is published. Clones publish to the same place.
@@ -35,19 +44,21 @@ struct Inner {
     mills: usize,
     metrics: Metrics,
     quarantine: Arc<Quarantine>,
+    shadows: Shadows,
 }
 
 impl Chains {
     /// An empty chain, for so many mills.
     #[must_use]
     pub fn new(mills: usize, metrics: Metrics) -> Self {
-        let empty = Chain { generation: 0, stages: Vec::new() };
+        let empty = Chain { generation: 0, places: Vec::new() };
         let inner = Inner {
             current: ArcSwap::from_pointee(empty),
             generation: AtomicU64::new(0),
             mills,
             metrics,
             quarantine: Arc::default(),
+            shadows: Shadows::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -57,18 +68,24 @@ impl Chains {
         Stage::new(spec, self.inner.mills, &self.inner.metrics, &self.inner.quarantine).map(Arc::new)
     }
 
+    /// Sets up a stage that is only tried: what it does is counted where nobody adds it to what counts.
+    pub fn shadow_stage(&self, spec: StageSpec) -> Result<Arc<Stage>, StageError> {
+        Stage::new(spec, 1, &Metrics::default(), &self.inner.quarantine).map(Arc::new)
+    }
+
     /// Runs a stage on sample spans, on the calling thread: nothing but its fault comes of it.
     pub fn probe(&self, stage: &Stage, sample: &otlp::batch::Incoming) -> Result<(), Fault> {
         run::probe(stage, sample)
     }
 
-    /// Makes these stages the live chain and answers its generation. Batches that are under way finish on the chain that they
-    /// began with; stages that stay keep their instances.
-    pub fn publish(&self, stages: Vec<Arc<Stage>>) -> u64 {
+    /// Makes these places (or stages alone) the live chain and answers its generation. Batches that are under way finish on the chain that
+    /// they began with; stages that stay keep their instances.
+    pub fn publish(&self, places: impl IntoIterator<Item = impl Into<Place>>) -> u64 {
         let generation = self.inner.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let breakers = stages.iter().map(|stage| (stage.spec().name.clone(), stage.breaker().clone()));
+        let chain = Chain { generation, places: places.into_iter().map(Into::into).collect() };
+        let breakers = chain.stages().map(|stage| (stage.spec().name.clone(), stage.breaker().clone()));
         self.inner.metrics.breakers.show(breakers.collect());
-        self.inner.current.store(Arc::new(Chain { generation, stages }));
+        self.inner.current.store(Arc::new(chain));
         self.inner.metrics.generation.set(generation as i64);
         generation
     }
@@ -89,6 +106,10 @@ impl Chains {
     #[must_use]
     pub fn mills(&self) -> usize {
         self.inner.mills
+    }
+
+    pub(super) fn shadows(&self) -> &Shadows {
+        &self.inner.shadows
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

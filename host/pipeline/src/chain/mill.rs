@@ -1,6 +1,7 @@
 //! A mill: one place where batches are run, with its own instances of the plugins and its own buffers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otlp::batch::{Incoming, RequestContext};
@@ -12,19 +13,29 @@ use super::metrics::SignalLabel;
 use super::note;
 use super::outlet::Outlet;
 use super::pending::Pending;
+use super::place::Place;
 use super::run::Run;
+use super::shadow::Shadows;
 use super::stage::{Slot, Stage};
 use super::tally::{Rejection, Rows, Tally};
+use super::trial::{Mode, Part};
 use crate::compact;
 use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
+
+/// A place in the chain, with one mill's instances of what stands there.
+struct Seat {
+    place: Place,
+    stage: Slot,
+    canary: Slot,
+}
 
 /// One mill. Used by one thread at a time.
 #[derive(Default)]
 pub(super) struct Mill {
     run: Run,
-    /// Its instance of each stage of the chain that it ran last.
-    instances: Vec<(Arc<Stage>, Slot)>,
+    /// The places of the chain that it ran last, with its instances.
+    seats: Vec<Seat>,
     generation: u64,
     /// What [`Batch::load`](otlp::batch::Batch::load) said of each request of the batch.
     answers: Vec<Answer>,
@@ -92,11 +103,11 @@ impl Mill {
             return refused(&self.run, "queue_full", refusal);
         }
         self.reject_invalid_ids();
-        for (stage, slot) in &mut self.instances {
+        for seat in &mut self.seats {
             if self.run.batch.live() == 0 {
                 break;
             }
-            if let Err(refusal) = self.run.stage(stage, slot) {
+            if let Err(refusal) = seat.pass(&mut self.run, chains.shadows()) {
                 return refused(&self.run, "breaker_open", refusal);
             }
         }
@@ -144,20 +155,61 @@ impl Mill {
 
     /// Turns to another chain: keeps the instances of stages that stayed, lets go of the others.
     pub(super) fn follow(&mut self, chain: &Chain) {
-        if self.generation == chain.generation && self.instances.len() == chain.stages.len() {
+        if self.generation == chain.generation && self.seats.len() == chain.places.len() {
             return;
         }
-        let mut old = std::mem::take(&mut self.instances);
-        self.instances = chain
-            .stages
+        let mut old = std::mem::take(&mut self.seats);
+        let mut kept = |stage: Option<&Arc<Stage>>| {
+            let stage = stage?;
+            old.iter_mut().find_map(|seat| seat.slot_of(stage)?.take())
+        };
+        self.seats = chain
+            .places
             .iter()
-            .map(|stage| {
-                let kept =
-                    old.iter_mut().find(|(known, _)| Arc::ptr_eq(known, stage)).and_then(|(_, slot)| slot.take());
-                (stage.clone(), kept)
+            .map(|place| Seat {
+                stage: kept(place.stage.as_ref()),
+                canary: kept(place.trial.as_ref().map(|trial| trial.stage())),
+                place: place.clone(),
             })
             .collect();
         self.generation = chain.generation;
+    }
+}
+
+impl Seat {
+    /// Takes a batch through what stands here.
+    fn pass(&mut self, run: &mut Run, shadows: &Shadows) -> Result<(), Refusal> {
+        let Self { place: Place { stage, trial }, stage: slot, canary } = self;
+        let stage = stage.as_deref();
+        let usual = |run: &mut Run, slot: &mut Slot, part| stage.map_or(Ok(()), |stage| run.stage(stage, slot, part));
+        let Some(trial) = trial else { return usual(run, slot, Part::All) };
+        match trial.mode() {
+            Mode::Canary(_) => {
+                usual(run, slot, Part::OutsideOf(trial))?;
+                trial.report().batches.fetch_add(1, Ordering::Relaxed);
+                run.stage(trial.stage(), canary, Part::Of(trial))
+            }
+            Mode::Shadow => {
+                let before = shadows.before(trial, &run.batch);
+                usual(run, slot, Part::All)?;
+                if let Some(before) = before {
+                    shadows.offer(trial, before, &run.batch, run.now);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Where this mill's instance of a stage is, if the stage stands here.
+    fn slot_of(&mut self, stage: &Arc<Stage>) -> Option<&mut Slot> {
+        let is_it = |known: &Arc<Stage>| Arc::ptr_eq(known, stage);
+        if self.place.stage.as_ref().is_some_and(is_it) {
+            Some(&mut self.stage)
+        } else if self.place.trial.as_ref().is_some_and(|trial| is_it(trial.stage())) {
+            Some(&mut self.canary)
+        } else {
+            None
+        }
     }
 }
 

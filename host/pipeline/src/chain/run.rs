@@ -1,8 +1,9 @@
 //! One batch through one stage: select the rows, show columns, call, check and apply the edits; and when the plugin fails,
 //! find the span that did it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use otlp::batch::Batch;
 use otlp::columns::cache::Cache;
 use otlp::edit::apply::apply;
@@ -14,6 +15,7 @@ use super::plan::{Affinity, Failure};
 use super::program::{Call, Fault, FaultKind};
 use super::stage::{Slot, Stage};
 use super::tally::{Rejection, Tally};
+use super::trial::Part;
 use crate::request::Refusal;
 
 /// How many deadlines the search for the span that makes a plugin fail may take beyond the call that failed, so that hostile
@@ -30,19 +32,54 @@ pub(super) struct Run {
     spare: Vec<u32>,
     /// Nanoseconds since the Unix epoch; what plugins are told for the whole batch.
     pub(super) now: u64,
+    /// By what plugins' time is measured.
+    pub(super) clock: Clock,
+}
+
+/// How long something takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// On the wall.
+    #[default]
+    Wall,
+    /// By the thread's CPU time: where a thread of low priority waits for its turn most of the time.
+    Cpu,
+}
+
+impl Clock {
+    /// Starts; the answer tells how long ago that was.
+    fn start(self) -> impl Fn() -> Duration {
+        let wall = Instant::now();
+        let begun = self.cpu();
+        move || match (begun, self.cpu()) {
+            (Some(begun), Some(now)) => now.saturating_sub(begun),
+            _ => wall.elapsed(),
+        }
+    }
+
+    fn cpu(self) -> Option<Duration> {
+        let time = (self == Self::Cpu).then(|| clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok());
+        time.flatten().map(Duration::from)
+    }
 }
 
 impl Run {
-    /// Takes the batch through a stage. `own` is the mill's instance of it. An error refuses the whole batch: an open breaker
+    /// Takes a part of the batch through a stage. `own` is the mill's instance of it. An error refuses the whole batch: an open breaker
     /// of a stage without which nothing may pass.
-    pub(super) fn stage(&mut self, stage: &Stage, own: &mut Slot) -> Result<(), Refusal> {
+    pub(super) fn stage(&mut self, stage: &Stage, own: &mut Slot, part: Part<'_>) -> Result<(), Refusal> {
         let mut rows = std::mem::take(&mut self.rows);
-        let outcome = self.stage_rows(stage, own, &mut rows);
+        let outcome = self.stage_rows(stage, own, part, &mut rows);
         self.rows = rows;
         outcome
     }
 
-    fn stage_rows(&mut self, stage: &Stage, own: &mut Slot, rows: &mut Vec<u32>) -> Result<(), Refusal> {
+    fn stage_rows(
+        &mut self,
+        stage: &Stage,
+        own: &mut Slot,
+        part: Part<'_>,
+        rows: &mut Vec<u32>,
+    ) -> Result<(), Refusal> {
         rows.clear();
         let spans = self.batch.spans();
         if self.batch.live() == self.batch.rows() {
@@ -50,11 +87,12 @@ impl Run {
         } else {
             rows.extend((0..).zip(spans).filter(|(_, span)| !span.dropped).map(|(row, _)| row));
         }
-        let started = Instant::now();
+        part.narrow(&self.batch, rows);
+        let elapsed = self.clock.start();
         stage.select(&self.batch, rows, &mut self.spare);
         if rows.is_empty() {
             // To find that nothing matches is work for the plugin as well.
-            stage.count_calls(0, 0, started.elapsed());
+            stage.count_calls(0, 0, elapsed());
             return Ok(());
         }
         let Some(pass) = stage.pass() else { return self.blocked(stage, rows) };
@@ -75,7 +113,7 @@ impl Run {
                 }
             }
         }
-        stage.count_calls(calls.made, rows.len() as u64, started.elapsed());
+        stage.count_calls(calls.made, rows.len() as u64, elapsed());
         leave.failed = calls.failed;
         Ok(())
     }

@@ -9,13 +9,14 @@ use otlp::condition::{Condition, Filter};
 use otlp::edit::permissions::Permissions;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::counter::Counter;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::breaker::{Breaker, Pass};
 use super::metrics::{DropLabels, FAULT, FaultLabels, Metrics, PluginLabel, Reasons};
 use super::plan::{Affinity, Failure};
 pub use super::program::{Call, Fault, FaultKind, Instance, Program};
 use super::quarantine::Quarantine;
+use super::trial::Work;
 
 /// How one stage is set up: the program, and what the operator's sidecar says about it.
 #[derive(Debug, Clone)]
@@ -98,11 +99,21 @@ pub struct Stage {
     breaker: Arc<Breaker>,
     reasons: Reasons,
     series: Series,
+    done: Done,
     metrics: Metrics,
     quarantine: Arc<Quarantine>,
     /// The instances of a plugin with affinity: one for all, or one for each shard of trace ids. Empty for `any`, whose
     /// instances belong to the mills.
     shared: Vec<Mutex<Slot>>,
+}
+
+/// What this version has done, whatever others of the same name have.
+#[derive(Debug, Default)]
+struct Done {
+    calls: AtomicU64,
+    rows: AtomicU64,
+    faults: AtomicU64,
+    nanos: AtomicU64,
 }
 
 /// The stage's own series, looked up once.
@@ -158,6 +169,7 @@ impl Stage {
                 rows: metrics.rows.get_or_create_owned(&label),
                 seconds: metrics.seconds.get_or_create_owned(&label),
             },
+            done: Done::default(),
             metrics: metrics.clone(),
             quarantine: Arc::clone(quarantine),
             shared: (0..shards).map(|_| Mutex::new(None)).collect(),
@@ -217,13 +229,25 @@ impl Stage {
         }
     }
 
+    /// What it has done since it was set up.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Done { calls, rows, faults, nanos } = &self.done;
+        Work { calls: read(calls), rows: read(rows), faults: read(faults), nanos: read(nanos) }
+    }
+
     pub(super) fn count_calls(&self, calls: u64, rows: u64, took: Duration) {
+        self.done.calls.fetch_add(calls, Ordering::Relaxed);
+        self.done.rows.fetch_add(rows, Ordering::Relaxed);
+        self.done.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         self.series.calls.inc_by(calls);
         self.series.rows.inc_by(rows);
         self.series.seconds.inc_by(took.as_secs_f64());
     }
 
     pub(super) fn count_fault(&self, kind: FaultKind) {
+        self.done.faults.fetch_add(1, Ordering::Relaxed);
         let labels = FaultLabels { plugin: self.spec.name.clone(), kind: kind.label() };
         self.metrics.faults.get_or_create(&labels).inc();
     }

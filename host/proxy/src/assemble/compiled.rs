@@ -1,10 +1,11 @@
-//! Where compiled plugins are kept.
+//! Where compiled plugins are kept, and versions that the plugin folder no longer holds.
 
 use std::env;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use control::config::plugins::{Cache, CacheFolder};
+use control::config::plugins::{Cache, CacheFolder, Plugins};
+use control::plugins::shelf::Shelf;
 use wasm::CompileCache;
 
 /// The cache that the configuration asks for. One that it names must be usable; the usual one is done without where it is not.
@@ -25,6 +26,16 @@ pub fn open(config: &Cache) -> Result<Option<CompileCache>> {
             Ok(None)
         }
     }
+}
+
+/// The shelf of this plugin folder, beside what was compiled: that folder is this user's alone.
+pub fn shelf(cache: Option<&CompileCache>, plugins: &Plugins) -> Shelf {
+    let Some(cache) = cache else { return Shelf::default() };
+    let folder = cache.folder().join("versions");
+    Shelf::open(&folder, &plugins.folder, plugins.cache.size).unwrap_or_else(|error| {
+        tracing::warn!(folder = %folder.display(), %error, "a rollback or a promotion will not be known after a restart");
+        Shelf::default()
+    })
 }
 
 /// Where this system keeps such things: systemd says so by `CacheDirectory=`, others by the base directory specification.

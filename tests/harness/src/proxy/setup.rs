@@ -52,7 +52,7 @@ impl Setup {
 
     fn at(place: Place) -> Result<Self> {
         let plugins = place.path().join("plugins");
-        fs::create_dir(&plugins).with_context(|| format!("creating {}", plugins.display()))?;
+        fs::create_dir_all(&plugins).with_context(|| format!("creating {}", plugins.display()))?;
         let config = json!({
             "receive": { "grpc": { "listen": "127.0.0.1:0" }, "http": { "listen": "127.0.0.1:0" } },
             // What one test has had compiled no other waits for; those that are about that have a folder of their own.
@@ -129,6 +129,8 @@ impl Setup {
     /// Starts it and waits until it says where it listens, ready or not.
     pub async fn start_unready(self) -> Result<Proxy> {
         let ports_file = self.ports_file();
+        // An earlier run in the same folder had other ports.
+        let _none = fs::remove_file(&ports_file);
         let mut proxy = self.launch()?;
         proxy.wait_until_open(&ports_file).await?;
         Ok(proxy)

@@ -12,9 +12,13 @@ use pipeline::chain::gate::Gate;
 use pipeline::chain::live::{Chain, Chains};
 use pipeline::chain::plan::{Affinity, Failure as OnError, Plan};
 use pipeline::chain::stage::{BreakerPolicy, Fault, FaultKind, Instance, Program, StageSpec};
+use pipeline::chain::trial::Mode;
+
+mod trials;
 
 use super::*;
-use crate::plugins::make::Ready;
+use crate::plugins::make::{AsLive, Job, Ready};
+use crate::plugins::sidecar;
 use crate::plugins::status::{Failure, State, Step};
 use crate::plugins::took::Steps;
 use crate::wait;
@@ -36,6 +40,7 @@ struct NativeMaker {
     chains: Chains,
     attempts: AtomicU32,
     kept: Kept,
+    shelf: Arc<Shelf>,
 }
 
 /// For which stages it keeps something.
@@ -46,7 +51,10 @@ impl Maker for NativeMaker {
         self.kept.lock().unwrap().remove(stage);
     }
 
-    fn make(&self, job: &Job) -> Result<Ready, Failure> {
+    fn make(&self, job: &Job, reached: &dyn Fn(Phase)) -> Result<Ready, Failure> {
+        for phase in [Phase::Checking, Phase::Compiling, Phase::Probing] {
+            reached(phase);
+        }
         self.kept.lock().unwrap().insert(job.stage.to_string());
         let content = fs::read_to_string(&job.wasm).unwrap_or_default();
         let file = super::super::make::file_name(&job.wasm);
@@ -78,8 +86,17 @@ impl Maker for NativeMaker {
             deadline: job.defaults.deadline,
             breaker: BreakerPolicy::default(),
         };
-        let stage = self.chains.stage(spec).expect("it has no conditions");
-        Ok(Ready { stage, steps: Steps { compile: Duration::from_millis(7), ..Steps::default() } })
+        let text = job.sidecar.as_ref().map(|sidecar| fs::read_to_string(sidecar).unwrap()).unwrap_or_default();
+        let sidecar = sidecar::read("sidecar", &text, &job.defaults, &|_| None).expect("the tests' sidecars are sound");
+        let is_shadow = !job.counts && sidecar.trying.mode == Some(Mode::Shadow);
+        let live = (self.chains.clone(), spec.clone());
+        let as_live: AsLive = Box::new(move || Ok(live.0.stage(live.1.clone()).expect("it has no conditions")));
+        let stage = if is_shadow { self.chains.shadow_stage(spec) } else { self.chains.stage(spec) };
+        let wasm = content.as_bytes();
+        self.shelf.put(&job.recipe, wasm, job.recipe.sidecar.map(|_| text.as_bytes()));
+        let steps = Steps { compile: Duration::from_millis(7), ..Steps::default() };
+        let stage = stage.expect("it has no conditions");
+        Ok(Ready { stage, steps, sidecar, as_live: is_shadow.then_some(as_live), plugin_version: None })
     }
 }
 
@@ -97,11 +114,17 @@ impl Setup {
         for (file, content) in files {
             put(folder.path(), file, content);
         }
+        Self::over(folder, Arc::default(), required)
+    }
+
+    fn over(folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str]) -> Self {
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
         let settings = settings(folder.path(), required);
         let kept = Kept::default();
-        let maker = Arc::new(NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0), kept: kept.clone() });
-        let ground = Ground { chains: chains.clone(), gate: gate.clone(), published: Box::new(|| {}), maker };
+        let attempts = AtomicU32::new(0);
+        let maker = NativeMaker { chains: chains.clone(), attempts, kept: kept.clone(), shelf: shelf.clone() };
+        let (maker, published) = (Arc::new(maker), Box::new(|| {}));
+        let ground = Ground { chains: chains.clone(), gate: gate.clone(), published, maker, shelf };
         let running = Folder::start(settings, ground).unwrap();
         Self { folder, chains, gate, running, kept }
     }
@@ -140,7 +163,7 @@ fn put(folder: &Path, file: &str, content: &str) {
 }
 
 fn names(chain: &Chain) -> Vec<&str> {
-    chain.stages.iter().map(|stage| &*stage.spec().name).collect()
+    chain.stages().map(|stage| &*stage.spec().name).collect()
 }
 
 fn version(status: &Status, stage: &str) -> Option<String> {
@@ -162,7 +185,7 @@ fn the_first_chain_is_published_whole_and_in_order() {
 fn adding_replacing_renaming_and_removing_take_effect() {
     let setup = Setup::new(&[("10-a.wasm", "ok 1"), ("20-b.wasm", "ok")], &[]);
     let first = setup.until_chain(&["a", "b"]);
-    let kept = setup.chains.current().stages[1].clone();
+    let kept = setup.chains.current().stages().nth(1).unwrap().clone();
 
     setup.put("30-c.wasm", "ok");
     setup.until_chain(&["a", "b", "c"]);
@@ -173,7 +196,10 @@ fn adding_replacing_renaming_and_removing_take_effect() {
     setup.until_chain(&["b", "a", "c"]);
     setup.remove("30-c.wasm");
     setup.until_chain(&["b", "a"]);
-    assert!(Arc::ptr_eq(&setup.chains.current().stages[0], &kept), "what did not change keeps its instances");
+    assert!(
+        Arc::ptr_eq(setup.chains.current().stages().next().unwrap(), &kept),
+        "what did not change keeps its instances"
+    );
 }
 
 #[test]
@@ -268,7 +294,7 @@ fn other_defaults_make_every_stage_anew() {
     changed.defaults.deadline = Duration::from_millis(77);
     setup.running.reconfigure(changed);
     setup.until("a generation", |status, _| status.generation > first.generation);
-    assert_eq!(setup.chains.current().stages[0].spec().deadline, Duration::from_millis(77));
+    assert_eq!(setup.chains.current().stages().next().unwrap().spec().deadline, Duration::from_millis(77));
 }
 
 #[test]
@@ -321,7 +347,7 @@ fn a_new_number_never_shows_as_a_failure() {
     setup.put("30-c.wasm", "ok");
     let last = setup.until_chain(&["b", "a", "c"]);
     assert!(last.history.iter().all(|event| !event.what.contains("cannot be used")), "{:#?}", last.history);
-    assert!(Arc::ptr_eq(&setup.chains.current().stages[1], &first.stages[0]));
+    assert!(Arc::ptr_eq(setup.chains.current().stages().nth(1).unwrap(), first.stages().next().unwrap()));
 }
 
 #[test]

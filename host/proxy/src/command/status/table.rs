@@ -1,5 +1,7 @@
 //! A status for people: what runs, where it goes, and what has failed.
 
+mod trials;
+
 use std::fmt::Write as _;
 
 use control::admin::view::{Address, Destination, Endpoint, Status};
@@ -40,6 +42,9 @@ pub fn show(status: &Status) -> String {
             line(&mut out, &format!("  {} failed at step {}: {}{again}", error.file, error.step, error.why));
         }
     }
+    for stage in &status.plugins.stages {
+        trials::show(&mut out, stage);
+    }
     for note in &status.plugins.notes {
         line(&mut out, &format!("  {note}"));
     }
@@ -74,6 +79,7 @@ fn stage(stage: &Stage) -> [String; 8] {
         State::Live if stage.breaker.as_deref() == Some("open") => "BREAKER OPEN",
         State::Live if stage.error.is_some() => "live (last good)",
         State::Live => "live",
+        State::Tried => "tried",
         State::Loading => "loading",
         State::Failed => "FAILED",
         State::Gone => "GONE",

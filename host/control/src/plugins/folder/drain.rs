@@ -1,0 +1,35 @@
+//! Versions that no longer count and on which batches may still run: retired when nobody holds their stage any more.
+
+use std::sync::{Arc, Weak};
+
+use pipeline::chain::stage::Stage;
+
+/// The versions that drain, by their number in the history.
+#[derive(Debug, Default)]
+pub(super) struct Drain(Vec<(u64, Weak<Stage>)>);
+
+impl Drain {
+    /// Whether none does.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One more.
+    pub fn add(&mut self, number: u64, stage: &Arc<Stage>) {
+        self.0.retain(|(known, _)| *known != number);
+        self.0.push((number, Arc::downgrade(stage)));
+    }
+
+    /// It runs again.
+    pub fn remove(&mut self, number: u64) {
+        self.0.retain(|(known, _)| *known != number);
+    }
+
+    /// Those on which nothing runs any more. `kept`: whether the folder itself holds one, for a rollback.
+    pub fn take_done(&mut self, kept: impl Fn(u64) -> bool) -> Vec<u64> {
+        let is_done = |number: u64, stage: &Weak<Stage>| stage.strong_count() <= usize::from(kept(number));
+        let done = self.0.iter().filter(|(number, stage)| is_done(*number, stage)).map(|(number, _)| *number).collect();
+        self.0.retain(|(number, stage)| !is_done(*number, stage));
+        done
+    }
+}
