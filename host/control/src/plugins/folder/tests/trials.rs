@@ -38,6 +38,7 @@ impl Setup {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what there may be none of")]
 fn of(content: &str) -> Option<String> {
     Some(crate::plugins::digest::Digest::of(content.as_bytes()).short())
 }
