@@ -6,6 +6,7 @@
 
 pub mod breaker;
 pub mod gate;
+mod handover;
 pub mod intake;
 pub mod live;
 pub mod metrics;

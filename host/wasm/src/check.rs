@@ -233,6 +233,11 @@ impl Names {
     }
 }
 
+/// Whether an export is the contract's optional `handover`.
+pub(crate) fn is_handover(name: &str) -> bool {
+    split(name).0 == "tracemill:plugin/handover"
+}
+
 /// Splits `tracemill:plugin/host@0.1.0`.
 fn split(name: &str) -> (&str, Option<Version>) {
     match name.split_once('@') {
@@ -279,7 +284,10 @@ fn judge_exports(names: &[String]) -> Result<Version, LoadError> {
         return Err(LoadError::NoProcessor(instead));
     };
     match split(name).1 {
-        Some(version) if runs(&version) => Ok(version),
+        Some(version) if runs(&version) => {
+            let other = names.iter().find(|name| is_handover(name) && split(name).1.as_ref() != Some(&version));
+            other.map_or(Ok(version), |name| Err(other_version(name, split(name).1.as_ref())))
+        }
         other => Err(other_version(name, other.as_ref())),
     }
 }

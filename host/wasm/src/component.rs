@@ -4,11 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use semver::Version;
+use wasmtime::component::InstancePre;
 
-use crate::bindings::SpanProcessorPre;
+use crate::bindings::SpanProcessorIndices;
 use crate::cache::Key;
-use crate::check::{Checked, DEFAULT_SIZE, LoadError, check};
+use crate::check::{Checked, DEFAULT_SIZE, LoadError, check, is_handover};
 use crate::engine::Engine;
+use crate::handover;
 use crate::host::HostState;
 
 /// A compiled plugin: its code, checked against the contract, its imports resolved. Cheap to clone.
@@ -19,7 +21,9 @@ pub struct Component {
 
 pub(crate) struct Compiled {
     pub(crate) engine: Engine,
-    pub(crate) pre: SpanProcessorPre<HostState>,
+    pub(crate) pre: InstancePre<HostState>,
+    pub(crate) indices: SpanProcessorIndices,
+    pub(crate) handover: Option<handover::Exported>,
     pub(crate) wasi: bool,
     version: Version,
     plugin_version: Option<String>,
@@ -41,6 +45,7 @@ pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
 impl Checked<'_> {
     /// Compiles it on the engine's compiler threads, of which there are few, at low priority; blocks until it is done.
     pub fn compile(self, engine: &Engine) -> Result<Component, LoadError> {
+        let handover = self.exports().iter().find(|name| is_handover(name)).cloned();
         let Self { component, wasi, version, plugin_version, .. } = self;
         let cache = engine.cache().map(|cache| (cache, Key::of(engine.wasmtime(), &component)));
         let known = cache.as_ref().and_then(|(cache, key)| cache.load(engine.wasmtime(), key));
@@ -54,10 +59,11 @@ impl Checked<'_> {
         }
         let types = |error: wasmtime::Error| LoadError::Types(format!("{error:#}"));
         let pre = engine.linker(wasi).instantiate_pre(&component).map_err(types)?;
-        let pre = SpanProcessorPre::new(pre).map_err(types)?;
-        Ok(Component {
-            inner: Arc::new(Compiled { engine: engine.clone(), pre, wasi, version, plugin_version, cached }),
-        })
+        let indices = SpanProcessorIndices::new(&pre).map_err(types)?;
+        let handover = handover.and_then(|interface| handover::Exported::find(&component, &interface));
+        let engine = engine.clone();
+        let compiled = Compiled { engine, pre, indices, handover, wasi, version, plugin_version, cached };
+        Ok(Component { inner: Arc::new(compiled) })
     }
 }
 
@@ -77,6 +83,12 @@ impl Component {
     #[must_use]
     pub fn is_cached(&self) -> bool {
         self.inner.cached
+    }
+
+    /// Whether its instances hand their memory to the version after it.
+    #[must_use]
+    pub fn hands_over(&self) -> bool {
+        self.inner.handover.is_some()
     }
 
     /// For which version of the contract it was made.

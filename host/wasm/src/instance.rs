@@ -1,10 +1,15 @@
 //! One instance of a plugin: its store, and the way of a call through it.
 
+use std::time::Duration;
+
 use otlp::edit::Edit;
 use otlp::path::Path;
 use pipeline::chain::stage::{Call, Fault, FaultKind, Instance};
 use smallvec::SmallVec;
+use wasmtime::Store;
 
+use crate::handover::Handover;
+use crate::host::HostState;
 use crate::lift::Paths;
 use crate::options::Options;
 use crate::program::Made;
@@ -36,11 +41,9 @@ impl WasmInstance {
     }
 
     fn run(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
-        let Made { store, guest } = &mut self.made;
-        let state = store.data_mut();
-        state.now = call.now;
-        state.deadline.begin(call.deadline);
-        store.set_epoch_deadline(1);
+        self.made.store.data_mut().now = call.now;
+        self.begin(call.deadline);
+        let Made { store, guest, .. } = &mut self.made;
         let columns: SmallVec<[_; 8]> = call.columns.iter().map(|column| lower::column(column)).collect();
         let process = guest.tracemill_plugin_processor();
         let answer = fault::guarded(|| process.call_process(&mut *store, call.rows, &columns))?;
@@ -50,6 +53,28 @@ impl WasmInstance {
             Ok(Err(message)) => Err(fault::answered(&message)),
             Err(error) => Err(fault::name(&error, store.data_mut())),
         }
+    }
+
+    /// Everything that is called has a deadline.
+    fn begin(&mut self, deadline: Duration) {
+        self.made.store.data_mut().deadline.begin(deadline);
+        self.made.store.set_epoch_deadline(1);
+    }
+
+    /// Calls something of the handover; whatever it logged and counted stands if it went well.
+    fn hand<T>(
+        &mut self,
+        deadline: Duration,
+        call: impl FnOnce(&mut Store<HostState>, &Handover) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        self.begin(deadline);
+        let Made { store, handover, .. } = &mut self.made;
+        let Some(handover) = handover else { return Err(fault::answered("it exports no handover")) };
+        let answer = fault::guarded(|| call(store, handover))?;
+        store.data_mut().collect_output();
+        let answer = answer.map_err(|error| fault::name(&error, store.data_mut()));
+        self.settle(answer.is_ok());
+        answer
     }
 
     fn lift(&mut self, answer: Vec<crate::bindings::tracemill::plugin::types::Edit>) -> Result<Vec<Edit>, Fault> {
@@ -78,6 +103,16 @@ impl Instance for WasmInstance {
 
     fn settle(&mut self, kept: bool) {
         self.made.store.data_mut().journal.settle(kept);
+    }
+
+    fn save(&mut self, deadline: Duration) -> Result<Vec<u8>, Fault> {
+        self.spent = true;
+        Ok(self.hand(deadline, |store, handover| handover.save.call(store, ()))?.0)
+    }
+
+    fn restore(&mut self, from: &str, saved: Vec<u8>, deadline: Duration) -> Result<(), Fault> {
+        let answer = self.hand(deadline, |store, handover| handover.restore.call(store, (from.to_owned(), saved)));
+        answer.and_then(|(said,)| said.map_err(|why| fault::answered(&why))).inspect_err(|_| self.spent = true)
     }
 
     fn is_worn(&self) -> bool {

@@ -13,6 +13,7 @@ mod component;
 mod deadline;
 mod engine;
 mod fault;
+mod handover;
 mod host;
 mod instance;
 mod journal;

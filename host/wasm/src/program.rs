@@ -10,6 +10,7 @@ use wasmtime::Store;
 
 use crate::component::{Compiled, Component};
 use crate::deadline::Deadline;
+use crate::handover::Handover;
 use crate::host::HostState;
 use crate::instance::WasmInstance;
 use crate::journal::Journal;
@@ -79,6 +80,7 @@ impl Component {
 pub(crate) struct Made {
     pub(crate) store: Store<HostState>,
     pub(crate) guest: bindings::SpanProcessor,
+    pub(crate) handover: Option<Handover>,
 }
 
 impl Recipe {
@@ -105,13 +107,16 @@ impl Recipe {
     fn make(&self) -> Result<(Made, bindings::tracemill::plugin::types::Plan), ConfigureError> {
         let mut store = self.store();
         let answer = fault::guarded(|| {
-            let guest = self.compiled.pre.instantiate(&mut store)?;
+            let Compiled { pre, indices, handover, .. } = &*self.compiled;
+            let instance = pre.instantiate(&mut store)?;
+            let guest = indices.load(&mut store, &instance)?;
+            let handover = handover.as_ref().map(|handover| handover.of(&mut store, &instance)).transpose()?;
             let answer = guest.tracemill_plugin_processor().call_configure(&mut store, &self.settings)?;
-            Ok((guest, answer))
+            Ok((guest, handover, answer))
         });
         match answer {
-            Ok(Ok((guest, Ok(plan)))) => Ok((Made { store, guest }, plan)),
-            Ok(Ok((_, Err(refusal)))) => Err(ConfigureError::Refused(fault::short(&refusal))),
+            Ok(Ok((guest, handover, Ok(plan)))) => Ok((Made { store, guest, handover }, plan)),
+            Ok(Ok((_, _, Err(refusal)))) => Err(ConfigureError::Refused(fault::short(&refusal))),
             Ok(Err(error)) => Err(ConfigureError::Failed(fault::name(&error, store.data_mut()))),
             Err(fault) => Err(ConfigureError::Failed(fault)),
         }
@@ -121,6 +126,10 @@ impl Recipe {
 impl Program for WasmProgram {
     fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    fn hands_over(&self) -> bool {
+        self.recipe.compiled.handover.is_some()
     }
 
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {

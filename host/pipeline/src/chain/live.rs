@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::handover::hand_over_shared;
 use super::metrics::Metrics;
 use super::place::Place;
 use super::program::Fault;
@@ -83,6 +84,13 @@ impl Chains {
     pub fn publish(&self, places: impl IntoIterator<Item = impl Into<Place>>) -> u64 {
         let generation = self.inner.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let chain = Chain { generation, places: places.into_iter().map(Into::into).collect() };
+        let old = self.current();
+        for stage in chain.stages().filter(|stage| !old.stages().any(|old| Arc::ptr_eq(old, stage))) {
+            // Where a canary is promoted, its own instances have what they have.
+            let before = old.stages().find(|old| old.spec().name == stage.spec().name);
+            before.into_iter().for_each(|before| hand_over_shared(before, stage));
+        }
+        drop(old);
         let breakers = chain.stages().map(|stage| (stage.spec().name.clone(), stage.breaker().clone()));
         self.inner.metrics.breakers.show(breakers.collect());
         self.inner.current.store(Arc::new(chain));

@@ -8,6 +8,7 @@ use otlp::batch::{Incoming, RequestContext};
 use otlp::encode;
 use otlp::signal::Signal;
 
+use super::handover::hand_over;
 use super::live::{Chain, Chains};
 use super::metrics::SignalLabel;
 use super::note;
@@ -172,6 +173,14 @@ impl Mill {
                 place: place.clone(),
             })
             .collect();
+        // What is left of the old ones belongs to versions that were replaced.
+        for seat in self.seats.iter_mut().filter(|seat| seat.stage.is_none()) {
+            let Some(stage) = &seat.place.stage else { continue };
+            seat.stage = old.iter_mut().find_map(|old| {
+                let before = old.place.stage.as_ref().filter(|before| before.spec().name == stage.spec().name)?;
+                hand_over(before, old.stage.take()?, stage)
+            });
+        }
         self.generation = chain.generation;
     }
 }

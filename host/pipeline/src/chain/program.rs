@@ -14,6 +14,11 @@ pub trait Program: Send + Sync + Debug + 'static {
     /// What it asked for. The same for all its instances.
     fn plan(&self) -> &Plan;
 
+    /// Whether its instances hand their memory to those of the version after it.
+    fn hands_over(&self) -> bool {
+        false
+    }
+
     /// Makes an instance and configures it. Takes some tens of microseconds for a Rust plugin and milliseconds for others;
     /// bounded by the deadline for `configure`.
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault>;
@@ -28,6 +33,19 @@ pub trait Instance: Send {
     /// Ends the last call: what it logged, counted and added stands (`kept`), or is undone because the call failed or its edits
     /// were refused.
     fn settle(&mut self, kept: bool);
+
+    /// What its memory holds for the version after it; asked only where the program hands over, and nothing is asked of it after that. May take
+    /// `deadline`.
+    fn save(&mut self, deadline: Duration) -> Result<Vec<u8>, Fault> {
+        let _no_time = deadline;
+        Ok(Vec::new())
+    }
+
+    /// Takes what an instance of version `from` has saved, before any call; likewise. After a fault it is thrown away.
+    fn restore(&mut self, from: &str, saved: Vec<u8>, deadline: Duration) -> Result<(), Fault> {
+        let _nothing = (from, saved, deadline);
+        Ok(())
+    }
 
     /// Whether it should make way for a fresh one (its memory has grown, it has served long enough).
     fn is_worn(&self) -> bool {

@@ -207,6 +207,11 @@ impl Stage {
         Locked(self.shared[shard].lock())
     }
 
+    /// Lets go of the instances that mills share: nothing runs on it for now. Whoever calls it after all begins with fresh ones.
+    pub fn let_go(&self) {
+        self.shared.iter().filter_map(|shared| shared.try_lock()).for_each(|mut slot| *slot = None);
+    }
+
     /// The rows among `rows` that the plugin is about. `spare` is overwritten.
     pub(super) fn select(&self, batch: &Batch, rows: &mut Vec<u32>, spare: &mut Vec<u32>) {
         for filter in &self.filters {

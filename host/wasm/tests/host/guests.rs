@@ -22,6 +22,12 @@ pub fn asks() -> &'static [u8] {
     BYTES.get_or_init(|| built("asks", "wasm32-unknown-unknown"))
 }
 
+/// A guest that hands over how many calls it remembers.
+pub fn remembers() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| built("remembers", "wasm32-unknown-unknown"))
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

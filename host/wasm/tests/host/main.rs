@@ -4,6 +4,7 @@
 mod calls;
 mod effects;
 mod guests;
+mod handover;
 mod hostile;
 mod lifetime;
 mod loading;

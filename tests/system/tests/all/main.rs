@@ -14,6 +14,7 @@ mod flow;
 mod folder;
 mod golden;
 mod grants;
+mod handover;
 mod identity;
 mod input;
 mod metrics;

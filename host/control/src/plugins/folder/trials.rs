@@ -200,6 +200,8 @@ impl Worker {
         }
         for number in done {
             self.history.enter(number, Phase::Retired);
+            let previous = self.slots.iter().filter_map(|(_, slot)| slot.previous.as_ref());
+            previous.filter(|previous| previous.number == number).for_each(|previous| previous.stage.let_go());
         }
         let recipes: Vec<&Recipe> = self.slots.iter().flat_map(|(_, slot)| needed(slot)).collect();
         self.ground.shelf.keep_only(&recipes);
