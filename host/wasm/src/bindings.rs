@@ -1,4 +1,4 @@
-//! What `wit/tracemill.wit` says, in Rust: generated, and named by nothing outside this crate.
+//! What `wit/0.2.0/tracemill.wit` says, in Rust: generated, and named by nothing outside this crate.
 //!
 //! Columns are borrowed, so that they are lowered straight from where the host built them; what guests answer is owned, so
 //! that its vectors move on into edits.
@@ -12,7 +12,7 @@
 
 wasmtime::component::bindgen!({
     world: "span-processor",
-    path: "../../wit",
+    path: "../../wit/0.2.0",
     ownership: Borrowing { duplicate_if_necessary: true },
     imports: { default: trappable },
 });

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use semver::Version;
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::{CONTRACT, wasi};
+use crate::{CONTRACTS, wasi};
 
 /// Bytes that a plugin's file may have, unless the operator says otherwise. Python plugins have 18 MB, and up to 40.
 pub const DEFAULT_SIZE: usize = 64 << 20;
@@ -64,12 +64,11 @@ pub enum LoadError {
 }
 
 fn supported() -> String {
-    let version = contract();
-    format!("{}.{}.x", version.major, version.minor)
+    contracts().map(|version| format!("{}.{}.x", version.major, version.minor)).collect::<Vec<_>>().join(" and ")
 }
 
-fn contract() -> Version {
-    Version::parse(CONTRACT).expect("CONTRACT is a version")
+fn contracts() -> impl Iterator<Item = Version> {
+    CONTRACTS.into_iter().map(|version| Version::parse(version).expect("CONTRACTS are versions"))
 }
 
 /// A file that has been found to be a plugin for this host, not yet compiled.
@@ -248,8 +247,7 @@ fn split(name: &str) -> (&str, Option<Version>) {
 
 /// Whether a guest made for `version` runs here: the same track of versions, as components count them.
 fn runs(version: &Version) -> bool {
-    let ours = contract();
-    version.major == ours.major && version.minor == ours.minor && version.pre.is_empty()
+    contracts().any(|ours| version.major == ours.major && version.minor == ours.minor) && version.pre.is_empty()
 }
 
 fn other_version(name: &str, version: Option<&Version>) -> LoadError {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use semver::Version;
 use wasmtime::component::InstancePre;
 
-use crate::bindings::SpanProcessorIndices;
 use crate::cache::Key;
 use crate::check::{Checked, DEFAULT_SIZE, LoadError, check, is_handover};
 use crate::engine::Engine;
+use crate::guest::Indices;
 use crate::handover;
 use crate::host::HostState;
 
@@ -22,7 +22,7 @@ pub struct Component {
 pub(crate) struct Compiled {
     pub(crate) engine: Engine,
     pub(crate) pre: InstancePre<HostState>,
-    pub(crate) indices: SpanProcessorIndices,
+    pub(crate) indices: Indices,
     pub(crate) handover: Option<handover::Exported>,
     pub(crate) wasi: bool,
     version: Version,
@@ -59,7 +59,7 @@ impl Checked<'_> {
         }
         let types = |error: wasmtime::Error| LoadError::Types(format!("{error:#}"));
         let pre = engine.linker(wasi).instantiate_pre(&component).map_err(types)?;
-        let indices = SpanProcessorIndices::new(&pre).map_err(types)?;
+        let indices = Indices::new(&pre, &version).map_err(types)?;
         let handover = handover.and_then(|interface| handover::Exported::find(&component, &interface));
         let engine = engine.clone();
         let compiled = Compiled { engine, pre, indices, handover, wasi, version, plugin_version, cached };

@@ -12,7 +12,8 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, EngineWeak, OptLevel};
 
 use crate::cache::{CompileCache, Key};
-use crate::host::{self, HostState};
+use crate::guest;
+use crate::host::HostState;
 use crate::wasi;
 
 /// How far apart the clock's ticks are: what a deadline can be told to. At five hundred wake-ups a second they were one to three
@@ -140,7 +141,7 @@ fn config() -> Config {
 
 fn linkers(engine: &wasmtime::Engine) -> wasmtime::Result<(Linker<HostState>, Linker<HostState>)> {
     let mut plain = Linker::new(engine);
-    host::add_to_linker(&mut plain)?;
+    guest::add_to_linker(&mut plain)?;
     let mut with_wasi = plain.clone();
     wasi::add_to_linker(&mut with_wasi)?;
     Ok((plain, with_wasi))

@@ -6,9 +6,7 @@
 use std::time::Instant;
 
 use tracing::Level;
-use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::SpanProcessor;
 use crate::bindings::tracemill::plugin::{host, state, types};
 use crate::deadline::Deadline;
 use crate::journal::Journal;
@@ -25,10 +23,6 @@ pub(crate) struct HostState {
     pub(crate) now: u64,
     /// For guests that import WASI.
     pub(crate) shell: Option<Box<Shell>>,
-}
-
-pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    SpanProcessor::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut HostState| state)
 }
 
 impl HostState {

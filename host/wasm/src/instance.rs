@@ -5,15 +5,14 @@ use std::time::Duration;
 use otlp::edit::Edit;
 use otlp::path::Path;
 use pipeline::chain::stage::{Call, Fault, FaultKind, Instance};
-use smallvec::SmallVec;
 use wasmtime::Store;
 
+use crate::fault;
 use crate::handover::Handover;
 use crate::host::HostState;
 use crate::lift::Paths;
 use crate::options::Options;
 use crate::program::Made;
-use crate::{fault, lower};
 
 /// An instance is not judged by its memory before it has served so many calls: what it takes at first it mostly keeps.
 const YOUNG: u64 = 64;
@@ -44,9 +43,7 @@ impl WasmInstance {
         self.made.store.data_mut().now = call.now;
         self.begin(call.deadline);
         let Made { store, guest, .. } = &mut self.made;
-        let columns: SmallVec<[_; 8]> = call.columns.iter().map(|column| lower::column(column)).collect();
-        let process = guest.tracemill_plugin_processor();
-        let answer = fault::guarded(|| process.call_process(&mut *store, call.rows, &columns))?;
+        let answer = fault::guarded(|| guest.process(store, call.rows, call.columns))?;
         store.data_mut().collect_output();
         match answer {
             Ok(Ok(edits)) => self.lift(edits),

@@ -13,6 +13,7 @@ mod component;
 mod deadline;
 mod engine;
 mod fault;
+mod guest;
 mod handover;
 mod host;
 mod instance;
@@ -25,6 +26,7 @@ mod options;
 mod plan;
 mod program;
 mod state;
+mod v0_1;
 mod wasi;
 
 pub use cache::{CacheError, CompileCache};
@@ -37,5 +39,5 @@ pub use plan::PlanError;
 pub use program::{ConfigureError, WasmProgram};
 pub use state::{StateError, StateLimits, StateStore};
 
-/// The version of the contract that this host runs; plugins made for any patch of its minor version work.
-pub const CONTRACT: &str = "0.1.0";
+/// The versions of the contract that this host runs, the newest first; plugins made for any patch of their minor versions work.
+pub const CONTRACTS: [&str; 2] = ["0.2.0", "0.1.0"];

@@ -62,15 +62,24 @@ pub enum PlanError {
     },
 }
 
+/// A plan as a guest of some version of the contract has answered it.
+pub(crate) struct Answered {
+    /// In the newest version's words.
+    pub plan: wit::Plan,
+    /// Whether its version knows `tables`.
+    pub names_tables: bool,
+}
+
 /// Checks a plan.
-pub(crate) fn lift(plan: wit::Plan) -> Result<Plan, PlanError> {
-    let wit::Plan { columns, reads, writes, may_drop, when, affinity, on_error, options } = plan;
+pub(crate) fn lift(Answered { plan, names_tables }: Answered) -> Result<Plan, PlanError> {
+    let wit::Plan { columns, reads, writes, may_drop, when, affinity, on_error, tables, options } = plan;
     let conditions = when.iter().map(Vec::len).sum::<usize>().max(when.len());
     for (list, length) in [
         ("columns", columns.len()),
         ("reads", reads.len()),
         ("writes", writes.len()),
         ("when", conditions),
+        ("tables", tables.len()),
         ("options", options.len()),
     ] {
         if length > MOST {
@@ -95,7 +104,8 @@ pub(crate) fn lift(plan: wit::Plan) -> Result<Plan, PlanError> {
         wit::Failure::Drop => Failure::Drop,
         wit::Failure::Reject => Failure::Reject,
     };
-    Ok(Plan { columns, reads, writes, may_drop, when, affinity, on_error, options })
+    let tables = names_tables.then_some(tables);
+    Ok(Plan { columns, reads, writes, may_drop, when, affinity, on_error, tables, options })
 }
 
 fn wants(columns: Vec<wit::Want>) -> Result<Vec<Want>, PlanError> {

@@ -10,6 +10,8 @@ use wasmtime::Store;
 
 use crate::component::{Compiled, Component};
 use crate::deadline::Deadline;
+use crate::fault;
+use crate::guest::Guest;
 use crate::handover::Handover;
 use crate::host::HostState;
 use crate::instance::WasmInstance;
@@ -17,10 +19,9 @@ use crate::journal::Journal;
 use crate::limiter::Limiter;
 use crate::metrics::Sink;
 use crate::options::Options;
-use crate::plan::{self, PlanError};
+use crate::plan::{self, Answered, PlanError};
 use crate::state::StateStore;
 use crate::wasi::Shell;
-use crate::{bindings, fault};
 
 /// A plugin that cannot be configured.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,7 @@ impl Component {
 /// An instance that has been configured.
 pub(crate) struct Made {
     pub(crate) store: Store<HostState>,
-    pub(crate) guest: bindings::SpanProcessor,
+    pub(crate) guest: Guest,
     pub(crate) handover: Option<Handover>,
 }
 
@@ -104,14 +105,14 @@ impl Recipe {
         store
     }
 
-    fn make(&self) -> Result<(Made, bindings::tracemill::plugin::types::Plan), ConfigureError> {
+    fn make(&self) -> Result<(Made, Answered), ConfigureError> {
         let mut store = self.store();
         let answer = fault::guarded(|| {
             let Compiled { pre, indices, handover, .. } = &*self.compiled;
             let instance = pre.instantiate(&mut store)?;
             let guest = indices.load(&mut store, &instance)?;
             let handover = handover.as_ref().map(|handover| handover.of(&mut store, &instance)).transpose()?;
-            let answer = guest.tracemill_plugin_processor().call_configure(&mut store, &self.settings)?;
+            let answer = guest.configure(&mut store, &self.settings)?;
             Ok((guest, handover, answer))
         });
         match answer {

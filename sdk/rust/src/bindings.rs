@@ -1,4 +1,4 @@
-//! The contract's types and functions as generated from `wit/tracemill.wit`. Plugins rarely name them.
+//! The contract's types and functions as generated from `wit/0.2.0/tracemill.wit`. Plugins rarely name them.
 
 #![allow(
     missing_docs,
@@ -11,7 +11,7 @@
 
 wit_bindgen::generate!({
     world: "span-processor",
-    path: "../../wit",
+    path: "../../wit/0.2.0",
     pub_export_macro: true,
     export_macro_name: "export",
     default_bindings_module: "tracemill_sdk::bindings",

@@ -56,6 +56,7 @@ impl Default for PlanBuilder {
             when: Vec::new(),
             affinity: Affinity::Any,
             on_error: Failure::Pass,
+            tables: Vec::new(),
             options: Vec::new(),
         };
         Self { declared: Declared { plan, reasons: Vec::new() } }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const CONTRACT: &str = "../../../wit/tracemill.wit";
+const CONTRACT: &str = "../../../wit/0.1.0/tracemill.wit";
 
 /// The guest in JavaScript: tests/guests/javascript/guest.js as a component.
 pub fn javascript_guest() -> Result<Obtained> {
@@ -52,5 +52,5 @@ fn make_python(sources: &Path, into: &Path) -> Result<()> {
 }
 
 fn contract(sources: &Path) -> Result<std::path::PathBuf> {
-    sources.join("../../../wit").canonicalize().context("the contract's folder")
+    sources.join("../../../wit/0.1.0").canonicalize().context("the contract's folder")
 }

@@ -34,7 +34,7 @@ pub fn install(folder: &Path, file: &str, bytes: &[u8]) -> Result<()> {
 
 /// A plugin that says it was built from a contract of another version.
 pub fn of_another_contract(plugin: &[u8]) -> Result<Vec<u8>> {
-    const VERSION: &[u8] = b"@0.1.0";
+    const VERSION: &[u8] = b"@0.2.0";
     let mut bytes = plugin.to_vec();
     let places: Vec<_> = (0..bytes.len() - VERSION.len()).filter(|at| bytes[*at..].starts_with(VERSION)).collect();
     ensure!(!places.is_empty(), "the plugin names no version of a contract");

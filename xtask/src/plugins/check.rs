@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn a_plugin_has_types_and_imports_the_contract_alone() {
-        check("a", &module(&[import("tracemill:plugin/host@0.1.0"), types()])).unwrap();
-        assert!(problem("a", &module(&[import("tracemill:plugin/host@0.1.0")])).contains("export_plugin!"));
+        check("a", &module(&[import("tracemill:plugin/host@0.2.0"), types()])).unwrap();
+        assert!(problem("a", &module(&[import("tracemill:plugin/host@0.2.0")])).contains("export_plugin!"));
         for other in ["env", "wasi_snapshot_preview1", "tracemill:plugins/host@0.1.0"] {
             assert!(problem("a", &module(&[types(), import(other)])).contains(&format!("`dial` of `{other}`")));
         }

@@ -101,6 +101,7 @@ mod tests {
             when: vec![vec![when.clone()], vec![when]],
             affinity: Affinity::Any,
             on_error: Failure::Pass,
+            tables: None,
             options: Vec::new(),
         }
     }

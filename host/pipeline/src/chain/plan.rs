@@ -57,6 +57,8 @@ pub struct Plan {
     pub affinity: Affinity,
     /// What becomes of spans on which it fails.
     pub on_error: Failure,
+    /// The lookup tables that it asks; `None`: whichever there are, as plugins of contract 0.1 may.
+    pub tables: Option<Vec<String>>,
     /// What this host does not know.
     pub options: Vec<(String, String)>,
 }

@@ -16,6 +16,12 @@ pub fn probe_with_wasi() -> &'static [u8] {
     BYTES.get_or_init(|| built("probe", "wasm32-wasip2"))
 }
 
+/// The same guest, made for the contract's version before.
+pub fn probe_v0_1() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| built_as("probe", "wasm32-unknown-unknown", "v0_1", &["--features", "v0-1"]))
+}
+
 /// A guest that imports what no plugin is given.
 pub fn asks() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
@@ -33,13 +39,19 @@ fn root() -> PathBuf {
 }
 
 fn built(package: &str, target: &str) -> Vec<u8> {
-    let folder = root().join("target/probe-guests");
+    built_as(package, target, "", &[])
+}
+
+/// In a folder of its own, because what is built otherwise has the same name.
+fn built_as(package: &str, target: &str, own: &str, options: &[&str]) -> Vec<u8> {
+    let folder = root().join("target/probe-guests").join(own);
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--profile", "probe", "--target", target, "--package", package])
         .arg("--manifest-path")
         .arg(root().join("tests/guests/Cargo.toml"))
         .arg("--target-dir")
         .arg(&folder)
+        .args(options)
         // What is set for the host's own build is not meant for guests.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

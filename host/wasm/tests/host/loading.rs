@@ -14,7 +14,7 @@ fn refused(bytes: &[u8]) -> String {
 /// The guest made for another version of the contract: the version stands in its names only.
 fn made_for(version: [u8; 6]) -> Vec<u8> {
     let mut bytes = guests::probe().to_vec();
-    let at: Vec<usize> = (0..bytes.len() - 6).filter(|at| &bytes[*at..at + 6] == b"@0.1.0").collect();
+    let at: Vec<usize> = (0..bytes.len() - 6).filter(|at| &bytes[*at..at + 6] == b"@0.2.0").collect();
     assert!(!at.is_empty());
     for at in at {
         bytes[at..at + 6].copy_from_slice(&version);
@@ -26,8 +26,8 @@ fn made_for(version: [u8; 6]) -> Vec<u8> {
 fn core_modules_with_a_component_type_and_components_are_plugins() {
     assert_eq!(guests::probe()[4], 1, "a core module");
     assert_eq!(guests::probe_with_wasi()[4], 0x0d, "a component");
-    assert_eq!(probe().version().to_string(), "0.1.0");
-    assert_eq!(probe_with_wasi().version().to_string(), "0.1.0");
+    assert_eq!(probe().version().to_string(), "0.2.0");
+    assert_eq!(probe_with_wasi().version().to_string(), "0.2.0");
 }
 
 #[test]
@@ -73,13 +73,13 @@ fn a_file_beyond_the_limit_is_not_looked_at() {
 fn another_version_of_the_contract_is_named_with_the_one_that_runs() {
     let said = refused(&made_for(*b"@0.9.0"));
     assert!(said.starts_with("it was made for version 0.9.0 of `tracemill:plugin` (`tracemill:plugin/"), "{said}");
-    assert!(said.ends_with("); this host runs 0.1.x"), "{said}");
+    assert!(said.ends_with("); this host runs 0.2.x and 0.1.x"), "{said}");
 }
 
 #[test]
 fn a_later_patch_of_the_contract_runs() {
-    let component = load(engine(), &made_for(*b"@0.1.4")).expect("0.1.4 adds to 0.1.0 what this guest does not use");
-    assert_eq!(component.version().to_string(), "0.1.4");
+    let component = load(engine(), &made_for(*b"@0.2.4")).expect("0.2.4 adds to 0.2.0 what this guest does not use");
+    assert_eq!(component.version().to_string(), "0.2.4");
 }
 
 #[test]

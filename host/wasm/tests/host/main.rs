@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod calls;
+mod contract;
 mod effects;
 mod guests;
 mod handover;
@@ -11,3 +12,4 @@ mod loading;
 mod plans;
 mod setup;
 mod shell;
+mod versions;

@@ -3,7 +3,7 @@
 mod bindings {
     #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]
     wit_bindgen::generate!({
-        path: "../../../wit",
+        path: "../../../wit/0.1.0",
         inline: r"
             package test:asks;
             interface network { dial: func(to: string) -> bool; }

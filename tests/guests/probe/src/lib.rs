@@ -1,5 +1,7 @@
 //! Does what its settings say, well or badly. Written on the bindings alone, so that the contract is tested and no SDK.
 //!
+//! For the newest contract; with the feature `v0-1` for the one before, which the host runs as well.
+//!
 //! Settings: `{"do": "VERB"}`. [`plan`] holds what verbs do in `configure`, [`well`] and [`badly`] what they do in `process`.
 
 mod badly;
@@ -8,7 +10,10 @@ mod well;
 
 mod bindings {
     #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]
-    wit_bindgen::generate!({ path: "../../../wit", world: "span-processor" });
+    #[cfg(not(feature = "v0-1"))]
+    wit_bindgen::generate!({ path: "../../../wit/0.2.0", world: "span-processor" });
+    #[cfg(feature = "v0-1")]
+    wit_bindgen::generate!({ path: "../../../wit/0.1.0", world: "span-processor" });
 }
 
 use std::cell::RefCell;

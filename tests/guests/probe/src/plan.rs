@@ -13,6 +13,8 @@ pub fn of(verb: &str) -> Result<Plan, String> {
         when: Vec::new(),
         affinity: Affinity::Any,
         on_error: Failure::Pass,
+        #[cfg(not(feature = "v0-1"))]
+        tables: Vec::new(),
         options: Vec::new(),
     };
     match verb {

@@ -6,7 +6,7 @@ use std::cell::Cell;
 mod bindings {
     #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]
     wit_bindgen::generate!({
-        path: "../../../wit",
+        path: "../../../wit/0.1.0",
         world: "tracemill:plugin/span-processor-with-handover",
     });
 }

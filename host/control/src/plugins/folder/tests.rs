@@ -75,6 +75,7 @@ impl Maker for NativeMaker {
             when: Vec::new(),
             affinity: Affinity::Any,
             on_error: OnError::Pass,
+            tables: None,
             options: Vec::new(),
         };
         let spec = StageSpec {
