@@ -1,7 +1,7 @@
 //! Puts the proxy together, from the back to the front: exports, chain, plugins, receivers, admin side. Start-up and shutdown are the same
 //! list, read in either direction.
 
-mod compiled;
+mod kept;
 mod outlet;
 
 use std::net::TcpListener;
@@ -83,14 +83,14 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let end = Gate::new();
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
-    let compiled = compiled::open(&config.plugins.cache)?;
+    let (compiled, puller) = (kept::compiled(&config.plugins.cache)?, kept::pulled(&config.plugins.oci.cache)?);
     let engine = wasm::Engine::with_cache(&wasm::EngineOptions::default(), compiled)?;
     let sweep = intake.clone();
     let ground = Ground {
         chains: chains.clone(),
         gate: gate.clone(),
         published: Box::new(move || sweep.sweep()),
-        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone())),
+        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone(), puller)),
     };
 
     // The ports come before the plugins: a port that is taken is known at once.
@@ -157,7 +157,13 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
 
 fn folder_settings(config: &Config) -> folder::Settings {
     let plugins = &config.plugins;
-    folder::Settings { folder: plugins.folder.clone(), required: plugins.required.clone(), defaults: plugins.defaults }
+    folder::Settings {
+        folder: plugins.folder.clone(),
+        required: plugins.required.clone(),
+        defaults: plugins.defaults,
+        keys: plugins.keys.clone(),
+        oci: Arc::new(plugins.oci.clone()),
+    }
 }
 
 fn millis(time: Duration) -> u64 {

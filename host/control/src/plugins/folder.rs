@@ -3,7 +3,7 @@
 //! Invariant: whatever fails changes nothing but the status: the chain is published from stages that were made, configured and
 //! probed, and a stage keeps its last good version until the next one is.
 //! Invariant: a required stage whose file is gone stays in the chain while the gate refuses, so that no request that is on its way
-//! passes without it.
+//! passes without it. So does one that nobody has signed who is trusted now.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,14 +17,18 @@ use pipeline::chain::live::Chains;
 use pipeline::chain::stage::StageSpec;
 use tokio::sync::watch as phase;
 
+use super::again::Again;
 use super::make::{Job, Made, Maker, Makers};
+use super::name;
 use super::plan::{self, Plan};
 use super::scan::{Found, Scan};
 use super::settle::QUIET;
+use super::signature::Keys;
 use super::slot::{Slot, Slots};
 use super::status::{self, Failure, Shared, Status, Step};
 use super::took::Took;
 use crate::config::plugins::Defaults;
+use crate::config::plugins::oci::Oci;
 use crate::watch::Watch;
 
 /// How many events wait: hints are dropped beyond it, because one is as good as many.
@@ -39,6 +43,10 @@ pub struct Settings {
     pub required: Vec<String>,
     /// For plugins that do not say otherwise.
     pub defaults: Defaults,
+    /// Who may have signed plugins.
+    pub keys: Keys,
+    /// How plugins are pulled that are not here.
+    pub oci: Arc<Oci>,
 }
 
 /// What the folder acts on.
@@ -169,6 +177,7 @@ impl Worker {
         loop {
             self.watch.renew();
             self.look();
+            self.distrust();
             self.publish();
             self.snapshot();
             let now = Instant::now();
@@ -203,8 +212,11 @@ impl Worker {
     }
 
     fn configure(&mut self, settings: Settings) {
-        if settings.defaults != self.settings.defaults {
+        if settings.defaults != self.settings.defaults || settings.keys != self.settings.keys {
             self.revision += 1;
+        }
+        if settings.oci != self.settings.oci {
+            self.slots.hasten(Instant::now());
         }
         if settings.folder != self.settings.folder {
             self.scan = Scan::new(&settings.folder);
@@ -218,7 +230,7 @@ impl Worker {
 
     fn look(&mut self) {
         let whole = self.watch.take_whole();
-        let found = match self.scan.look(self.revision, &whole) {
+        let found = match self.scan.look(self.revision, self.settings.keys.are_asked_for(), &whole) {
             Ok(found) => found,
             Err(error) => {
                 let note = format!("the folder cannot be read: {error}");
@@ -241,8 +253,8 @@ impl Worker {
         for stage in &plan.retire {
             self.retire(stage);
         }
-        for (stage, stem) in &plan.order {
-            self.slots.place(stage, stem);
+        for (stage, file) in &plan.order {
+            self.slots.place(stage, file);
         }
         for stage in &plan.settle {
             if self.slots.get(stage).is_some_and(|slot| slot.error.is_some()) {
@@ -251,23 +263,23 @@ impl Worker {
             }
             self.slots.settle(stage);
         }
-        for (stem, earlier) in &plan.twice {
-            if !self.twice.iter().any(|(known, _)| known == stem) {
-                tracing::error!("{stem}.wasm cannot be used: {earlier}.wasm is already this stage");
-                self.state.remember(format!("{stem}.wasm cannot be used: {earlier}.wasm is already this stage"));
+        for (file, earlier) in &plan.twice {
+            if !self.twice.iter().any(|(known, _)| known == file) {
+                tracing::error!("{file} cannot be used: {earlier} is already this stage");
+                self.state.remember(format!("{file} cannot be used: {earlier} is already this stage"));
             }
         }
         self.twice = plan.twice;
         for (stem, file, why) in found.unreadable {
             let failure = Failure { file, version: None, step: Step::Read, why, passing: false, at: status::now() };
-            let stage = super::name::stage_of(&stem);
+            let stage = name::stage_of(&stem);
             self.slots.unreadable(stage);
             self.report(stage, &failure);
             self.slots.failed(stage, failure);
         }
-        for (stage, stem, recipe) in plan.load {
-            let settled = Instant::now();
-            let noticed = self.scan.take_noticed(&stem).unwrap_or(settled);
+        for (stage, file, recipe) in plan.load {
+            let (settled, stem) = (Instant::now(), name::stem_of(&file));
+            let noticed = self.scan.take_noticed(stem).unwrap_or(settled);
             let folder = self.scan.folder();
             let sidecar = recipe.sidecar.map(|_| {
                 let sidecar = folder.join(format!("{stem}.yaml"));
@@ -275,10 +287,13 @@ impl Worker {
             });
             let job = Job {
                 stage: stage.clone(),
-                wasm: folder.join(format!("{stem}.wasm")),
+                plugin: folder.join(&file),
                 sidecar,
+                signature: folder.join(name::signature_of(stem)),
                 recipe: recipe.clone(),
                 defaults: self.settings.defaults,
+                keys: self.settings.keys.clone(),
+                oci: self.settings.oci.clone(),
                 noticed,
                 settled,
             };
@@ -288,8 +303,26 @@ impl Worker {
         self.order = self.slots.order();
     }
 
+    fn is_required(&self, stage: &str) -> bool {
+        self.settings.required.iter().any(|required| required == stage)
+    }
+
+    /// Keys that are trusted no longer take along what only they have signed, as files do that are removed.
+    fn distrust(&mut self) {
+        for stage in self.slots.distrusted(&self.settings.keys) {
+            if !self.is_required(&stage) {
+                tracing::error!(plugin = %stage, "what runs of a plugin is not signed by a trusted key, it is taken out");
+                self.state.remember(format!("{stage} was taken out: what ran is not signed by a trusted key"));
+                self.slots.withdraw(&stage);
+            } else if self.slots.distrust(&stage) {
+                tracing::error!(plugin = %stage, "what runs of a required plugin is not signed by a trusted key, traffic is refused");
+                self.state.remember(format!("{stage}: what runs is not signed by a trusted key, and it is required"));
+            }
+        }
+    }
+
     fn retire(&mut self, stage: &Arc<str>) {
-        let required = self.settings.required.iter().any(|required| **required == **stage);
+        let required = self.is_required(stage);
         let Some(slot) = self.slots.get(stage) else { return };
         if required && slot.stage.is_some() {
             if !slot.gone {
@@ -307,8 +340,8 @@ impl Worker {
     }
 
     fn made(&mut self, made: Made) {
-        self.makers.done();
-        let Made { stage: name, recipe, times, outcome } = made;
+        self.makers.done(&made);
+        let Made { stage: name, recipe, times, outcome, .. } = made;
         if self.slots.get(&name).is_none_or(|slot| slot.known.loading.as_ref() != Some(&recipe)) {
             if self.slots.get(&name).is_none() {
                 // What making it has left behind after it was removed.
@@ -325,10 +358,14 @@ impl Worker {
                 let now = Instant::now();
                 if failure.step == Step::Read {
                     // The look was overtaken by a change or by a new name, so the next one trusts nothing of it.
-                    self.slots.get(&name).inspect(|slot| self.scan.forget(&slot.stem));
-                    if self.slots.misread(&name, &recipe, now) {
+                    self.slots.get(&name).inspect(|slot| self.scan.forget(name::stem_of(&slot.file)));
+                    if self.slots.once_more(&name, &recipe, Again::at_once(now)) {
                         return;
                     }
+                }
+                // Of a plugin and its signature one comes before the other; the second is another recipe, and made at once.
+                if failure.step == Step::Signature && self.slots.once_more(&name, &recipe, Again::in_a_moment(now)) {
+                    return;
                 }
                 self.report(&name, &failure);
                 self.slots.not_made(&name, recipe, failure, now);
@@ -375,8 +412,18 @@ impl Worker {
             self.state.generation = generation;
             for (stage, took) in self.slots.published(generation, Instant::now()) {
                 let StageSpec { name, version, .. } = stage.spec();
-                let Took { settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, total_ms } = took;
-                tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, "plugin is live");
+                let Took {
+                    settle_ms,
+                    wait_ms,
+                    pull_ms,
+                    check_ms,
+                    compile_ms,
+                    cached,
+                    configure_ms,
+                    probe_ms,
+                    total_ms,
+                } = took;
+                tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, pull_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, "plugin is live");
             }
             let chain = if names.is_empty() { "no plugins".to_owned() } else { names.join(", ") };
             tracing::info!(generation, chain, "chain is live");
@@ -405,6 +452,9 @@ impl Worker {
                 Some(Slot { gone: true, .. }) => {
                     Some(format!("plugin {required} is required and was removed from {folder}"))
                 }
+                Some(Slot { distrusted: true, error: Some(error), .. }) => {
+                    Some(format!("plugin {required} is required and what runs is not signed by a trusted key: {error}"))
+                }
                 Some(Slot { stage: Some(_), .. }) => None,
                 Some(Slot { error: Some(error), .. }) => {
                     Some(format!("plugin {required} is required and failed: {error}"))
@@ -417,7 +467,7 @@ impl Worker {
     fn snapshot(&mut self) {
         self.state.folder = self.settings.folder.display().to_string();
         self.state.stages = self.order.iter().filter_map(|stage| Some(self.slots.get(stage)?.status(stage))).collect();
-        self.state.stages.extend(self.twice.iter().map(|(stem, earlier)| Slot::twice(stem, earlier)));
+        self.state.stages.extend(self.twice.iter().map(|(file, earlier)| Slot::twice(file, earlier)));
         self.state.notes.clone_from(&self.notes);
         self.status.store(Arc::new(self.state.clone()));
     }

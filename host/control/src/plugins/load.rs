@@ -1,5 +1,7 @@
-//! Makes a stage from a plugin's file and its sidecar, step by step: read, sidecar, check, compile, configure, stage, probe. The first
-//! step that fails ends it, and says so.
+//! Makes a stage from a plugin's file and its sidecar, step by step: read or pull, signature, sidecar, check, compile, configure, grants, stage,
+//! probe. The first step that fails ends it, and says so.
+//!
+//! Invariant: where signatures are asked for, nothing looks into a plugin before its signature was compared with its content.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +12,11 @@ use wasm::{Component, ConfigureError, Engine, Metrics, Options, StateLimits, Sta
 
 use super::digest::Digest;
 use super::make::{Job, Maker, Ready, file_name};
+use super::oci::{PullError, Puller, Reference};
 use super::probe;
 use super::scan;
 use super::sidecar::{self, Sidecar};
+use super::signature::Signed;
 use super::status::{self, Failure, Step};
 use super::took::{Steps, timed};
 use crate::config;
@@ -23,6 +27,7 @@ pub struct Loader {
     engine: Engine,
     metrics: Metrics,
     chains: Chains,
+    puller: Puller,
     kept: Mutex<HashMap<Arc<str>, Kept>>,
 }
 
@@ -62,13 +67,26 @@ impl Wrong {
 impl Loader {
     /// A loader for stages of these chains.
     #[must_use]
-    pub fn new(engine: Engine, metrics: Metrics, chains: Chains) -> Self {
-        Self { engine, metrics, chains, kept: Mutex::default() }
+    pub fn new(engine: Engine, metrics: Metrics, chains: Chains, puller: Puller) -> Self {
+        Self { engine, metrics, chains, puller, kept: Mutex::default() }
     }
 
-    fn component(&self, job: &Job, content: &[u8], steps: &mut Steps) -> Result<Component, Wrong> {
+    /// The plugin, wherever it is.
+    fn content(&self, job: &Job, steps: &mut Steps) -> Result<Vec<u8>, Wrong> {
+        let file = timed(&mut steps.check, || read(&job.plugin, job.recipe.plugin))?;
+        if !job.is_remote() {
+            return Ok(file);
+        }
+        let reference = Reference::of_file(&file).map_err(|why| Wrong::new(Step::Pull, &why))?;
+        timed(&mut steps.pull, || self.puller.get(&reference, &job.oci)).map_err(|error| match &error {
+            PullError::Content(_) => Wrong::new(Step::Pull, &error),
+            PullError::Passing(_) => Wrong::passing(Step::Pull, &error),
+        })
+    }
+
+    fn component(&self, job: &Job, content: &[u8], version: Digest, steps: &mut Steps) -> Result<Component, Wrong> {
         if let Some((digest, component)) = self.kept(&job.stage).compiled
-            && digest == job.recipe.wasm
+            && digest == version
         {
             steps.cached = true;
             return Ok(component);
@@ -79,7 +97,7 @@ impl Loader {
         let component = component.map_err(|error| Wrong::new(Step::Compile, &error))?;
         steps.cached = component.is_cached();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
+        kept.entry(job.stage.clone()).or_default().compiled = Some((version, component.clone()));
         Ok(component)
     }
 
@@ -93,10 +111,10 @@ impl Loader {
         state.get_or_insert_with(|| Arc::new(StateStore::new(StateLimits::default()))).clone()
     }
 
-    fn stage(&self, job: &Job, program: WasmProgram, sidecar: &Sidecar) -> Result<Arc<Stage>, Wrong> {
+    fn stage(&self, job: &Job, version: Digest, program: WasmProgram, sidecar: &Sidecar) -> Result<Arc<Stage>, Wrong> {
         let spec = StageSpec {
             name: job.stage.clone(),
-            version: job.recipe.wasm.short().into(),
+            version: version.short().into(),
             on_error: sidecar.on_error.unwrap_or(program.plan().on_error),
             program: Arc::new(program),
             when: sidecar.when.clone(),
@@ -106,11 +124,15 @@ impl Loader {
         self.chains.stage(spec).map_err(|error| Wrong::new(Step::Stage, &error))
     }
 
-    fn steps(&self, job: &Job) -> Result<Ready, Wrong> {
+    /// `seen` is the plugin's content, once it is known.
+    fn steps(&self, job: &Job, seen: &mut Option<Digest>) -> Result<Ready, Wrong> {
         let mut steps = Steps::default();
-        let files = timed(&mut steps.check, || Ok((read(&job.wasm, job.recipe.wasm)?, read_sidecar(job)?)));
-        let (content, sidecar) = files?;
-        let component = self.component(job, &content, &mut steps)?;
+        let content = self.content(job, &mut steps)?;
+        let version = if job.is_remote() { Digest::of(&content) } else { job.recipe.plugin };
+        *seen = Some(version);
+        let checked = timed(&mut steps.check, || Ok((verify(job, &content)?, read_sidecar(job)?)));
+        let (signed, sidecar) = checked?;
+        let component = self.component(job, &content, version, &mut steps)?;
         drop(content);
         let options = Options { memory: sidecar.memory as usize, ..Options::default() };
         let state = self.state(&job.stage);
@@ -133,12 +155,12 @@ impl Loader {
             let why = format!("its plan asks for what `grants` does not give it: {}", missing.join(", "));
             return Err(Wrong::new(Step::Grants, &why));
         }
-        let trial = self.stage(job, trial, &sidecar)?;
+        let trial = self.stage(job, version, trial, &sidecar)?;
         let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
         probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
         state.limit(limits);
         let program = configure(state, self.metrics.sink(&job.stage), &mut steps)?;
-        Ok(Ready { stage: self.stage(job, program, &sidecar)?, steps })
+        Ok(Ready { stage: self.stage(job, version, program, &sidecar)?, signed, steps })
     }
 }
 
@@ -147,11 +169,19 @@ impl Maker for Loader {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
     }
 
+    fn asks(&self, job: &Job) -> bool {
+        // Whatever is wrong with the file is said by whoever makes it.
+        let reference = || Reference::of_file(&scan::read(&job.plugin).ok()?).ok();
+        job.is_remote() && reference().is_some_and(|reference| !self.puller.has(&reference))
+    }
+
     fn make(&self, job: &Job) -> Result<Ready, Failure> {
-        self.steps(job).map_err(|Wrong { step, why, passing }| {
+        let mut seen = None;
+        self.steps(job, &mut seen).map_err(|Wrong { step, why, passing }| {
             let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
-            let file = file_name(of_sidecar.unwrap_or(&job.wasm));
-            Failure { file, version: Some(job.recipe.wasm.short()), step, why, passing, at: status::now() }
+            let file = file_name(of_sidecar.unwrap_or(&job.plugin));
+            let version = seen.map(|seen| seen.short()).or_else(|| job.version());
+            Failure { file, version, step, why, passing, at: status::now() }
         })
     }
 }
@@ -164,6 +194,20 @@ fn read(file: &std::path::Path, digest: Digest) -> Result<Vec<u8>, Wrong> {
     } else {
         Err(Wrong::passing(Step::Read, "it changed while it was being read"))
     }
+}
+
+/// Who has signed the plugin; nobody where nobody has to.
+fn verify(job: &Job, content: &[u8]) -> Result<Option<Signed>, Wrong> {
+    if !job.keys.are_asked_for() {
+        return Ok(None);
+    }
+    let file = file_name(&job.signature);
+    let Some(digest) = job.recipe.signature else {
+        return Err(Wrong::new(Step::Signature, &job.keys.unsigned(&file)));
+    };
+    let signature = read(&job.signature, digest)?;
+    let signed = job.keys.verify(content, &file, &signature);
+    signed.map(Some).map_err(|why| Wrong::new(Step::Signature, &why))
 }
 
 fn read_sidecar(job: &Job) -> Result<Sidecar, Wrong> {
@@ -186,7 +230,7 @@ mod tests {
     fn what_is_kept_of_a_stage_goes_with_it() {
         let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
         let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
-        let loader = Loader::new(engine, Metrics::default(), chains);
+        let loader = Loader::new(engine, Metrics::default(), chains, Puller::default());
         let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
         let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
         loader.forget("gone");

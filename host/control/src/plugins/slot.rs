@@ -10,18 +10,21 @@ use super::again::Again;
 use super::make::Ready;
 use super::name;
 use super::plan::{Known, Recipe};
+use super::signature::{Keys, Signed};
 use super::status::{self, Failure, State, Step};
 use super::took::{Steps, Times, Took};
 
 /// One stage.
 #[derive(Debug, Default)]
 pub struct Slot {
-    /// Its file, without the ending.
-    pub stem: String,
+    /// Its file.
+    pub file: String,
     /// For the plan.
     pub known: Known,
     /// What runs.
     pub stage: Option<Arc<Stage>>,
+    /// Who has signed it, if that was asked for when it was made.
+    pub signed: Option<Signed>,
     /// The generation with which it went live.
     pub since: Option<u64>,
     /// How long making it took, while it is not live yet.
@@ -34,6 +37,8 @@ pub struct Slot {
     pub again: Option<Again>,
     /// Whether its file is gone and it stays because it is required.
     pub gone: bool,
+    /// Whether nobody who is trusted now has signed what runs, and it stays because it is required.
+    pub distrusted: bool,
 }
 
 /// All stages by name.
@@ -75,17 +80,17 @@ impl Slots {
     /// The stages in the folder's order.
     #[must_use]
     pub fn order(&self) -> Vec<Arc<str>> {
-        let mut order: Vec<_> = self.0.iter().map(|(stage, slot)| (&slot.stem, stage.clone())).collect();
-        // As the files are listed: with the ending, so that `10-a.wasm` stands where `ls` shows it.
-        order.sort_by_cached_key(|(stem, _)| format!("{stem}.wasm"));
+        let mut order: Vec<_> = self.0.iter().map(|(stage, slot)| (&slot.file, stage.clone())).collect();
+        // As `ls` shows them.
+        order.sort();
         order.into_iter().map(|(_, stage)| stage).collect()
     }
 
     /// The stage's file is this one.
-    pub fn place(&mut self, stage: &Arc<str>, stem: &str) {
+    pub fn place(&mut self, stage: &Arc<str>, file: &str) {
         let slot = self.0.entry(stage.clone()).or_default();
-        if slot.stem != stem {
-            stem.clone_into(&mut slot.stem);
+        if slot.file != file {
+            file.clone_into(&mut slot.file);
         }
         slot.gone = false;
     }
@@ -109,6 +114,7 @@ impl Slots {
         if let Some(slot) = self.0.get_mut(stage) {
             slot.known = Known { live: Some(recipe), ..Known::default() };
             (slot.made, slot.took) = (Some((times, ready.steps)), None);
+            (slot.signed, slot.distrusted) = (ready.signed, false);
             (slot.stage, slot.since, slot.error, slot.again) = (Some(ready.stage), None, None, None);
         }
     }
@@ -122,13 +128,41 @@ impl Slots {
         }
     }
 
-    /// Its files were no longer what was to be read, which says nothing yet. Answers whether it is tried again at once, as it is the first
-    /// time.
-    pub fn misread(&mut self, stage: &str, recipe: &Recipe, now: Instant) -> bool {
+    /// What failed says nothing yet: the files were no longer what was to be read, or one that belongs to them may be about to follow. Answers
+    /// whether it is tried once more, as it is the first time.
+    pub fn once_more(&mut self, stage: &str, recipe: &Recipe, again: Again) -> bool {
         let Some(slot) = self.0.get_mut(stage).filter(|slot| slot.attempts(recipe).is_none()) else { return false };
-        slot.again = Some(Again::at_once(now));
+        slot.again = Some(again);
         (slot.known.loading, slot.known.failed) = (None, Some(recipe.clone()));
         true
+    }
+
+    /// What is to be tried again is tried now: what it failed for may be another matter by now.
+    pub fn hasten(&mut self, now: Instant) {
+        for again in self.0.values_mut().filter_map(|slot| slot.again.as_mut()) {
+            again.hasten(now);
+        }
+    }
+
+    /// The stages of which something runs that nobody of `keys` has signed, once making them anew has failed for good.
+    #[must_use]
+    pub fn distrusted(&self, keys: &Keys) -> Vec<Arc<str>> {
+        let failed = |slot: &Slot| slot.error.is_some() && slot.known.loading.is_none() && slot.again.is_none();
+        let is_one = |slot: &Slot| slot.stage.is_some() && failed(slot) && !keys.trust(slot.signed.as_ref());
+        self.0.iter().filter(|(_, slot)| is_one(slot)).map(|(stage, _)| stage.clone()).collect()
+    }
+
+    /// What runs is not trusted, and stays because it is required. Answers whether that is new.
+    pub fn distrust(&mut self, stage: &str) -> bool {
+        self.0.get_mut(stage).is_some_and(|slot| !std::mem::replace(&mut slot.distrusted, true))
+    }
+
+    /// Nothing of the stage is to run.
+    pub fn withdraw(&mut self, stage: &str) {
+        if let Some(slot) = self.0.get_mut(stage) {
+            (slot.stage, slot.known.live, slot.signed, slot.distrusted) = (None, None, None, false);
+            (slot.made, slot.took, slot.since) = (None, None, None);
+        }
     }
 
     /// Its files cannot be read: whatever they hold is made once they can be.
@@ -194,9 +228,10 @@ impl Slot {
         let spec = self.stage.as_ref().map(|stage| stage.spec());
         status::Stage {
             stage: stage.to_owned(),
-            file: format!("{}.wasm", self.stem),
+            file: self.file.clone(),
             state,
             version: spec.map(|spec| spec.version.to_string()),
+            signature: self.signed.as_ref().map(Signed::shown),
             generation: self.since,
             took: self.took,
             on_error: spec.map(|spec| spec.on_error.name().to_owned()),
@@ -208,16 +243,18 @@ impl Slot {
 
     /// A file whose stage is already another one's.
     #[must_use]
-    pub fn twice(stem: &str, earlier: &str) -> status::Stage {
-        let why = format!("{earlier}.wasm is already stage {}; give it another name", name::stage_of(stem));
-        let file = format!("{stem}.wasm");
+    pub fn twice(file: &str, earlier: &str) -> status::Stage {
+        let stage = name::stage_of(name::stem_of(file)).to_owned();
+        let why = format!("{earlier} is already stage {stage}; give it another name");
+        let file = file.to_owned();
         let error =
             Failure { file: file.clone(), version: None, step: Step::Name, why, passing: false, at: status::now() };
         status::Stage {
-            stage: name::stage_of(stem).to_owned(),
+            stage,
             file,
             state: State::Failed,
             version: None,
+            signature: None,
             generation: None,
             took: None,
             on_error: None,

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::signature::Shown;
 use super::took::Took;
 
 /// How many events are remembered.
@@ -43,6 +44,9 @@ pub struct Stage {
     /// The version that runs: the beginning of its content's SHA-256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Who has signed that version, where signatures are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Shown>,
     /// The generation with which that version went live.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -70,7 +74,7 @@ pub enum State {
     Live,
     /// Its first version is being made.
     Loading,
-    /// It never ran.
+    /// Nothing of it runs.
     Failed,
     /// Its file is gone. It stays because it is required, and traffic is refused.
     Gone,
@@ -103,6 +107,10 @@ pub enum Step {
     Name,
     /// Reading the files.
     Read,
+    /// Pulling the plugin from a registry.
+    Pull,
+    /// Comparing its signature with the keys that are trusted.
+    Signature,
     /// Checking the sidecar.
     Sidecar,
     /// Checking imports and contract version.
@@ -135,6 +143,8 @@ impl std::fmt::Display for Step {
         f.write_str(match self {
             Self::Name => "name",
             Self::Read => "read",
+            Self::Pull => "pull",
+            Self::Signature => "signature",
             Self::Sidecar => "sidecar",
             Self::Check => "check",
             Self::Compile => "compile",

@@ -1,6 +1,8 @@
 //! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
 //! of it: `ok…` can be made, `late N` the time after it has failed N times, anything else fails.
 
+mod trust;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -35,6 +37,7 @@ impl Program for Native {
 struct NativeMaker {
     chains: Chains,
     attempts: AtomicU32,
+    made: Arc<AtomicU32>,
     kept: Kept,
 }
 
@@ -46,10 +49,15 @@ impl Maker for NativeMaker {
         self.kept.lock().unwrap().remove(stage);
     }
 
+    fn asks(&self, job: &Job) -> bool {
+        job.is_remote()
+    }
+
     fn make(&self, job: &Job) -> Result<Ready, Failure> {
         self.kept.lock().unwrap().insert(job.stage.to_string());
-        let content = fs::read_to_string(&job.wasm).unwrap_or_default();
-        let file = super::super::make::file_name(&job.wasm);
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let content = fs::read_to_string(&job.plugin).unwrap_or_default();
+        let file = super::super::make::file_name(&job.plugin);
         if let Some(times) = content.strip_prefix("late ") {
             let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
             if attempt < times.parse().unwrap() {
@@ -59,6 +67,17 @@ impl Maker for NativeMaker {
         } else if !content.starts_with("ok") {
             return Err(Failure { file, version: None, step: Step::Check, why: content, passing: false, at: 0 });
         }
+        let signed = match &job.recipe.signature {
+            _ if !job.keys.are_asked_for() => Ok(None),
+            None => Err(job.keys.unsigned(&super::super::make::file_name(&job.signature))),
+            Some(_) => {
+                let signature = fs::read(&job.signature).unwrap_or_default();
+                let file = super::super::make::file_name(&job.signature);
+                job.keys.verify(content.as_bytes(), &file, &signature).map(Some)
+            }
+        };
+        let refused = |why| Failure { file, version: None, step: Step::Signature, why, passing: false, at: 0 };
+        let signed = signed.map_err(refused)?;
         let plan = Plan {
             columns: Vec::new(),
             reads: Vec::new(),
@@ -71,7 +90,7 @@ impl Maker for NativeMaker {
         };
         let spec = StageSpec {
             name: job.stage.clone(),
-            version: job.recipe.wasm.short().into(),
+            version: job.recipe.plugin.short().into(),
             program: Arc::new(Native(plan)),
             when: Vec::new(),
             on_error: OnError::Pass,
@@ -79,7 +98,7 @@ impl Maker for NativeMaker {
             breaker: BreakerPolicy::default(),
         };
         let stage = self.chains.stage(spec).expect("it has no conditions");
-        Ok(Ready { stage, steps: Steps { compile: Duration::from_millis(7), ..Steps::default() } })
+        Ok(Ready { stage, signed, steps: Steps { compile: Duration::from_millis(7), ..Steps::default() } })
     }
 }
 
@@ -89,6 +108,8 @@ struct Setup {
     gate: Gate,
     running: Folder,
     kept: Kept,
+    /// How often the maker was asked.
+    made: Arc<AtomicU32>,
 }
 
 impl Setup {
@@ -100,10 +121,13 @@ impl Setup {
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
         let settings = settings(folder.path(), required);
         let kept = Kept::default();
-        let maker = Arc::new(NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0), kept: kept.clone() });
+        let made = Arc::<AtomicU32>::default();
+        let maker =
+            NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0), made: made.clone(), kept: kept.clone() };
+        let maker = Arc::new(maker);
         let ground = Ground { chains: chains.clone(), gate: gate.clone(), published: Box::new(|| {}), maker };
         let running = Folder::start(settings, ground).unwrap();
-        Self { folder, chains, gate, running, kept }
+        Self { folder, chains, gate, running, kept, made }
     }
 
     fn put(&self, file: &str, content: &str) {
@@ -130,7 +154,13 @@ impl Setup {
 
 fn settings(folder: &Path, required: &[&str]) -> Settings {
     let required = required.iter().map(|stage| (*stage).to_owned()).collect();
-    Settings { folder: folder.to_owned(), required, defaults: Defaults::default() }
+    Settings {
+        folder: folder.to_owned(),
+        required,
+        defaults: Defaults::default(),
+        keys: Keys::default(),
+        oci: Arc::default(),
+    }
 }
 
 fn put(folder: &Path, file: &str, content: &str) {
