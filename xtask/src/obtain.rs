@@ -16,6 +16,7 @@ pub const FOR_TESTS: &[Wanted] = &[
 pub const FOR_LONG_TESTS: &[Wanted] = &[
     Wanted { name: "Prometheus", obtain: backends::prometheus },
     Wanted { name: "Loki", obtain: backends::loki },
+    Wanted { name: "registry", obtain: backends::registry },
     Wanted { name: "SDK for Go", obtain: backends::go_client },
     Wanted { name: "NestJS with automatic instrumentation", obtain: backends::nest_modules },
     Wanted { name: "Java agent", obtain: backends::java_agent },

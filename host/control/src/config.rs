@@ -172,6 +172,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log", old.log != new.log),
         ("threads", old.threads != new.threads),
         ("plugins.cache", old.plugins.cache != new.plugins.cache),
+        ("plugins.oci.cache", old.plugins.oci.cache != new.plugins.oci.cache),
         ("plugins.note_generation", old.plugins.note_generation != new.plugins.note_generation),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

@@ -1,7 +1,7 @@
 //! Puts the proxy together, from the back to the front: exports, chain, plugins, receivers, admin side. Start-up and shutdown are the same
 //! list, read in either direction.
 
-mod compiled;
+mod kept;
 mod outlet;
 
 use std::net::TcpListener;
@@ -83,15 +83,15 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let end = Gate::new();
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
-    let compiled = compiled::open(&config.plugins.cache)?;
-    let shelf = Arc::new(compiled::shelf(compiled.as_ref(), &config.plugins));
+    let (compiled, puller) = (kept::compiled(&config.plugins.cache)?, kept::pulled(&config.plugins.oci.cache)?);
+    let shelf = Arc::new(kept::shelf(compiled.as_ref(), &config.plugins));
     let engine = wasm::Engine::with_cache(&wasm::EngineOptions::default(), compiled)?;
     let sweep = intake.clone();
     let ground = Ground {
         chains: chains.clone(),
         gate: gate.clone(),
         published: Box::new(move || sweep.sweep()),
-        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone(), Arc::clone(&shelf))),
+        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone(), Arc::clone(&shelf), puller)),
         shelf,
     };
 
@@ -160,7 +160,13 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
 
 fn folder_settings(config: &Config) -> folder::Settings {
     let plugins = &config.plugins;
-    folder::Settings { folder: plugins.folder.clone(), required: plugins.required.clone(), defaults: plugins.defaults }
+    folder::Settings {
+        folder: plugins.folder.clone(),
+        required: plugins.required.clone(),
+        defaults: plugins.defaults,
+        keys: plugins.keys.clone(),
+        oci: Arc::new(plugins.oci.clone()),
+    }
 }
 
 fn millis(time: Duration) -> u64 {

@@ -27,14 +27,7 @@ pub enum Command {
     /// Shows the chain and the destinations of a running proxy.
     Status(Status),
     /// Shows what a plugin is, imports, would see and could do, before anybody runs it.
-    Inspect {
-        /// The plugin's file. The sidecar beside it is used.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// Print it as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Inspect(Inspect),
     /// Lets the version of a plugin count that is tried, or brings back the one that was rolled back.
     Promote(Change),
     /// Withdraws the version of a plugin that is tried; or, where none is, returns to the one that counted before.
@@ -52,6 +45,32 @@ pub struct Run {
     /// Where to write the addresses that were bound, as JSON: {"grpc": ..., "http": ..., "admin": ...}.
     #[arg(long, value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
+}
+
+/// What is to be known of a plugin.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The plugin's file (the sidecar and the signature beside it are used), or its place in a registry: oci://HOST/REPOSITORY@sha256:DIGEST.
+    #[arg(value_name = "FILE")]
+    pub plugin: String,
+    /// A public key of minisign: fails unless this key, or another that is named, has signed the plugin.
+    #[arg(long = "key", value_name = "KEY")]
+    pub keys: Vec<String>,
+    /// The same in a file, as minisign writes it.
+    #[arg(long = "key-file", value_name = "FILE")]
+    pub key_files: Vec<PathBuf>,
+    /// Ask the registry over plain HTTP.
+    #[arg(long)]
+    pub insecure: bool,
+    /// A file with credentials for registries, as docker keeps them: config.json.
+    #[arg(long, value_name = "FILE")]
+    pub docker_config: Option<PathBuf>,
+    /// Authorities to trust beside the system's (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What is asked of a running proxy.

@@ -3,7 +3,7 @@
 //! | exit code | |
 //! | --- | --- |
 //! | 0 | all went well; for `run`: everything was delivered |
-//! | 1 | the proxy could not start; `status`: something has failed, or nobody answers; `promote`, `rollback`: nothing has changed; `inspect`: it is no plugin for this host |
+//! | 1 | the proxy could not start; `status`: something has failed, or nobody answers; `promote`, `rollback`: nothing has changed; `inspect`: it is no plugin for this host, or not signed by the keys that were named |
 //! | 2 | `run` ended, and not everything could be delivered in time |
 //! | 64 | the command line or the configuration is wrong |
 #![forbid(unsafe_code)]
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let end = match command {
         Command::Run(options) => command::run::run(&options),
         Command::Check { config } => command::check::check(&config),
-        Command::Inspect { file, json } => command::inspect::inspect(&file, json),
+        Command::Inspect(options) => command::inspect::inspect(&options),
         Command::Status(options) => command::status::status(&options),
         Command::Promote(options) => command::change::change("promote", &options),
         Command::Rollback(options) => command::change::change("rollback", &options),

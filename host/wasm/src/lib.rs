@@ -24,18 +24,20 @@ mod lower;
 mod metrics;
 mod options;
 mod plan;
+mod private;
 mod program;
 mod state;
 mod v0_1;
 mod wasi;
 
-pub use cache::{CacheError, CompileCache};
+pub use cache::CompileCache;
 pub use check::{Checked, DEFAULT_SIZE, LoadError, check};
 pub use component::{Component, load};
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use metrics::{Metrics, Sink};
 pub use options::Options;
 pub use plan::PlanError;
+pub use private::{PrivateError, PrivateFolder};
 pub use program::{ConfigureError, WasmProgram};
 pub use state::{StateError, StateLimits, StateStore};
 

@@ -11,7 +11,7 @@ mod tools;
 
 pub use cache::{Obtained, Recipe, on_path, required};
 pub use clients::{Browser, JavaAgent, browser, go_client, java_agent, nest_modules, node_modules, python};
-pub use go::{collector, jaeger, loki, prometheus, tempo};
+pub use go::{collector, jaeger, loki, prometheus, registry, tempo};
 pub use guests::{javascript_guest, python_guest};
 pub use tools::{cargo_deny, cargo_fuzz};
 

@@ -8,6 +8,11 @@ use pipeline::chain::quarantine::Limits;
 use pipeline::chain::stage::BreakerPolicy;
 
 use super::table::Table;
+use crate::plugins::signature::Keys;
+use oci::Oci;
+
+pub mod oci;
+mod signatures;
 
 /// What an instance's memory limit may be.
 pub const MEMORY: RangeInclusive<u64> = (1 << 20)..=(4 << 30);
@@ -23,6 +28,10 @@ pub struct Plugins {
     pub required: Vec<String>,
     /// For plugins that do not say otherwise.
     pub defaults: Defaults,
+    /// Who may sign plugins.
+    pub keys: Keys,
+    /// How plugins are pulled from registries.
+    pub oci: Oci,
     /// Where compiled plugins are kept.
     pub cache: Cache,
     /// How many spans on which plugins fail are set aside.
@@ -31,7 +40,7 @@ pub struct Plugins {
     pub note_generation: bool,
 }
 
-/// Where compiled plugins are kept from one start to the next.
+/// Where something is kept from one start to the next: compiled plugins, or those that were pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     /// The folder.
@@ -40,14 +49,14 @@ pub struct Cache {
     pub size: u64,
 }
 
-/// The folder of compiled plugins.
+/// The folder of such things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheFolder {
     /// Where this system's programs keep such things; none where it does not say.
     Usual,
     /// This one.
     At(PathBuf),
-    /// Nowhere: each start compiles anew.
+    /// Nowhere: each start begins anew.
     Nowhere,
 }
 
@@ -83,6 +92,8 @@ pub(super) fn read(table: &mut Table<'_>) -> Plugins {
             deadline: table.duration("deadline", DEADLINE).unwrap_or(usual.deadline),
             breaker: table.section("breaker", |table| breaker(table, usual.breaker)),
         },
+        keys: signatures::read(table),
+        oci: table.section("oci", oci::read),
         cache: table.section("cache", cache),
         quarantine: table.section("quarantine", quarantine),
         note_generation: table.flag("note_generation").unwrap_or(false),

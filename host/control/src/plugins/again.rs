@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 /// Before the second attempt; doubled with each further one.
 const FIRST: Duration = Duration::from_millis(500);
+/// How long a file may take to follow another, when one command copies both.
+const MOMENT: Duration = Duration::from_secs(1);
 /// A plugin that never ends costs its deadline in CPU time at each attempt: less than a hundredth of a core.
 const LONGEST: Duration = Duration::from_mins(5);
 /// How many attempts the start waits for.
@@ -29,6 +31,17 @@ impl Again {
     #[must_use]
     pub fn at_once(now: Instant) -> Self {
         Self { attempts: 1, due: now }
+    }
+
+    /// After a first failure to which something may be missing that is about to follow.
+    #[must_use]
+    pub fn in_a_moment(now: Instant) -> Self {
+        Self { attempts: 1, due: now + MOMENT }
+    }
+
+    /// Makes it due at once.
+    pub fn hasten(&mut self, now: Instant) {
+        self.due = self.due.min(now);
     }
 
     /// When it is due.

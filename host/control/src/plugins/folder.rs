@@ -3,7 +3,7 @@
 //! Invariant: whatever fails changes nothing but the status: the chain is published from stages that were made, configured and
 //! probed, and a stage keeps its last good version until the next one is.
 //! Invariant: a required stage whose file is gone stays in the chain while the gate refuses, so that no request that is on its way
-//! passes without it.
+//! passes without it. So does one that nobody has signed who is trusted now.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,10 +23,12 @@ use super::plan;
 use super::scan::Scan;
 use super::settle::QUIET;
 use super::shelf::{Record, Shelf};
+use super::signature::Keys;
 use super::slot::Slots;
 use super::status::{Shared, Status};
 use super::version::Phase;
 use crate::config::plugins::Defaults;
+use crate::config::plugins::oci::Oci;
 use crate::watch::Watch;
 
 mod act;
@@ -34,6 +36,7 @@ pub mod command;
 mod drain;
 mod publish;
 mod trials;
+mod trust;
 
 use command::{Command, Commands};
 use drain::Drain;
@@ -50,6 +53,10 @@ pub struct Settings {
     pub required: Vec<String>,
     /// For plugins that do not say otherwise.
     pub defaults: Defaults,
+    /// Who may have signed plugins.
+    pub keys: Keys,
+    /// How plugins are pulled that are not here.
+    pub oci: Arc<Oci>,
 }
 
 /// What the folder acts on.
@@ -206,6 +213,7 @@ impl Worker {
         loop {
             self.watch.renew();
             self.look();
+            self.distrust();
             self.judge();
             self.publish();
             self.note();
@@ -246,8 +254,11 @@ impl Worker {
     }
 
     fn configure(&mut self, settings: Settings) {
-        if settings.defaults != self.settings.defaults {
+        if settings.defaults != self.settings.defaults || settings.keys != self.settings.keys {
             self.revision += 1;
+        }
+        if settings.oci != self.settings.oci {
+            self.slots.hasten(Instant::now());
         }
         if settings.folder != self.settings.folder {
             self.scan = Scan::new(&settings.folder);
@@ -261,7 +272,7 @@ impl Worker {
 
     fn look(&mut self) {
         let whole = self.watch.take_whole();
-        let found = match self.scan.look(self.revision, &whole) {
+        let found = match self.scan.look(self.revision, self.settings.keys.are_asked_for(), &whole) {
             Ok(found) => found,
             Err(error) => {
                 let note = format!("the folder cannot be read: {error}");

@@ -19,7 +19,7 @@ pub struct History {
 impl History {
     /// A version was noticed. Answers its number; the last one that failed with the same content goes on under its own.
     pub fn noticed(&mut self, stage: &str, file: String, recipe: &Recipe) -> u64 {
-        let (sha256, sidecar) = (recipe.wasm.whole(), recipe.sidecar.map(|sidecar| sidecar.short()));
+        let (sha256, sidecar) = (recipe.plugin.whole(), recipe.sidecar.map(|sidecar| sidecar.short()));
         let again =
             self.versions.iter_mut().rev().find(|version| version.stage == stage).filter(|version| {
                 version.phase == Phase::Failed && version.sha256 == sha256 && version.sidecar == sidecar
@@ -100,7 +100,7 @@ mod tests {
     use crate::plugins::digest::Digest;
 
     fn recipe(content: &str) -> Recipe {
-        Recipe { wasm: Digest::of(content.as_bytes()), sidecar: None, defaults: 0 }
+        Recipe { plugin: Digest::of(content.as_bytes()), sidecar: None, signature: None, defaults: 0 }
     }
 
     fn live(history: &mut History, number: u64) {

@@ -1,6 +1,6 @@
 //! What a plugin is, before anybody runs it on spans: for people who got a file and want to know what it would see and could do.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use otlp::path::Want;
@@ -10,22 +10,40 @@ use serde::Serialize;
 use wasm::{Engine, Metrics, Options, StateLimits, StateStore};
 
 use super::digest::Digest;
-use super::sidecar;
-use super::{name, scan};
+use super::oci::{Puller, Reference};
+use super::signature::{self, Keys};
+use super::{name, scan, sidecar};
 use crate::config;
 use crate::config::plugins::Defaults;
+use crate::config::plugins::oci::Oci;
+
+/// What is to be looked at, and how.
+#[derive(Debug)]
+pub struct Asked {
+    /// A plugin's file, one that says where it is, or that place itself: `oci://…`.
+    pub plugin: String,
+    /// Who should have signed it.
+    pub keys: Keys,
+    /// How it is pulled.
+    pub oci: Oci,
+}
 
 /// A plugin's file, looked at.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
     /// The file.
     pub file: String,
+    /// Where it was pulled from, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulled: Option<String>,
     /// Its stage's name.
     pub stage: String,
     /// Its bytes.
     pub size: u64,
     /// The SHA-256 of its content; its beginning is the version that the status shows.
     pub sha256: String,
+    /// Who says that it is theirs.
+    pub signature: Signature,
     /// `component`, or `core module` (with a component type).
     pub kind: &'static str,
     /// For which version of the contract it was made.
@@ -39,6 +57,23 @@ pub struct Inspection {
     pub sidecar: Option<String>,
     /// What it wants to see and to do with these settings.
     pub plan: Shown,
+}
+
+/// What there is of a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Signature {
+    /// There is none.
+    None,
+    /// There is one, and nobody has said by which key it should be.
+    Unverified(signature::Shown),
+    /// It is by one of the keys that were named, and about this content.
+    Valid(signature::Shown),
+    /// It is not.
+    Invalid {
+        /// Why, for people.
+        why: String,
+    },
 }
 
 /// A plan, for people.
@@ -60,16 +95,60 @@ pub struct Shown {
     pub on_error: &'static str,
 }
 
-/// Looks at a file: checks and compiles it, and has it configured with its sidecar's settings, under the limits that it would have.
-/// Answers why that fails, for people.
-pub fn inspect(file: &Path) -> Result<Inspection, String> {
-    let said = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-    let content = scan::read(file).map_err(|why| said(&why))?;
+/// Where a plugin is, and its bytes.
+struct Source {
+    /// Its file in a folder; none for a place in a registry.
+    file: Option<PathBuf>,
+    pulled: Option<Reference>,
+    stem: String,
+    content: Vec<u8>,
+}
+
+impl Source {
+    fn read(asked: &Asked) -> Result<Self, String> {
+        let pull = |reference: &Reference| Puller::default().get(reference, &asked.oci).map_err(|why| why.to_string());
+        if Reference::is_meant(&asked.plugin) {
+            let reference = Reference::read(&asked.plugin)?;
+            let (content, stem) = (pull(&reference)?, reference.name().to_owned());
+            return Ok(Self { file: None, pulled: Some(reference), stem, content });
+        }
+        let file = PathBuf::from(&asked.plugin);
+        let content = scan::read(&file)?;
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        if !name::is_remote(&asked.plugin) {
+            return Ok(Self { file: Some(file), pulled: None, stem, content });
+        }
+        let reference = Reference::of_file(&content)?;
+        Ok(Self { file: Some(file), content: pull(&reference)?, pulled: Some(reference), stem })
+    }
+
+    fn signature(&self, keys: &Keys) -> Result<Signature, String> {
+        let named = name::signature_of(&self.stem);
+        let beside = self.file.as_ref().map(|file| file.with_file_name(&named)).filter(|path| path.exists());
+        let Some(path) = beside else { return Ok(Signature::None) };
+        let bytes = scan::read(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+        let judged = if keys.are_asked_for() {
+            keys.verify(&self.content, &named, &bytes).map(|signed| Signature::Valid(signed.shown()))
+        } else {
+            signature::claimed(&named, &bytes).map(Signature::Unverified)
+        };
+        Ok(judged.unwrap_or_else(|why| Signature::Invalid { why }))
+    }
+}
+
+/// Looks at a plugin: checks and compiles it, and has it configured with its sidecar's settings, under the limits that it would have.
+/// Answers why that fails, for people. What its signature is worth is answered, and stops nothing.
+pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
+    let said = |why: &dyn std::fmt::Display| format!("{}: {why}", asked.plugin);
+    let source = Source::read(asked).map_err(|why| said(&why))?;
+    let signature = source.signature(&asked.keys)?;
+    let Source { file, pulled, stem, content } = source;
     let checked = wasm::check(&content, scan::LARGEST as usize).map_err(|why| said(&why))?;
     let contract = checked.version().to_string();
     let (imports, exports) = (checked.imports().to_vec(), checked.exports().to_vec());
     let kind = if checked.is_module() { "core module" } else { "component" };
-    let beside = ["yaml", "yml"].map(|ending| file.with_extension(ending)).into_iter().find(|path| path.exists());
+    let sidecars = file.iter().flat_map(|file| ["yaml", "yml"].map(|ending| file.with_extension(ending)));
+    let beside = sidecars.into_iter().find(|path| path.exists());
     let (shown, text) = match &beside {
         Some(path) => (
             path.display().to_string(),
@@ -83,7 +162,6 @@ pub fn inspect(file: &Path) -> Result<Inspection, String> {
     let component = checked.compile(&engine).map_err(|why| said(&why))?;
     let options = Options { memory: sidecar.memory as usize, ..Options::default() };
     let state = Arc::new(StateStore::new(StateLimits::default()));
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let stage = name::stage_of(&stem).to_owned();
     let program = component.configure(&sidecar.settings, options, state, Metrics::default().sink(&stage));
     let program = program.map_err(|why| said(&why))?;
@@ -92,10 +170,12 @@ pub fn inspect(file: &Path) -> Result<Inspection, String> {
         plan.on_error = word.name();
     }
     Ok(Inspection {
-        file: file.display().to_string(),
+        file: asked.plugin.clone(),
+        pulled: pulled.filter(|_| file.is_some()).map(|reference| reference.to_string()),
         stage,
         size: content.len() as u64,
         sha256: Digest::of(&content).whole(),
+        signature,
         kind,
         contract,
         imports,

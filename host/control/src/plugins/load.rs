@@ -1,5 +1,7 @@
-//! Makes a stage from a plugin's file and its sidecar, step by step: read, sidecar, check, compile, configure, stage, probe. The first
-//! step that fails ends it, and says so.
+//! Makes a stage from a plugin's file and its sidecar, step by step: read or pull, signature, sidecar, check, compile, configure, grants, stage,
+//! probe. The first step that fails ends it, and says so.
+//!
+//! Invariant: where signatures are asked for, nothing looks into a plugin before its signature was compared with its content.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +13,12 @@ use wasm::{Component, ConfigureError, Engine, Metrics, Options, Sink, StateLimit
 
 use super::digest::Digest;
 use super::make::{AsLive, Job, Maker, Ready, file_name};
+use super::oci::{PullError, Puller, Reference};
 use super::probe;
 use super::scan;
-use super::shelf::Shelf;
+use super::shelf::{Files, Shelf};
 use super::sidecar::{self, Sidecar};
+use super::signature::Signed;
 use super::status::{self, Failure, Step};
 use super::took::{Steps, timed};
 use super::version::Phase;
@@ -27,6 +31,7 @@ pub struct Loader {
     metrics: Metrics,
     chains: Chains,
     shelf: Arc<Shelf>,
+    puller: Puller,
     kept: Mutex<HashMap<Arc<str>, Kept>>,
 }
 
@@ -66,13 +71,27 @@ impl Wrong {
 impl Loader {
     /// A loader for stages of these chains.
     #[must_use]
-    pub fn new(engine: Engine, metrics: Metrics, chains: Chains, shelf: Arc<Shelf>) -> Self {
-        Self { engine, metrics, chains, shelf, kept: Mutex::default() }
+    pub fn new(engine: Engine, metrics: Metrics, chains: Chains, shelf: Arc<Shelf>, puller: Puller) -> Self {
+        Self { engine, metrics, chains, shelf, puller, kept: Mutex::default() }
     }
 
-    fn component(&self, job: &Job, content: &[u8], steps: &mut Steps) -> Result<Component, Wrong> {
+    /// The plugin, wherever it is, and what its file holds.
+    fn content(&self, job: &Job, steps: &mut Steps) -> Result<(Vec<u8>, Option<Vec<u8>>), Wrong> {
+        let file = timed(&mut steps.check, || read(&job.plugin, job.recipe.plugin))?;
+        if !job.is_remote() {
+            return Ok((file, None));
+        }
+        let reference = Reference::of_file(&file).map_err(|why| Wrong::new(Step::Pull, &why))?;
+        let pulled = timed(&mut steps.pull, || self.puller.get(&reference, &job.oci)).map_err(|error| match &error {
+            PullError::Content(_) => Wrong::new(Step::Pull, &error),
+            PullError::Passing(_) => Wrong::passing(Step::Pull, &error),
+        });
+        Ok((pulled?, Some(file)))
+    }
+
+    fn component(&self, job: &Job, content: &[u8], version: Digest, steps: &mut Steps) -> Result<Component, Wrong> {
         if let Some((digest, component)) = self.kept(&job.stage).compiled
-            && digest == job.recipe.wasm
+            && digest == version
         {
             steps.cached = true;
             return Ok(component);
@@ -83,7 +102,7 @@ impl Loader {
         let component = component.map_err(|error| Wrong::new(Step::Compile, &error))?;
         steps.cached = component.is_cached();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.entry(job.stage.clone()).or_default().compiled = Some((job.recipe.wasm, component.clone()));
+        kept.entry(job.stage.clone()).or_default().compiled = Some((version, component.clone()));
         Ok(component)
     }
 
@@ -97,15 +116,20 @@ impl Loader {
         state.get_or_insert_with(|| Arc::new(StateStore::new(StateLimits::default()))).clone()
     }
 
-    fn steps(&self, job: &Job, reached: &dyn Fn(Phase)) -> Result<Ready, Wrong> {
+    /// `seen` is the plugin's content, once it is known.
+    fn steps(&self, job: &Job, reached: &dyn Fn(Phase), seen: &mut Option<Digest>) -> Result<Ready, Wrong> {
         let mut steps = Steps::default();
         reached(Phase::Checking);
-        let files = timed(&mut steps.check, || Ok((read(&job.wasm, job.recipe.wasm)?, read_sidecar(job)?)));
-        let (content, (text, sidecar)) = files?;
+        let (content, reference) = self.content(job, &mut steps)?;
+        let version = if job.is_remote() { Digest::of(&content) } else { job.recipe.plugin };
+        *seen = Some(version);
+        let checked = timed(&mut steps.check, || Ok((verify(job, &content)?, read_sidecar(job)?)));
+        let (verified, (text, sidecar)) = checked?;
+        let (signed, signature) = verified.unzip();
         reached(Phase::Compiling);
-        let component = self.component(job, &content, &mut steps)?;
+        let component = self.component(job, &content, version, &mut steps)?;
         reached(Phase::Probing);
-        let spec = Making { job: job.clone(), component, sidecar, chains: self.chains.clone() };
+        let spec = Making { job: job.clone(), version, component, sidecar, chains: self.chains.clone() };
         let Making { component, sidecar, .. } = &spec;
         let state = self.state(&job.stage);
         let usual = StateLimits::default();
@@ -125,8 +149,13 @@ impl Loader {
         let trial = spec.stage(trial, false)?;
         let probed = timed(&mut steps.probe, || self.chains.probe(&trial, &probe::sample()));
         probed.map_err(|fault| Wrong::of_fault(Step::Probe, &fault, &fault))?;
-        self.shelf.put(&job.recipe, &content, text.as_deref().map(str::as_bytes));
-        drop(content);
+        let files = Files {
+            plugin: reference.as_deref().unwrap_or(&content),
+            sidecar: text.as_deref().map(str::as_bytes),
+            signature: signature.as_deref(),
+        };
+        self.shelf.put(&(&job.recipe).into(), job.is_remote(), &files);
+        drop((content, reference));
         let (sidecar, plugin_version) = (sidecar.clone(), component.plugin_version().map(str::to_owned));
         let sink = self.metrics.sink(&job.stage);
         if !job.counts && sidecar.trying.mode == Some(Mode::Shadow) {
@@ -136,19 +165,22 @@ impl Loader {
             let as_live: AsLive = Box::new(move || {
                 state.limit(limits);
                 let program = spec.program(Arc::clone(&state), Arc::clone(&sink), &mut Steps::default());
-                program.and_then(|program| spec.stage(program, true)).map_err(|wrong| failure(&spec.job, wrong))
+                program
+                    .and_then(|program| spec.stage(program, true))
+                    .map_err(|wrong| failure(&spec.job, Some(spec.version), wrong))
             });
-            return Ok(Ready { stage, steps, sidecar, as_live: Some(as_live), plugin_version });
+            return Ok(Ready { stage, signed, steps, sidecar, as_live: Some(as_live), plugin_version });
         }
         state.limit(limits);
         let program = spec.program(state, sink, &mut steps)?;
-        Ok(Ready { stage: spec.stage(program, true)?, steps, sidecar, as_live: None, plugin_version })
+        Ok(Ready { stage: spec.stage(program, true)?, signed, steps, sidecar, as_live: None, plugin_version })
     }
 }
 
 /// What a stage is made of once its plugin is compiled.
 struct Making {
     job: Job,
+    version: Digest,
     component: Component,
     sidecar: Sidecar,
     chains: Chains,
@@ -170,7 +202,7 @@ impl Making {
         let Self { job, sidecar, .. } = self;
         let spec = StageSpec {
             name: job.stage.clone(),
-            version: job.recipe.wasm.short().into(),
+            version: self.version.short().into(),
             on_error: sidecar.on_error.unwrap_or(program.plan().on_error),
             program: Arc::new(program),
             when: sidecar.when.clone(),
@@ -187,15 +219,23 @@ impl Maker for Loader {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
     }
 
+    fn asks(&self, job: &Job) -> bool {
+        // Whatever is wrong with the file is said by whoever makes it.
+        let reference = || Reference::of_file(&scan::read(&job.plugin).ok()?).ok();
+        job.is_remote() && reference().is_some_and(|reference| !self.puller.has(&reference))
+    }
+
     fn make(&self, job: &Job, reached: &dyn Fn(Phase)) -> Result<Ready, Failure> {
-        self.steps(job, reached).map_err(|wrong| failure(job, wrong))
+        let mut seen = None;
+        self.steps(job, reached, &mut seen).map_err(|wrong| failure(job, seen, wrong))
     }
 }
 
-fn failure(job: &Job, Wrong { step, why, passing }: Wrong) -> Failure {
+fn failure(job: &Job, seen: Option<Digest>, Wrong { step, why, passing }: Wrong) -> Failure {
     let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
-    let file = file_name(of_sidecar.unwrap_or(&job.wasm));
-    Failure { file, version: Some(job.recipe.wasm.short()), step, why, passing, at: status::now() }
+    let file = file_name(of_sidecar.unwrap_or(&job.plugin));
+    let version = seen.map(|seen| seen.short()).or_else(|| job.version());
+    Failure { file, version, step, why, passing, at: status::now() }
 }
 
 /// Reads what was looked at before, and nothing else: a file that changed since is taken up by the next look.
@@ -206,6 +246,20 @@ fn read(file: &std::path::Path, digest: Digest) -> Result<Vec<u8>, Wrong> {
     } else {
         Err(Wrong::passing(Step::Read, "it changed while it was being read"))
     }
+}
+
+/// Who has signed the plugin, with the signature itself; nobody where nobody has to.
+fn verify(job: &Job, content: &[u8]) -> Result<Option<(Signed, Vec<u8>)>, Wrong> {
+    if !job.keys.are_asked_for() {
+        return Ok(None);
+    }
+    let file = file_name(&job.signature);
+    let Some(digest) = job.recipe.signature else {
+        return Err(Wrong::new(Step::Signature, &job.keys.unsigned(&file)));
+    };
+    let signature = read(&job.signature, digest)?;
+    let signed = job.keys.verify(content, &file, &signature);
+    signed.map(|signed| Some((signed, signature))).map_err(|why| Wrong::new(Step::Signature, &why))
 }
 
 /// The sidecar's text, if there is one, and what it says.
@@ -230,7 +284,7 @@ mod tests {
     fn what_is_kept_of_a_stage_goes_with_it() {
         let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
         let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
-        let loader = Loader::new(engine, Metrics::default(), chains, Arc::default());
+        let loader = Loader::new(engine, Metrics::default(), chains, Arc::default(), Puller::default());
         let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
         let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
         loader.forget("gone");

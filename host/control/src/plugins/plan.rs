@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::digest::Digest;
+use super::name;
 
 /// What a stage is made from. The same recipe gives the same stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// The plugin's content.
-    pub wasm: Digest,
+    /// The content of the plugin's file: the plugin itself, or where to pull it from by a digest of its own.
+    pub plugin: Digest,
     /// The sidecar's content, if there is one.
     pub sidecar: Option<Digest>,
+    /// The signature's content, if there is one and signatures are asked for.
+    pub signature: Option<Digest>,
     /// Counts the changes of what the configuration says about all plugins.
     pub defaults: u64,
 }
@@ -20,15 +23,15 @@ impl Recipe {
     /// Whether the files are the same, whatever the configuration says about all plugins.
     #[must_use]
     pub fn is_same_files(&self, other: &Self) -> bool {
-        self.wasm == other.wasm && self.sidecar == other.sidecar
+        self.plugin == other.plugin && self.sidecar == other.sidecar && self.signature == other.signature
     }
 }
 
 /// A plugin file in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its name without the ending.
-    pub stem: String,
+    /// Its name.
+    pub file: String,
     /// Which stage it is.
     pub stage: Arc<str>,
     /// What to make; `None` while it or its sidecar is changing, or cannot be read.
@@ -38,8 +41,9 @@ pub struct Wanted {
 impl Wanted {
     /// A file that keeps its place, and is not made anew yet.
     #[must_use]
-    pub fn changing(stem: &str) -> Self {
-        Self { stem: stem.to_owned(), stage: super::name::stage_of(stem).into(), recipe: None }
+    pub fn changing(file: &str) -> Self {
+        let stage = name::stage_of(name::stem_of(file)).into();
+        Self { file: file.to_owned(), stage, recipe: None }
     }
 }
 
@@ -65,7 +69,7 @@ pub struct Known {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// The stages in order, with their stems.
+    /// The stages in order, with their files.
     pub order: Vec<(Arc<str>, String)>,
     /// Stages to make.
     pub load: Vec<(Arc<str>, String, Recipe)>,
@@ -73,7 +77,7 @@ pub struct Plan {
     pub settle: Vec<Arc<str>>,
     /// Stages whose file is gone.
     pub retire: Vec<Arc<str>>,
-    /// Files that cannot be a stage because an earlier one is: the stem, and the earlier stem.
+    /// Files that cannot be a stage because an earlier one is: the file, and the earlier one.
     pub twice: Vec<(String, String)>,
 }
 
@@ -81,12 +85,12 @@ pub struct Plan {
 #[must_use]
 pub fn plan(known: &BTreeMap<Arc<str>, Known>, wanted: &[Wanted]) -> Plan {
     let mut plan = Plan::default();
-    for Wanted { stem, stage, recipe } in wanted {
+    for Wanted { file, stage, recipe } in wanted {
         if let Some((_, earlier)) = plan.order.iter().find(|(known, _)| known == stage) {
-            plan.twice.push((stem.clone(), earlier.clone()));
+            plan.twice.push((file.clone(), earlier.clone()));
             continue;
         }
-        plan.order.push((stage.clone(), stem.clone()));
+        plan.order.push((stage.clone(), file.clone()));
         let Some(recipe) = recipe else { continue };
         let nothing = Known::default();
         let Known { live, loading, failed, tried, held, restoring, troubled } = known.get(stage).unwrap_or(&nothing);
@@ -102,7 +106,7 @@ pub fn plan(known: &BTreeMap<Arc<str>, Known>, wanted: &[Wanted]) -> Plan {
         {
             // It is where it belongs.
         } else if loading.is_some() || failed.as_ref() != Some(recipe) {
-            plan.load.push((stage.clone(), stem.clone(), recipe.clone()));
+            plan.load.push((stage.clone(), file.clone(), recipe.clone()));
         }
     }
     let gone = |stage: &&Arc<str>| !plan.order.iter().any(|(known, _)| known == *stage);
@@ -115,12 +119,11 @@ mod tests {
     use super::*;
 
     fn recipe(version: &str) -> Recipe {
-        Recipe { wasm: Digest::of(version.as_bytes()), sidecar: None, defaults: 0 }
+        Recipe { plugin: Digest::of(version.as_bytes()), sidecar: None, signature: None, defaults: 0 }
     }
 
-    fn wanted(stem: &str, version: &str) -> Wanted {
-        let stage = super::super::name::stage_of(stem).into();
-        Wanted { stem: stem.to_owned(), stage, recipe: Some(recipe(version)) }
+    fn wanted(file: &str, version: &str) -> Wanted {
+        Wanted { recipe: Some(recipe(version)), ..Wanted::changing(file) }
     }
 
     fn live(version: &str) -> Known {
@@ -132,7 +135,7 @@ mod tests {
     }
 
     fn loads(plan: &Plan) -> Vec<&str> {
-        plan.load.iter().map(|(_, stem, _)| stem.as_str()).collect()
+        plan.load.iter().map(|(_, file, _)| file.as_str()).collect()
     }
 
     fn order(plan: &Plan) -> Vec<&str> {
@@ -143,42 +146,43 @@ mod tests {
     fn new_and_changed_files_are_loaded_and_the_others_stay() {
         let plan = plan(
             &known([("a", live("1")), ("b", live("1"))]),
-            &[wanted("10-a", "1"), wanted("20-b", "2"), wanted("30-c", "1")],
+            &[wanted("10-a.wasm", "1"), wanted("20-b.wasm", "2"), wanted("30-c.wasm", "1")],
         );
-        assert_eq!(loads(&plan), ["20-b", "30-c"]);
+        assert_eq!(loads(&plan), ["20-b.wasm", "30-c.wasm"]);
         assert_eq!(order(&plan), ["a", "b", "c"]);
         assert!(plan.retire.is_empty() && plan.settle.is_empty());
     }
 
     #[test]
     fn a_file_that_is_gone_retires_its_stage() {
-        let plan = plan(&known([("a", live("1")), ("b", live("1"))]), &[wanted("20-b", "1")]);
+        let plan = plan(&known([("a", live("1")), ("b", live("1"))]), &[wanted("20-b.wasm", "1")]);
         assert_eq!(plan.retire, ["a".into()]);
         assert!(plan.load.is_empty());
     }
 
     #[test]
     fn a_new_number_changes_the_order_and_nothing_else() {
-        let plan = plan(&known([("a", live("1")), ("b", live("1"))]), &[wanted("20-b", "1"), wanted("30-a", "1")]);
+        let plan =
+            plan(&known([("a", live("1")), ("b", live("1"))]), &[wanted("20-b.wasm", "1"), wanted("30-a.wasm", "1")]);
         assert_eq!(order(&plan), ["b", "a"]);
         assert!(plan.load.is_empty() && plan.retire.is_empty());
     }
 
     #[test]
     fn two_files_of_one_stage_are_an_error_of_the_later() {
-        let plan = plan(&known([]), &[wanted("10-a", "1"), wanted("20-a", "2")]);
-        assert_eq!(loads(&plan), ["10-a"]);
-        assert_eq!(plan.twice, [("20-a".to_owned(), "10-a".to_owned())]);
+        let plan = plan(&known([]), &[wanted("10-a.oci", "1"), wanted("20-a.wasm", "2")]);
+        assert_eq!(loads(&plan), ["10-a.oci"]);
+        assert_eq!(plan.twice, [("20-a.wasm".to_owned(), "10-a.oci".to_owned())]);
     }
 
     #[test]
     fn what_failed_is_not_tried_again_until_it_changes() {
         let failed = Known { failed: Some(recipe("2")), ..live("1") };
-        let again = plan(&known([("a", failed.clone())]), &[wanted("10-a", "2")]);
+        let again = plan(&known([("a", failed.clone())]), &[wanted("10-a.wasm", "2")]);
         assert!(again.load.is_empty() && again.settle.is_empty());
-        let changed = plan(&known([("a", failed.clone())]), &[wanted("10-a", "3")]);
-        assert_eq!(loads(&changed), ["10-a"]);
-        let back = plan(&known([("a", failed)]), &[wanted("10-a", "1")]);
+        let changed = plan(&known([("a", failed.clone())]), &[wanted("10-a.wasm", "3")]);
+        assert_eq!(loads(&changed), ["10-a.wasm"]);
+        let back = plan(&known([("a", failed)]), &[wanted("10-a.wasm", "1")]);
         assert_eq!(back.settle, ["a".into()]);
         assert!(back.load.is_empty());
     }
@@ -186,26 +190,26 @@ mod tests {
     #[test]
     fn an_error_goes_when_what_runs_is_there_again() {
         let troubled = Known { troubled: true, ..live("1") };
-        let unreadable = Wanted { recipe: None, ..wanted("10-a", "1") };
+        let unreadable = Wanted { recipe: None, ..wanted("10-a.wasm", "1") };
         assert!(plan(&known([("a", troubled.clone())]), &[unreadable]).settle.is_empty());
-        assert_eq!(plan(&known([("a", troubled)]), &[wanted("10-a", "1")]).settle, ["a".into()]);
-        assert!(plan(&known([("a", live("1"))]), &[wanted("10-a", "1")]).settle.is_empty());
+        assert_eq!(plan(&known([("a", troubled)]), &[wanted("10-a.wasm", "1")]).settle, ["a".into()]);
+        assert!(plan(&known([("a", live("1"))]), &[wanted("10-a.wasm", "1")]).settle.is_empty());
     }
 
     #[test]
     fn what_is_being_made_is_not_made_twice_but_overtaken() {
         let loading = Known { loading: Some(recipe("2")), ..live("1") };
-        assert!(plan(&known([("a", loading.clone())]), &[wanted("10-a", "2")]).load.is_empty());
-        assert_eq!(loads(&plan(&known([("a", loading.clone())]), &[wanted("10-a", "3")])), ["10-a"]);
-        let back = plan(&known([("a", loading)]), &[wanted("10-a", "1")]);
+        assert!(plan(&known([("a", loading.clone())]), &[wanted("10-a.wasm", "2")]).load.is_empty());
+        assert_eq!(loads(&plan(&known([("a", loading.clone())]), &[wanted("10-a.wasm", "3")])), ["10-a.wasm"]);
+        let back = plan(&known([("a", loading)]), &[wanted("10-a.wasm", "1")]);
         assert_eq!(back.settle, ["a".into()]);
     }
 
     #[test]
     fn what_counted_before_a_restart_comes_first() {
         let restoring = Known { loading: Some(recipe("1")), restoring: true, ..Known::default() };
-        assert_eq!(plan(&known([("a", restoring)]), &[wanted("10-a", "2")]).load, []);
-        assert_eq!(loads(&plan(&known([("a", live("1"))]), &[wanted("10-a", "2")])), ["10-a"]);
+        assert_eq!(plan(&known([("a", restoring)]), &[wanted("10-a.wasm", "2")]).load, []);
+        assert_eq!(loads(&plan(&known([("a", live("1"))]), &[wanted("10-a.wasm", "2")])), ["10-a.wasm"]);
     }
 
     #[test]
@@ -214,23 +218,23 @@ mod tests {
         let held = Known { held: Some(recipe("2")), ..live("1") };
         for known_so in [tried, held] {
             let so = known([("a", known_so)]);
-            assert_eq!(plan(&so, &[wanted("10-a", "2")]).load, []);
-            assert_eq!(loads(&plan(&so, &[wanted("10-a", "3")])), ["10-a"]);
+            assert_eq!(plan(&so, &[wanted("10-a.wasm", "2")]).load, []);
+            assert_eq!(loads(&plan(&so, &[wanted("10-a.wasm", "3")])), ["10-a.wasm"]);
             // The folder has what counts again: nothing is tried or held any more.
-            assert_eq!(plan(&so, &[wanted("10-a", "1")]).settle, ["a".into()]);
+            assert_eq!(plan(&so, &[wanted("10-a.wasm", "1")]).settle, ["a".into()]);
         }
         // Other defaults make what is tried anew, and not what was rolled back.
-        let mut changed = wanted("10-a", "2");
+        let mut changed = wanted("10-a.wasm", "2");
         changed.recipe.as_mut().unwrap().defaults = 1;
         let held = Known { held: Some(recipe("2")), ..live("1") };
         assert_eq!(plan(&known([("a", held)]), std::slice::from_ref(&changed)).load, []);
         let tried = Known { tried: Some(recipe("2")), ..live("1") };
-        assert_eq!(loads(&plan(&known([("a", tried)]), &[changed])), ["10-a"]);
+        assert_eq!(loads(&plan(&known([("a", tried)]), &[changed])), ["10-a.wasm"]);
     }
 
     #[test]
     fn a_file_that_is_changing_keeps_its_place() {
-        let changing = Wanted { recipe: None, ..wanted("10-a", "2") };
+        let changing = Wanted { recipe: None, ..wanted("10-a.wasm", "2") };
         let plan = plan(&known([("a", live("1"))]), &[changing]);
         assert_eq!(order(&plan), ["a"]);
         assert!(plan.load.is_empty() && plan.retire.is_empty());
@@ -238,8 +242,8 @@ mod tests {
 
     #[test]
     fn other_defaults_are_another_recipe() {
-        let mut changed = wanted("10-a", "1");
+        let mut changed = wanted("10-a.wasm", "1");
         changed.recipe.as_mut().unwrap().defaults = 1;
-        assert_eq!(loads(&plan(&known([("a", live("1"))]), &[changed])), ["10-a"]);
+        assert_eq!(loads(&plan(&known([("a", live("1"))]), &[changed])), ["10-a.wasm"]);
     }
 }

@@ -50,8 +50,8 @@ impl Scan {
     }
 
     /// Looks. An error means that the folder itself cannot be read, and changes nothing. `whole`: files that the kernel said are whole since
-    /// the last look.
-    pub fn look(&mut self, defaults: u64, whole: &BTreeSet<String>) -> io::Result<Found> {
+    /// the last look. `signed`: whether signatures count.
+    pub fn look(&mut self, defaults: u64, signed: bool, whole: &BTreeSet<String>) -> io::Result<Found> {
         let listing = list(&self.folder)?;
         self.settling.observe(&listing, whole, Instant::now(), SystemTime::now());
         let names: Vec<String> = self.settling.settled().keys().cloned().collect();
@@ -64,11 +64,15 @@ impl Scan {
                     if renamed.contains(name::stage_of(stem)) && self.settling.is_going(file) => {}
                 // Takes its new place, and is what it was until its sidecar has had the time to follow.
                 Some((Kind::Plugin, stem)) if renamed.contains(name::stage_of(stem)) => {
-                    found.wanted.push(Wanted::changing(stem));
+                    found.wanted.push(Wanted::changing(file));
                 }
-                Some((Kind::Plugin, stem)) => self.plugin(file, stem, &names, defaults, &mut found),
+                Some((Kind::Plugin, stem)) => {
+                    let signature = Some(name::signature_of(stem)).filter(|file| signed && names.contains(file));
+                    self.plugin(file, stem, sidecar_of(stem, &names), signature, defaults, &mut found);
+                }
                 Some((Kind::Sidecar, stem)) => note_sidecar(file, stem, &names, &mut found),
-                None => {}
+                Some((Kind::Signature, stem)) if signed => note_alone(file, stem, &names, &mut found),
+                Some((Kind::Signature, _)) | None => {}
             }
         }
         (found.moving, found.due) = (self.settling.any_moving(), self.settling.due());
@@ -77,7 +81,7 @@ impl Scan {
 
     /// Since when the files of a stem are as they are, if one of them has settled of late. Answers once.
     pub fn take_noticed(&mut self, stem: &str) -> Option<Instant> {
-        let files = ["wasm", "yaml", "yml"].map(|ending| format!("{stem}.{ending}"));
+        let files = name::ENDINGS.map(|ending| format!("{stem}.{ending}"));
         files.iter().filter_map(|file| self.settling.take_noticed(file)).max()
     }
 
@@ -94,11 +98,18 @@ impl Scan {
         plugins(true).filter(|stage| staying.contains(stage)).collect()
     }
 
-    fn plugin(&mut self, file: &str, stem: &str, names: &[String], defaults: u64, found: &mut Found) {
-        let sidecar = sidecar_of(stem, names);
-        let changing = [format!("{stem}.yaml"), format!("{stem}.yml"), file.to_owned()];
-        let mut wanted = Wanted::changing(stem);
-        if !changing.iter().any(|file| self.settling.is_moving(file)) {
+    fn plugin(
+        &mut self,
+        file: &str,
+        stem: &str,
+        sidecar: Option<String>,
+        signature: Option<String>,
+        defaults: u64,
+        found: &mut Found,
+    ) {
+        let mut wanted = Wanted::changing(file);
+        let is_moving = |ending| self.settling.is_moving(&format!("{stem}.{ending}"));
+        if !name::ENDINGS.into_iter().any(is_moving) {
             let mut digest = |file: &str| match self.digest(file) {
                 Some(Ok(digest)) => Some(digest),
                 Some(Err(why)) => {
@@ -107,12 +118,14 @@ impl Scan {
                 }
                 None => None,
             };
-            let wasm = digest(file);
-            let sidecar = match &sidecar {
-                Some(sidecar) => digest(sidecar).map(Some),
+            let plugin = digest(file);
+            let mut beside = |file: Option<String>| match file {
+                Some(file) => digest(&file).map(Some),
                 None => Some(None),
             };
-            wanted.recipe = wasm.zip(sidecar).map(|(wasm, sidecar)| Recipe { wasm, sidecar, defaults });
+            let beside = beside(sidecar).zip(beside(signature));
+            let recipe = |(plugin, (sidecar, signature))| Recipe { plugin, sidecar, signature, defaults };
+            wanted.recipe = plugin.zip(beside).map(recipe);
         }
         found.wanted.push(wanted);
     }
@@ -159,13 +172,17 @@ pub fn sidecar_of(stem: &str, names: &[String]) -> Option<String> {
 }
 
 fn note_sidecar(file: &str, stem: &str, names: &[String], found: &mut Found) {
-    let plugin = format!("{stem}.wasm");
-    if found.moving {
-        // It may be about to follow.
-    } else if !names.contains(&plugin) {
-        found.notes.push(format!("{file} belongs to no plugin: there is no {plugin}"));
-    } else if sidecar_of(stem, names).as_deref() != Some(file) {
+    note_alone(file, stem, names, found);
+    if !found.moving && sidecar_of(stem, names).as_deref() != Some(file) {
         found.notes.push(format!("{file} is not read, because {stem}.yaml is there"));
+    }
+}
+
+fn note_alone(file: &str, stem: &str, names: &[String], found: &mut Found) {
+    let is_plugin = |file: &String| matches!(name::read(file), Some((Kind::Plugin, known)) if known == stem);
+    // While anything moves, the plugin may be about to follow.
+    if !found.moving && !names.iter().any(is_plugin) {
+        found.notes.push(format!("{file} belongs to no plugin: there is no {stem}.wasm"));
     }
 }
 
@@ -216,7 +233,7 @@ mod tests {
         for file in ["20-b.wasm", "10-a.wasm", "10-a.yaml", "15-b.yaml", "_x.wasm", "notes.md"] {
             old(&folder.path().join(file), file);
         }
-        let found = Scan::new(folder.path()).look(0, &NONE).unwrap();
+        let found = Scan::new(folder.path()).look(0, false, &NONE).unwrap();
         let stages: Vec<&str> = found.wanted.iter().map(|wanted| &*wanted.stage).collect();
         assert_eq!(stages, ["a", "b"]);
         let sidecars: Vec<bool> =
@@ -230,10 +247,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (wasm, sidecar) = (folder.path().join("10-a.wasm"), folder.path().join("10-a.yaml"));
         let mut scan = Scan::new(folder.path());
-        let mut look = || scan.look(0, &NONE).unwrap().wanted[0].recipe.clone().unwrap();
+        let mut look = || scan.look(0, false, &NONE).unwrap().wanted[0].recipe.clone().unwrap();
         old(&wasm, "one");
         let first = look();
-        assert_eq!(first.wasm, Digest::of(b"one"));
+        assert_eq!(first.plugin, Digest::of(b"one"));
         assert_eq!(look(), first);
         old(&wasm, "three");
         let second = look();
@@ -245,6 +262,25 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_belongs_to_the_recipe_where_signatures_are_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |file: &str| folder.path().join(file);
+        let mut scan = Scan::new(folder.path());
+        old(&path("10-a.oci"), "oci://");
+        old(&path("10-a.wasm.minisig"), "one");
+        old(&path("20-b.wasm.minisig"), "of nobody");
+        let unasked = scan.look(0, false, &NONE).unwrap();
+        assert_eq!(unasked.wanted.len(), 1, "a signature is no stage");
+        assert_eq!(unasked.wanted[0].recipe.as_ref().unwrap().signature, None);
+        assert!(unasked.notes.is_empty(), "{:?}", unasked.notes);
+        let asked = scan.look(0, true, &NONE).unwrap();
+        assert_eq!(asked.wanted[0].recipe.as_ref().unwrap().signature, Some(Digest::of(b"one")));
+        assert_eq!(asked.notes, ["20-b.wasm.minisig belongs to no plugin: there is no 20-b.wasm"]);
+        fs::write(path("10-a.wasm.minisig"), "another").unwrap();
+        assert_eq!(scan.look(0, true, &NONE).unwrap().wanted[0].recipe, None, "the plugin waits while it changes");
+    }
+
+    #[test]
     fn a_file_with_another_number_is_the_same_stage_and_its_sidecar_may_follow() {
         let folder = tempfile::tempdir().unwrap();
         let path = |file: &str| folder.path().join(file);
@@ -252,11 +288,11 @@ mod tests {
         old(&path("10-a.wasm"), "one");
         old(&path("10-a.yaml"), "on_error: drop");
         old(&path("20-b.wasm"), "two");
-        let before = scan.look(0, &NONE).unwrap().wanted[0].recipe.clone().unwrap();
+        let before = scan.look(0, false, &NONE).unwrap().wanted[0].recipe.clone().unwrap();
         fs::rename(path("10-a.wasm"), path("30-a.wasm")).unwrap();
-        let found = scan.look(0, &NONE).unwrap();
-        let stems: Vec<&str> = found.wanted.iter().map(|wanted| wanted.stem.as_str()).collect();
-        assert_eq!(stems, ["20-b", "30-a"]);
+        let found = scan.look(0, false, &NONE).unwrap();
+        let files: Vec<&str> = found.wanted.iter().map(|wanted| wanted.file.as_str()).collect();
+        assert_eq!(files, ["20-b.wasm", "30-a.wasm"]);
         assert_eq!(found.wanted[1].recipe, None);
         assert!(found.moving && found.notes.is_empty(), "{found:?}");
         fs::rename(path("10-a.yaml"), path("30-a.yaml")).unwrap();
@@ -279,7 +315,7 @@ mod tests {
     /// Looks until nothing moves.
     fn settled(scan: &mut Scan) -> Found {
         wait::until(|| {
-            let found = scan.look(0, &NONE).unwrap();
+            let found = scan.look(0, false, &NONE).unwrap();
             if found.moving { Err(format!("{found:?}")) } else { Ok(found) }
         })
     }
@@ -287,7 +323,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Scan::new(folder.path().join("none")).look(0, &NONE).is_err());
-        assert!(Scan::new(folder.path()).look(0, &NONE).unwrap().wanted.is_empty());
+        assert!(Scan::new(folder.path().join("none")).look(0, false, &NONE).is_err());
+        assert!(Scan::new(folder.path()).look(0, false, &NONE).unwrap().wanted.is_empty());
     }
 }

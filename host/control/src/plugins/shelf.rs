@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use super::name;
 use super::plan::Recipe;
 
 /// Where versions are kept for one plugin folder; `None` keeps nothing.
@@ -34,16 +35,42 @@ pub struct Record {
 /// What a version is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// The plugin's content.
-    pub wasm: Digest,
+    /// The content of the plugin's file.
+    pub plugin: Digest,
     /// The sidecar's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sidecar: Option<Digest>,
+    /// The signature's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Digest>,
+}
+
+/// The files of a version: what they hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'f> {
+    /// The plugin's.
+    pub plugin: &'f [u8],
+    /// The sidecar's, if there is one.
+    pub sidecar: Option<&'f [u8]>,
+    /// The signature's, if there is one.
+    pub signature: Option<&'f [u8]>,
+}
+
+/// The files of a version: where they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The plugin's.
+    pub plugin: PathBuf,
+    /// The sidecar's, if there is one.
+    pub sidecar: Option<PathBuf>,
+    /// The signature's, whether or not there is one.
+    pub signature: PathBuf,
 }
 
 impl From<&Recipe> for Key {
     fn from(recipe: &Recipe) -> Self {
-        Self { wasm: recipe.wasm, sidecar: recipe.sidecar }
+        let Recipe { plugin, sidecar, signature, .. } = *recipe;
+        Self { plugin, sidecar, signature }
     }
 }
 
@@ -66,27 +93,39 @@ impl Shelf {
         self.folder.is_some()
     }
 
-    /// Keeps the files of a version. That they cannot be kept is said, and changes nothing.
-    pub fn put(&self, recipe: &Recipe, wasm: &[u8], sidecar: Option<&[u8]>) {
-        let files = [Some((self.wasm(recipe), wasm)), self.sidecar(recipe).map(Some).zip(sidecar)];
-        for (path, content) in files.into_iter().flatten() {
-            let Some(path) = path.filter(|path| !path.exists()) else { continue };
+    /// Keeps the files of a version; `remote`: the plugin's says only where the plugin is. That they cannot be kept is said, and changes nothing.
+    pub fn put(&self, key: &Key, remote: bool, files: &Files<'_>) {
+        let Some(paths) = self.paths(key, remote) else { return };
+        let all = [
+            (Some(paths.plugin), Some(files.plugin)),
+            (paths.sidecar, files.sidecar),
+            (Some(paths.signature), files.signature),
+        ];
+        for (path, content) in all.into_iter().filter_map(|(path, content)| path.zip(content)) {
+            if path.exists() {
+                continue;
+            }
             if let Err(error) = write(&path, content) {
                 tracing::warn!(file = %path.display(), %error, "this version cannot be kept for a rollback after a restart");
             }
         }
     }
 
-    /// Where the plugin of a version is, if it is kept.
+    /// Where the files of a version are, if they are kept.
     #[must_use]
-    pub fn wasm(&self, recipe: &Recipe) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(format!("{}.wasm", recipe.wasm.whole())))
+    pub fn find(&self, key: &Key) -> Option<Paths> {
+        [false, true].into_iter().filter_map(|remote| self.paths(key, remote)).find(|paths| paths.plugin.exists())
     }
 
-    /// Likewise, its sidecar.
-    #[must_use]
-    pub fn sidecar(&self, recipe: &Recipe) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(format!("{}.yaml", recipe.sidecar?.whole())))
+    fn paths(&self, key: &Key, remote: bool) -> Option<Paths> {
+        let folder = self.folder.as_ref()?;
+        let Key { plugin, sidecar, signature } = key;
+        let ending = if remote { name::REMOTE } else { name::PLUGIN };
+        Some(Paths {
+            plugin: folder.join(format!("{}.{ending}", plugin.whole())),
+            sidecar: sidecar.map(|sidecar| folder.join(format!("{}.yaml", sidecar.whole()))),
+            signature: folder.join(name::signature_of(&signature.map_or_else(|| plugin.whole(), |own| own.whole()))),
+        })
     }
 
     /// What was noted before the last end, by stage. What cannot be read is as if it was never noted, and is said.
@@ -127,9 +166,10 @@ impl Shelf {
     }
 
     /// Lets go of all versions but these.
-    pub fn keep_only(&self, recipes: &[&Recipe]) {
+    pub fn keep_only(&self, keys: &[Key]) {
+        let paths = keys.iter().flat_map(|key| [false, true].map(|remote| self.paths(key, remote))).flatten();
         let kept: BTreeSet<PathBuf> =
-            recipes.iter().flat_map(|recipe| [self.wasm(recipe), self.sidecar(recipe)]).flatten().collect();
+            paths.flat_map(|paths| [Some(paths.plugin), paths.sidecar, Some(paths.signature)]).flatten().collect();
         let is_content = |path: &PathBuf| path.extension().is_some_and(|ending| ending != "json");
         for path in self.files().filter(is_content).filter(|path| !kept.contains(path)) {
             // Left over, it only takes room.
@@ -179,9 +219,16 @@ mod tests {
 
     use super::*;
 
-    fn recipe(wasm: &str, sidecar: Option<&str>) -> Recipe {
-        let digest = |text: &str| Digest::of(text.as_bytes());
-        Recipe { wasm: digest(wasm), sidecar: sidecar.map(digest), defaults: 0 }
+    fn digest(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    fn key(plugin: &str) -> Key {
+        Key { plugin: digest(plugin), sidecar: None, signature: None }
+    }
+
+    fn alone(plugin: &[u8]) -> Files<'_> {
+        Files { plugin, sidecar: None, signature: None }
     }
 
     fn open(folder: &Path, plugins: &str, most: u64) -> Shelf {
@@ -191,11 +238,12 @@ mod tests {
     #[test]
     fn a_restart_finds_what_was_noted_and_its_files() {
         let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (recipe("one", Some("mode: live")), recipe("other", None));
+        let one = Key { sidecar: Some(digest("mode: live")), signature: Some(digest("signed")), ..key("one") };
+        let other = key("oci://…");
         let shelf = open(folder.path(), "/a/plugins", 1 << 20);
-        shelf.put(&one, b"one", Some(b"mode: live"));
-        shelf.put(&other, b"other", None);
-        let record = Record { current: (&one).into(), held: Some((&other).into()) };
+        shelf.put(&one, false, &Files { plugin: b"one", sidecar: Some(b"mode: live"), signature: Some(b"signed") });
+        shelf.put(&other, true, &alone("oci://…".as_bytes()));
+        let record = Record { current: one.clone(), held: Some(other.clone()) };
         shelf.note("scrub", Some(&record));
         shelf.note("gone", Some(&record));
         shelf.note("gone", None);
@@ -203,11 +251,16 @@ mod tests {
 
         let again = open(folder.path(), "/a/plugins", 1 << 20);
         assert_eq!(again.records(), BTreeMap::from([("scrub".to_owned(), record)]));
-        let (wasm, sidecar) = (again.wasm(&one).unwrap(), again.sidecar(&one).unwrap());
-        assert_eq!((fs::read(&wasm).unwrap(), fs::read(&sidecar).unwrap()), (b"one".to_vec(), b"mode: live".to_vec()));
-        assert_eq!(fs::metadata(&wasm).unwrap().mode() & 0o777, 0o600);
-        again.keep_only(&[&one]);
-        assert!(wasm.exists() && sidecar.exists() && !again.wasm(&other).unwrap().exists());
+        let paths = again.find(&one).unwrap();
+        let read = |path: &PathBuf| fs::read(path).unwrap();
+        assert_eq!((read(&paths.plugin), read(&paths.signature)), (b"one".to_vec(), b"signed".to_vec()));
+        assert_eq!(paths.sidecar.as_ref().map(read), Some(b"mode: live".to_vec()));
+        assert_eq!(fs::metadata(&paths.plugin).unwrap().mode() & 0o777, 0o600);
+        let remote = again.find(&other).unwrap();
+        assert!(name::is_remote(&remote.plugin.display().to_string()) && remote.sidecar.is_none());
+        again.keep_only(std::slice::from_ref(&one));
+        assert_eq!((again.find(&one), again.find(&other)), (Some(paths.clone()), None));
+        assert!(paths.sidecar.is_some_and(|path| path.exists()) && paths.signature.exists());
         assert_eq!(again.records().len(), 1, "what is noted stays");
         assert!(open(folder.path(), "/b/plugins", 1 << 20).records().is_empty(), "another folder has its own");
     }
@@ -225,13 +278,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (age, plugins) in [(200, "/old"), (100, "/newer")] {
             let shelf = open(folder.path(), plugins, 1 << 20);
-            shelf.put(&recipe(plugins, None), &[0; 1000], None);
+            shelf.put(&key(plugins), false, &alone(&[0; 1000]));
             let then = SystemTime::now() - std::time::Duration::from_secs(age);
             File::open(shelf.folder.unwrap()).unwrap().set_modified(then).unwrap();
         }
         let own = open(folder.path(), "/own", 1500);
         assert_eq!(files(Some(folder.path())).count(), 2, "the oldest has gone");
-        own.put(&recipe("own", None), &[0; 2000], None);
+        own.put(&key("own"), false, &alone(&[0; 2000]));
         let own = open(folder.path(), "/own", 1500);
         assert_eq!(files(Some(folder.path())).collect::<Vec<_>>(), [own.folder.clone().unwrap()], "its own stays");
     }
@@ -239,9 +292,9 @@ mod tests {
     #[test]
     fn without_a_folder_nothing_is_kept() {
         let shelf = Shelf::default();
-        shelf.put(&recipe("one", None), b"one", None);
+        shelf.put(&key("one"), false, &alone(b"one"));
         shelf.note("a", None);
         shelf.keep_only(&[]);
-        assert!(shelf.records().is_empty() && shelf.wasm(&recipe("one", None)).is_none());
+        assert!(shelf.records().is_empty() && shelf.find(&key("one")).is_none());
     }
 }

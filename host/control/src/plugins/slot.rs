@@ -13,6 +13,7 @@ use super::make::{AsLive, Ready};
 use super::name;
 use super::plan::{Known, Recipe};
 use super::sidecar::Sidecar;
+use super::signature::{Keys, Signed};
 use super::status::{self, Failure, State, Step};
 use super::took::{Steps, Times, Took};
 use super::trying::Rule;
@@ -20,8 +21,8 @@ use super::trying::Rule;
 /// One stage.
 #[derive(Default)]
 pub struct Slot {
-    /// Its file, without the ending.
-    pub stem: String,
+    /// Its file.
+    pub file: String,
     /// For the plan.
     pub known: Known,
     /// What runs.
@@ -32,6 +33,8 @@ pub struct Slot {
     pub since: Option<u64>,
     /// What its sidecar says.
     pub sidecar: Option<Sidecar>,
+    /// Who has signed it, if that was asked for when it was made.
+    pub signed: Option<Signed>,
     /// What ran before it, for who wants it back.
     pub previous: Option<Previous>,
     /// What is tried beside it.
@@ -48,6 +51,8 @@ pub struct Slot {
     pub again: Option<Again>,
     /// Whether its file is gone and it stays because it is required.
     pub gone: bool,
+    /// Whether nobody who is trusted now has signed what runs, and it stays because it is required.
+    pub distrusted: bool,
 }
 
 /// A version that ran.
@@ -60,6 +65,8 @@ pub struct Previous {
     pub number: u64,
     /// What its sidecar says.
     pub sidecar: Sidecar,
+    /// Who has signed it, if that was asked for when it was made.
+    pub signed: Option<Signed>,
 }
 
 /// A version that is tried.
@@ -72,6 +79,8 @@ pub struct Tried {
     pub number: u64,
     /// What its sidecar says.
     pub sidecar: Sidecar,
+    /// Who has signed it, if that was asked for when it was made.
+    pub signed: Option<Signed>,
     /// Why its rule no longer does.
     pub not_promoted: Option<String>,
     /// Makes it count, if it was made for the shadow.
@@ -129,19 +138,37 @@ impl Slots {
     /// The stages in the folder's order.
     #[must_use]
     pub fn order(&self) -> Vec<Arc<str>> {
-        let mut order: Vec<_> = self.0.iter().map(|(stage, slot)| (&slot.stem, stage.clone())).collect();
-        // As the files are listed: with the ending, so that `10-a.wasm` stands where `ls` shows it.
-        order.sort_by_cached_key(|(stem, _)| format!("{stem}.wasm"));
+        let mut order: Vec<_> = self.0.iter().map(|(stage, slot)| (&slot.file, stage.clone())).collect();
+        // As `ls` shows them.
+        order.sort();
         order.into_iter().map(|(_, stage)| stage).collect()
     }
 
     /// The stage's file is this one.
-    pub fn place(&mut self, stage: &Arc<str>, stem: &str) {
+    pub fn place(&mut self, stage: &Arc<str>, file: &str) {
         let slot = self.0.entry(stage.clone()).or_default();
-        if slot.stem != stem {
-            stem.clone_into(&mut slot.stem);
+        if slot.file != file {
+            file.clone_into(&mut slot.file);
         }
         slot.gone = false;
+    }
+
+    /// What is to be tried again is tried now: what it failed for may be another matter by now.
+    pub fn hasten(&mut self, now: Instant) {
+        for again in self.0.values_mut().filter_map(|slot| slot.again.as_mut()) {
+            again.hasten(now);
+        }
+    }
+
+    /// The stages of which something runs, or is tried, that nobody of `keys` has signed, once making them anew has failed for good.
+    #[must_use]
+    pub fn distrusted(&self, keys: &Keys) -> Vec<Arc<str>> {
+        let failed = |slot: &Slot| slot.error.is_some() && slot.known.loading.is_none() && slot.again.is_none();
+        let trusted = |slot: &Slot| {
+            (slot.stage.is_none() || keys.trust(slot.signed.as_ref()))
+                && slot.trial.as_ref().is_none_or(|tried| keys.trust(tried.signed.as_ref()))
+        };
+        self.0.iter().filter(|(_, slot)| failed(slot) && !trusted(slot)).map(|(stage, _)| stage.clone()).collect()
     }
 
     /// Forgets a stage.
@@ -172,19 +199,20 @@ impl Slot {
 
     /// The stage was made and counts from the next chain on.
     pub fn counts(&mut self, recipe: Recipe, number: u64, ready: Ready, times: Times) -> Replaced {
-        let Ready { stage, steps, sidecar, .. } = ready;
-        let replaced = self.replace(Previous { stage, recipe, number, sidecar });
+        let Ready { stage, signed, steps, sidecar, .. } = ready;
+        let replaced = self.replace(Previous { stage, recipe, number, sidecar, signed });
         self.made = Some((times, steps));
         replaced
     }
 
     /// Another version counts from the next chain on.
     fn replace(&mut self, next: Previous) -> Replaced {
-        let Previous { stage, recipe, number, sidecar } = next;
+        let Previous { stage, recipe, number, sidecar, signed } = next;
         let old = self.take_current();
         let was_published = self.since.is_some();
         self.known = Known { live: Some(recipe), ..Known::default() };
         (self.stage, self.number, self.sidecar) = (Some(stage), number, Some(sidecar));
+        (self.signed, self.distrusted) = (signed, false);
         (self.since, self.made, self.took) = (None, None, None);
         (self.error, self.again, self.loading) = (None, None, None);
         let trial = self.trial.take();
@@ -203,7 +231,13 @@ impl Slot {
 
     fn take_current(&mut self) -> Option<Previous> {
         let (stage, recipe, sidecar) = (self.stage.take()?, self.known.live.take()?, self.sidecar.take()?);
-        Some(Previous { stage, recipe, number: self.number, sidecar })
+        Some(Previous { stage, recipe, number: self.number, sidecar, signed: self.signed.take() })
+    }
+
+    /// Whether the version that ran before, if there is one, is signed by a trusted key.
+    #[must_use]
+    pub fn can_roll_back(&self, keys: &Keys) -> bool {
+        self.previous.as_ref().is_none_or(|previous| keys.trust(previous.signed.as_ref()))
     }
 
     /// The version that ran before runs again; what runs is held. `false` where there is none.
@@ -217,13 +251,13 @@ impl Slot {
 
     /// What was tried counts from the next chain on.
     pub fn promote(&mut self, tried: Tried, stage: Arc<Stage>) -> Replaced {
-        let Tried { recipe, number, sidecar, .. } = tried;
-        self.replace(Previous { stage, recipe, number, sidecar })
+        let Tried { recipe, number, sidecar, signed, .. } = tried;
+        self.replace(Previous { stage, recipe, number, sidecar, signed })
     }
 
     /// The stage was made and is tried from the next chain on. Answers the trial that it ends.
     pub fn tried(&mut self, recipe: Recipe, number: u64, mode: Mode, ready: Ready, times: Times) -> Option<Tried> {
-        let Ready { stage, steps, sidecar, as_live, .. } = ready;
+        let Ready { stage, signed, steps, sidecar, as_live, .. } = ready;
         (self.known.tried, self.known.loading, self.known.failed) = (Some(recipe.clone()), None, None);
         (self.error, self.again, self.loading, self.known.held) = (None, None, None, None);
         if self.stage.is_none() {
@@ -231,7 +265,7 @@ impl Slot {
         }
         let trial = Arc::new(Trial::new(stage, mode));
         let not_promoted = None;
-        self.trial.replace(Tried { trial, recipe, number, sidecar, not_promoted, as_live, is_published: false })
+        self.trial.replace(Tried { trial, recipe, number, sidecar, signed, not_promoted, as_live, is_published: false })
     }
 
     /// The stage could not be made from this; if the failure may pass, it is tried again later.
@@ -242,15 +276,29 @@ impl Slot {
         self.loading = None;
     }
 
-    /// Its files were no longer what was to be read, which says nothing yet. Answers whether it is tried again at once, as it is the first
-    /// time.
-    pub fn misread(&mut self, recipe: &Recipe, now: Instant) -> bool {
+    /// What failed says nothing yet: the files were no longer what was to be read, or one that belongs to them may be about to follow. Answers
+    /// whether it is tried once more, as it is the first time.
+    pub fn once_more(&mut self, recipe: &Recipe, again: Again) -> bool {
         if self.attempts(recipe).is_some() {
             return false;
         }
-        self.again = Some(Again::at_once(now));
+        self.again = Some(again);
         (self.known.loading, self.known.failed, self.loading) = (None, Some(recipe.clone()), None);
         true
+    }
+
+    /// What runs is not trusted, and stays because it is required. Answers whether that is new.
+    pub fn distrust(&mut self) -> bool {
+        !std::mem::replace(&mut self.distrusted, true)
+    }
+
+    /// Nothing of the stage is to run. Answers what did, and what was tried.
+    pub fn take_out(&mut self) -> Replaced {
+        let was_published = self.since.is_some();
+        let old = self.take_current().map(|old| (old.number, old.stage));
+        (self.made, self.took, self.since, self.distrusted) = (None, None, None, false);
+        let (old, unpublished) = if was_published { (old, None) } else { (None, old.map(|(number, _)| number)) };
+        Replaced { old, unpublished, trial: self.withdraw() }
     }
 
     /// Its files cannot be read: whatever they hold is made once they can be.
@@ -282,7 +330,7 @@ impl Slot {
     /// Whether what counts is what was made, but for how it is to be tried: then there is nothing to try.
     #[must_use]
     pub fn is_alike(&self, recipe: &Recipe, ready: &Ready) -> bool {
-        self.known.live.as_ref().is_some_and(|live| live.wasm == recipe.wasm)
+        self.known.live.as_ref().is_some_and(|live| live.plugin == recipe.plugin)
             && self.sidecar.as_ref().is_some_and(|sidecar| sidecar.is_same_otherwise(&ready.sidecar))
     }
 
@@ -323,23 +371,24 @@ impl Slot {
         let spec = self.stage.as_ref().map(|stage| stage.spec());
         status::Stage {
             version: spec.map(|spec| spec.version.to_string()),
+            signature: self.signed.as_ref().map(Signed::shown),
             generation: self.since,
             took: self.took,
             on_error: spec.map(|spec| spec.on_error.name().to_owned()),
             error: self.error.clone(),
             trial: self.trial.as_ref().map(Tried::status),
             previous: self.previous.as_ref().map(|previous| previous.stage.spec().version.to_string()),
-            held: self.known.held.as_ref().map(|held| held.wasm.short()),
-            ..status::Stage::new(stage.to_owned(), format!("{}.wasm", self.stem), state)
+            held: self.known.held.as_ref().map(|held| held.plugin.short()),
+            ..status::Stage::new(stage.to_owned(), self.file.clone(), state)
         }
     }
 
     /// A file whose stage is already another one's.
     #[must_use]
-    pub fn twice(stem: &str, earlier: &str) -> status::Stage {
-        let stage = name::stage_of(stem);
-        let why = format!("{earlier}.wasm is already stage {stage}; give it another name");
-        let file = format!("{stem}.wasm");
+    pub fn twice(file: &str, earlier: &str) -> status::Stage {
+        let stage = name::stage_of(name::stem_of(file));
+        let why = format!("{earlier} is already stage {stage}; give it another name");
+        let file = file.to_owned();
         let error =
             Failure { file: file.clone(), version: None, step: Step::Name, why, passing: false, at: status::now() };
         status::Stage { error: Some(error), ..status::Stage::new(stage.to_owned(), file, State::Failed) }

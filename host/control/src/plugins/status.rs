@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::signature::Shown;
 use super::took::Took;
 use super::trying::Rule;
 use super::version::Version;
@@ -48,6 +49,9 @@ pub struct Stage {
     /// The version that runs: the beginning of its content's SHA-256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Who has signed that version, where signatures are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Shown>,
     /// The generation with which that version went live.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -85,6 +89,7 @@ impl Stage {
             file,
             state,
             version: None,
+            signature: None,
             generation: None,
             took: None,
             on_error: None,
@@ -175,7 +180,7 @@ pub enum State {
     Tried,
     /// Its first version is being made.
     Loading,
-    /// It never ran.
+    /// Nothing of it runs.
     Failed,
     /// Its file is gone. It stays because it is required, and traffic is refused.
     Gone,
@@ -208,6 +213,10 @@ pub enum Step {
     Name,
     /// Reading the files.
     Read,
+    /// Pulling the plugin from a registry.
+    Pull,
+    /// Comparing its signature with the keys that are trusted.
+    Signature,
     /// Checking the sidecar.
     Sidecar,
     /// Checking imports and contract version.
@@ -242,6 +251,8 @@ impl std::fmt::Display for Step {
         f.write_str(match self {
             Self::Name => "name",
             Self::Read => "read",
+            Self::Pull => "pull",
+            Self::Signature => "signature",
             Self::Sidecar => "sidecar",
             Self::Check => "check",
             Self::Compile => "compile",

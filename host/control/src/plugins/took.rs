@@ -11,7 +11,10 @@ pub struct Took {
     pub settle_ms: u64,
     /// Behind other plugins that were being made.
     pub wait_ms: u64,
-    /// Reading the files, and checking them.
+    /// Pulling the plugin from a registry, or reading what was pulled before; 0 for a file of the folder.
+    #[serde(default)]
+    pub pull_ms: u64,
+    /// Reading the files, and checking them and their signature.
     pub check_ms: u64,
     /// Compiling, or reading what was compiled before; 0 where only the sidecar has changed.
     pub compile_ms: u64,
@@ -29,7 +32,9 @@ pub struct Took {
 /// What the maker measures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Steps {
-    /// Reading the files, and checking them.
+    /// Pulling the plugin.
+    pub pull: Duration,
+    /// Reading the files, and checking them and their signature.
     pub check: Duration,
     /// Compiling.
     pub compile: Duration,
@@ -59,6 +64,7 @@ impl Times {
         Took {
             settle_ms: millis(self.settled.saturating_duration_since(self.noticed)),
             wait_ms: millis(self.begun.saturating_duration_since(self.settled)),
+            pull_ms: millis(steps.pull),
             check_ms: millis(steps.check),
             compile_ms: millis(steps.compile),
             cached: steps.cached,

@@ -1,42 +1,81 @@
 //! `tracemill inspect`: what a plugin is, before anybody runs it.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use control::plugins::inspect::{self, Inspection, Shown};
+use control::config::plugins::oci::Oci;
+use control::plugins::inspect::{self, Asked, Inspection, Shown, Signature};
+use control::plugins::oci::Reference;
+use control::plugins::signature::{self, Key, Keys};
 
+use crate::cli;
 use crate::command::{complain, say};
 use crate::end::End;
 
-/// Looks at a file and shows what it is.
-pub fn inspect(file: &Path, json: bool) -> End {
-    let inspection = match inspect::inspect(file) {
-        Ok(inspection) => inspection,
+/// Looks at a plugin and shows what it is.
+pub fn inspect(options: &cli::Inspect) -> End {
+    let looked = keys(options).and_then(|keys| {
+        let asked = Asked { plugin: options.plugin.clone(), keys, oci: oci(options)? };
+        Ok((inspect::inspect(&asked)?, asked))
+    });
+    let (inspection, asked) = match looked {
+        Ok(looked) => looked,
         Err(why) => {
             complain(&why);
             return End::Failed;
         }
     };
-    if json {
-        return match serde_json::to_string_pretty(&inspection) {
+    if options.json {
+        match serde_json::to_string_pretty(&inspection) {
             Ok(text) => say(&text),
             Err(error) => {
                 complain(&error.to_string());
-                End::Failed
+                return End::Failed;
             }
         };
+    } else {
+        for line in lines(&inspection) {
+            say(&line);
+        }
     }
-    for line in lines(&inspection) {
-        say(&line);
+    let is_trusted = matches!(inspection.signature, Signature::Valid(_));
+    if asked.keys.are_asked_for() && !is_trusted {
+        complain(&format!("{}: not signed by {}", options.plugin, asked.keys));
+        return End::Failed;
     }
     End::Well
 }
 
+fn keys(options: &cli::Inspect) -> Result<Keys, String> {
+    let written = options.keys.iter().map(|key| Key::read(key).map_err(|why| format!("--key {key} {why}")));
+    let of_file = |file: &PathBuf| Key::of_file(file).map_err(|why| format!("--key-file {} {why}", file.display()));
+    written.chain(options.key_files.iter().map(of_file)).collect()
+}
+
+/// The registry that is meant is the only one that is asked.
+fn oci(options: &cli::Inspect) -> Result<Oci, String> {
+    let (docker_config, ca_file) = (options.docker_config.clone(), options.ca.clone());
+    let mut oci = Oci { docker_config, ca_file, ..Oci::default() };
+    if options.insecure {
+        let read = || {
+            if Reference::is_meant(&options.plugin) {
+                return Reference::read(&options.plugin);
+            }
+            Reference::of_file(&std::fs::read(&options.plugin).map_err(|error| error.to_string())?)
+        };
+        let reference = read().map_err(|why| format!("{}: {why}", options.plugin))?;
+        oci.insecure = vec![reference.registry().to_owned()];
+    }
+    Ok(oci)
+}
+
 fn lines(inspection: &Inspection) -> Vec<String> {
-    let Inspection { file, stage, size, sha256, kind, contract, imports, exports, sidecar, plan } = inspection;
+    let Inspection { file, pulled, stage, size, sha256, signature, kind, contract, imports, exports, sidecar, plan } =
+        inspection;
     let mut lines = vec![
         format!("{file}: {kind}, {} KiB", size.div_ceil(1024)),
         format!("stage     {stage}"),
         format!("sha256    {sha256}"),
+        format!("signature {}", signed(signature)),
         format!("contract  tracemill:plugin@{contract}"),
         format!("imports   {}", listed(imports)),
         format!("exports   {}", listed(exports)),
@@ -45,6 +84,9 @@ fn lines(inspection: &Inspection) -> Vec<String> {
             None => "its plan, without settings".to_owned(),
         },
     ];
+    if let Some(pulled) = pulled {
+        lines.insert(1, format!("pulled    {pulled}"));
+    }
     let Shown { columns, reads, writes, may_drop, when, affinity, on_error } = plan;
     let when: Vec<String> = when.iter().map(|all| all.join(" and ")).collect();
     let rows = [
@@ -58,6 +100,16 @@ fn lines(inspection: &Inspection) -> Vec<String> {
     ];
     lines.extend(rows.map(|(name, value)| format!("  {name:<8}  {value}")));
     lines
+}
+
+fn signed(signature: &Signature) -> String {
+    let by = |shown: &signature::Shown| format!("by key {}, trusted comment: {}", shown.key, shown.trusted_comment);
+    match signature {
+        Signature::None => "none".to_owned(),
+        Signature::Unverified(shown) => format!("not verified (--key KEY does that): {}", by(shown)),
+        Signature::Valid(shown) => format!("valid, {}", by(shown)),
+        Signature::Invalid { why } => format!("INVALID: {why}"),
+    }
 }
 
 fn listed(items: &[String]) -> String {

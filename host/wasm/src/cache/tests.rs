@@ -1,6 +1,8 @@
 //! The cache before foreign folders, damaged files and a bound.
 
+use std::fs::File;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::time::SystemTime;
 
 use super::*;
 
@@ -100,7 +102,7 @@ fn what_was_used_longest_ago_goes_first() {
     let (one, other) = (Key::of(&engine, &one), Key::of(&engine, &other));
     let cache = CompileCache::open(&folder, 1 << 30).expect("a cache");
     cache.store(&one, &first);
-    let size = cache.files().map(|(_, meta)| meta.len()).sum::<u64>();
+    let size = cache.0.files().map(|(_, meta)| meta.len()).sum::<u64>();
     let used = |key: &Key, second| {
         let file = File::open(cache.find(key).expect("it is kept")).expect("it is ours");
         file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second)).expect("it is ours");

@@ -1,6 +1,5 @@
 //! Does what is planned, and takes what was made.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,11 +7,12 @@ use pipeline::chain::stage::Stage;
 use pipeline::chain::trial::Mode;
 
 use super::Worker;
+use crate::plugins::again::Again;
 use crate::plugins::make::{Job, Made, Ready};
 use crate::plugins::name;
 use crate::plugins::plan::{Plan, Recipe};
 use crate::plugins::scan::Found;
-use crate::plugins::shelf::Record;
+use crate::plugins::shelf::{Key, Paths, Record};
 use crate::plugins::slot::{Replaced, Slot, Tried};
 use crate::plugins::status::{self, Failure, Step};
 use crate::plugins::version::Phase;
@@ -26,16 +26,16 @@ impl Worker {
         for stage in &plan.retire {
             self.retire(stage);
         }
-        for (stage, stem) in &plan.order {
-            self.slots.place(stage, stem);
+        for (stage, file) in &plan.order {
+            self.slots.place(stage, file);
         }
         for stage in &plan.settle {
             self.settle(stage);
         }
-        for (stem, earlier) in &plan.twice {
-            if !self.twice.iter().any(|(known, _)| known == stem) {
-                tracing::error!("{stem}.wasm cannot be used: {earlier}.wasm is already this stage");
-                self.state.remember(format!("{stem}.wasm cannot be used: {earlier}.wasm is already this stage"));
+        for (file, earlier) in &plan.twice {
+            if !self.twice.iter().any(|(known, _)| known == file) {
+                tracing::error!("{file} cannot be used: {earlier} is already this stage");
+                self.state.remember(format!("{file} cannot be used: {earlier} is already this stage"));
             }
         }
         self.twice = plan.twice;
@@ -48,8 +48,8 @@ impl Worker {
                 slot.error = Some(failure);
             }
         }
-        for (stage, stem, recipe) in plan.load {
-            self.load(&stage, &stem, recipe);
+        for (stage, file, recipe) in plan.load {
+            self.load(&stage, &file, recipe);
         }
         self.order = self.slots.order();
     }
@@ -69,8 +69,8 @@ impl Worker {
     }
 
     /// Has a stage made: what the folder holds, or what was noted that it counts.
-    fn load(&mut self, stage: &Arc<str>, stem: &str, recipe: Recipe) {
-        let settled = Instant::now();
+    fn load(&mut self, stage: &Arc<str>, file: &str, recipe: Recipe) {
+        let (settled, stem) = (Instant::now(), name::stem_of(file));
         let noticed = self.scan.take_noticed(stem).unwrap_or(settled);
         let is_fresh = self.slots.get(stage).is_some_and(Slot::is_fresh);
         let record = self.records.remove(&**stage).filter(|_| is_fresh);
@@ -78,20 +78,24 @@ impl Worker {
         let restoring = shelved.is_some();
         let counts = restoring || record.is_some_and(|record| record.current == (&recipe).into());
         let folder = self.scan.folder();
-        let (wasm, sidecar, recipe) = shelved.unwrap_or_else(|| {
+        let (Paths { plugin, sidecar, signature }, recipe) = shelved.unwrap_or_else(|| {
             let sidecar = recipe.sidecar.map(|_| {
                 let sidecar = folder.join(format!("{stem}.yaml"));
                 if sidecar.exists() { sidecar } else { folder.join(format!("{stem}.yml")) }
             });
-            (folder.join(format!("{stem}.wasm")), sidecar, recipe)
+            let signature = folder.join(name::signature_of(stem));
+            (Paths { plugin: folder.join(file), sidecar, signature }, recipe)
         });
-        let number = self.history.noticed(stage, format!("{stem}.wasm"), &recipe);
+        let number = self.history.noticed(stage, file.to_owned(), &recipe);
         let job = Job {
             stage: stage.clone(),
-            wasm,
+            plugin,
             sidecar,
+            signature,
             recipe: recipe.clone(),
             defaults: self.settings.defaults,
+            keys: self.settings.keys.clone(),
+            oci: self.settings.oci.clone(),
             noticed,
             settled,
             number,
@@ -106,29 +110,25 @@ impl Worker {
     }
 
     /// The files of the version that counts, where a record says that it is not what the folder holds.
-    fn shelved(
-        &mut self,
-        stage: &Arc<str>,
-        wanted: &Recipe,
-        record: &Record,
-    ) -> Option<(PathBuf, Option<PathBuf>, Recipe)> {
+    fn shelved(&mut self, stage: &Arc<str>, wanted: &Recipe, record: &Record) -> Option<(Paths, Recipe)> {
         if record.current == wanted.into() {
             return None;
         }
-        let recipe = Recipe { wasm: record.current.wasm, sidecar: record.current.sidecar, defaults: wanted.defaults };
-        let shelf = &self.ground.shelf;
-        let wasm = shelf.wasm(&recipe).filter(|wasm| wasm.exists())?;
-        let sidecar = shelf.sidecar(&recipe);
+        let Key { plugin, sidecar, signature } = record.current;
+        // Kept before signatures were asked for, or without one, it is refused as the folder's would be.
+        let signature = signature.filter(|_| self.settings.keys.are_asked_for());
+        let recipe = Recipe { plugin, sidecar, signature, defaults: wanted.defaults };
+        let paths = self.ground.shelf.find(&record.current)?;
         let is_held = record.held.as_ref().is_some_and(|held| *held == wanted.into());
         if is_held && let Some(slot) = self.slots.get_mut(stage) {
             slot.known.held = Some(wanted.clone());
         }
-        tracing::info!(plugin = %stage, version = recipe.wasm.short(), folder_holds = wanted.wasm.short(), "the version that counted before the restart counts");
-        Some((wasm, sidecar, recipe))
+        tracing::info!(plugin = %stage, version = recipe.plugin.short(), folder_holds = wanted.plugin.short(), "the version that counted before the restart counts");
+        Some((paths, recipe))
     }
 
     fn retire(&mut self, stage: &Arc<str>) {
-        let required = self.settings.required.iter().any(|required| **required == **stage);
+        let required = self.is_required(stage);
         let Some(slot) = self.slots.get_mut(stage) else { return };
         if required && slot.stage.is_some() {
             if !slot.gone {
@@ -164,8 +164,8 @@ impl Worker {
     }
 
     pub(super) fn made(&mut self, made: Made) {
-        self.makers.done();
-        let Made { stage: name, recipe, counts, times, outcome } = made;
+        self.makers.done(&made);
+        let Made { stage: name, recipe, counts, times, outcome, .. } = made;
         let Some(slot) = self.slots.get_mut(&name).filter(|slot| slot.known.loading.as_ref() == Some(&recipe)) else {
             if self.slots.get(&name).is_none() {
                 // What making it has left behind after it was removed.
@@ -200,10 +200,15 @@ impl Worker {
                     slot.known.held = None;
                 }
                 let why = failure.to_string();
-                let is_silent = failure.step == Step::Read && {
+                let is_silent = match failure.step {
                     // The look was overtaken by a change or by a new name, so the next one trusts nothing of it.
-                    self.scan.forget(&slot.stem);
-                    slot.misread(&recipe, now)
+                    Step::Read => {
+                        self.scan.forget(name::stem_of(&slot.file));
+                        slot.once_more(&recipe, Again::at_once(now))
+                    }
+                    // Of a plugin and its signature one comes before the other; the second is another recipe, and made at once.
+                    Step::Signature => slot.once_more(&recipe, Again::in_a_moment(now)),
+                    _ => false,
                 };
                 self.history.change(number, |version| version.why = Some(why));
                 self.history.enter(number, Phase::Failed);

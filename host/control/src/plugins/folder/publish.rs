@@ -90,6 +90,9 @@ impl Worker {
                 Some(Slot { gone: true, .. }) => {
                     Some(format!("plugin {required} is required and was removed from {folder}"))
                 }
+                Some(Slot { distrusted: true, error: Some(error), .. }) => {
+                    Some(format!("plugin {required} is required and what runs is not signed by a trusted key: {error}"))
+                }
                 Some(Slot { stage: Some(_), .. }) => None,
                 Some(Slot { trial: Some(_), .. }) => {
                     Some(format!("plugin {required} is required and only tried: no version of it counts yet"))
@@ -105,7 +108,7 @@ impl Worker {
     pub(super) fn snapshot(&mut self) {
         self.state.folder = self.settings.folder.display().to_string();
         self.state.stages = self.order.iter().filter_map(|stage| Some(self.slots.get(stage)?.status(stage))).collect();
-        self.state.stages.extend(self.twice.iter().map(|(stem, earlier)| Slot::twice(stem, earlier)));
+        self.state.stages.extend(self.twice.iter().map(|(file, earlier)| Slot::twice(file, earlier)));
         self.state.notes.clone_from(&self.notes);
         self.state.versions = self.history.newest_first();
         self.status.store(Arc::new(self.state.clone()));
@@ -133,6 +136,6 @@ fn said_live(slot: &Slot, generation: u64) {
         tracing::info!(plugin = %name, %version, generation, "plugin is live");
         return;
     };
-    let Took { settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, total_ms } = took;
-    tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, "plugin is live");
+    let Took { settle_ms, wait_ms, pull_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, total_ms } = took;
+    tracing::info!(plugin = %name, %version, generation, total_ms, settle_ms, wait_ms, pull_ms, check_ms, compile_ms, cached, configure_ms, probe_ms, "plugin is live");
 }

@@ -15,9 +15,11 @@ use pipeline::chain::stage::{BreakerPolicy, Fault, FaultKind, Instance, Program,
 use pipeline::chain::trial::Mode;
 
 mod trials;
+mod trust;
 
 use super::*;
 use crate::plugins::make::{AsLive, Job, Ready};
+use crate::plugins::shelf::Files;
 use crate::plugins::sidecar;
 use crate::plugins::status::{Failure, State, Step};
 use crate::plugins::took::Steps;
@@ -41,6 +43,7 @@ struct NativeMaker {
     attempts: AtomicU32,
     kept: Kept,
     shelf: Arc<Shelf>,
+    made: Arc<AtomicU32>,
 }
 
 /// For which stages it keeps something.
@@ -51,13 +54,18 @@ impl Maker for NativeMaker {
         self.kept.lock().unwrap().remove(stage);
     }
 
+    fn asks(&self, job: &Job) -> bool {
+        job.is_remote()
+    }
+
     fn make(&self, job: &Job, reached: &dyn Fn(Phase)) -> Result<Ready, Failure> {
         for phase in [Phase::Checking, Phase::Compiling, Phase::Probing] {
             reached(phase);
         }
         self.kept.lock().unwrap().insert(job.stage.to_string());
-        let content = fs::read_to_string(&job.wasm).unwrap_or_default();
-        let file = super::super::make::file_name(&job.wasm);
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let content = fs::read_to_string(&job.plugin).unwrap_or_default();
+        let file = super::super::make::file_name(&job.plugin);
         if let Some(times) = content.strip_prefix("late ") {
             let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
             if attempt < times.parse().unwrap() {
@@ -67,6 +75,17 @@ impl Maker for NativeMaker {
         } else if !content.starts_with("ok") {
             return Err(Failure { file, version: None, step: Step::Check, why: content, passing: false, at: 0 });
         }
+        let signature = fs::read(&job.signature).unwrap_or_default();
+        let signed = match &job.recipe.signature {
+            _ if !job.keys.are_asked_for() => Ok(None),
+            None => Err(job.keys.unsigned(&super::super::make::file_name(&job.signature))),
+            Some(_) => {
+                let file = super::super::make::file_name(&job.signature);
+                job.keys.verify(content.as_bytes(), &file, &signature).map(Some)
+            }
+        };
+        let refused = |why| Failure { file, version: None, step: Step::Signature, why, passing: false, at: 0 };
+        let signed = signed.map_err(refused)?;
         let plan = Plan {
             columns: Vec::new(),
             reads: Vec::new(),
@@ -80,7 +99,7 @@ impl Maker for NativeMaker {
         };
         let spec = StageSpec {
             name: job.stage.clone(),
-            version: job.recipe.wasm.short().into(),
+            version: job.recipe.plugin.short().into(),
             program: Arc::new(Native(plan)),
             when: Vec::new(),
             on_error: OnError::Pass,
@@ -93,11 +112,15 @@ impl Maker for NativeMaker {
         let live = (self.chains.clone(), spec.clone());
         let as_live: AsLive = Box::new(move || Ok(live.0.stage(live.1.clone()).expect("it has no conditions")));
         let stage = if is_shadow { self.chains.shadow_stage(spec) } else { self.chains.stage(spec) };
-        let wasm = content.as_bytes();
-        self.shelf.put(&job.recipe, wasm, job.recipe.sidecar.map(|_| text.as_bytes()));
+        let files = Files {
+            plugin: content.as_bytes(),
+            sidecar: job.recipe.sidecar.map(|_| text.as_bytes()),
+            signature: job.recipe.signature.map(|_| &signature[..]),
+        };
+        self.shelf.put(&(&job.recipe).into(), job.is_remote(), &files);
         let steps = Steps { compile: Duration::from_millis(7), ..Steps::default() };
         let stage = stage.expect("it has no conditions");
-        Ok(Ready { stage, steps, sidecar, as_live: is_shadow.then_some(as_live), plugin_version: None })
+        Ok(Ready { stage, signed, steps, sidecar, as_live: is_shadow.then_some(as_live), plugin_version: None })
     }
 }
 
@@ -107,6 +130,8 @@ struct Setup {
     gate: Gate,
     running: Folder,
     kept: Kept,
+    /// How often the maker was asked.
+    made: Arc<AtomicU32>,
 }
 
 impl Setup {
@@ -123,11 +148,14 @@ impl Setup {
         let settings = settings(folder.path(), required);
         let kept = Kept::default();
         let attempts = AtomicU32::new(0);
-        let maker = NativeMaker { chains: chains.clone(), attempts, kept: kept.clone(), shelf: shelf.clone() };
+        let made = Arc::<AtomicU32>::default();
+        let (kept_by, made_by) = (kept.clone(), made.clone());
+        let maker =
+            NativeMaker { chains: chains.clone(), attempts, kept: kept_by, shelf: shelf.clone(), made: made_by };
         let (maker, published) = (Arc::new(maker), Box::new(|| {}));
         let ground = Ground { chains: chains.clone(), gate: gate.clone(), published, maker, shelf };
         let running = Folder::start(settings, ground).unwrap();
-        Self { folder, chains, gate, running, kept }
+        Self { folder, chains, gate, running, kept, made }
     }
 
     fn put(&self, file: &str, content: &str) {
@@ -154,7 +182,13 @@ impl Setup {
 
 fn settings(folder: &Path, required: &[&str]) -> Settings {
     let required = required.iter().map(|stage| (*stage).to_owned()).collect();
-    Settings { folder: folder.to_owned(), required, defaults: Defaults::default() }
+    Settings {
+        folder: folder.to_owned(),
+        required,
+        defaults: Defaults::default(),
+        keys: Keys::default(),
+        oci: Arc::default(),
+    }
 }
 
 fn put(folder: &Path, file: &str, content: &str) {

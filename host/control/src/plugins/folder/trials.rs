@@ -8,7 +8,7 @@ use pipeline::chain::trial::Mode;
 use super::Worker;
 use super::command::{Ask, Command, Refused};
 use crate::plugins::plan::Recipe;
-use crate::plugins::shelf::Record;
+use crate::plugins::shelf::{Key, Record};
 use crate::plugins::slot::{Replaced, Slot, Tried};
 use crate::plugins::status::{self, Failure, Step};
 use crate::plugins::trying::Verdict;
@@ -52,8 +52,8 @@ impl Worker {
         let Some(tried) = slot.withdraw() else { return };
         let why = "its breaker opened after repeated faults, so it was withdrawn".to_owned();
         let failure = Failure {
-            file: format!("{}.wasm", slot.stem),
-            version: Some(tried.recipe.wasm.short()),
+            file: slot.file.clone(),
+            version: Some(tried.trial.stage().spec().version.to_string()),
             step: Step::Trial,
             why: why.clone(),
             passing: false,
@@ -89,8 +89,11 @@ impl Worker {
 
     /// The version that is tried counts; or the one that was rolled back, again.
     fn promote(&mut self, stage: &Arc<str>, how: &str) -> Result<String, Refused> {
+        let keys = &self.settings.keys;
         let Some(slot) = self.slots.get_mut(stage) else { return Err(nothing(stage)) };
-        let Some(tried) = slot.trial.take() else { return self.unhold(stage) };
+        let Some(tried) = slot.trial.take_if(|tried| keys.trust(tried.signed.as_ref())) else {
+            return if slot.trial.is_some() { Err(distrusted(stage)) } else { self.unhold(stage) };
+        };
         let made = match &tried.as_live {
             Some(as_live) => as_live(),
             None => Ok(Arc::clone(tried.trial.stage())),
@@ -121,6 +124,10 @@ impl Worker {
             // It was withdrawn, or rolled back before a restart: it is made anew, and tried or live as its sidecar says.
             return Ok(format!("{stage}: the version in the folder is made again"));
         }
+        if !slot.can_roll_back(&self.settings.keys) {
+            slot.known.held = held;
+            return Err(distrusted(stage));
+        }
         let Some(replaced) = slot.roll_back() else { return Err(nothing(stage)) };
         slot.known.held = None;
         Ok(self.swapped(stage, replaced, "brought back"))
@@ -137,6 +144,9 @@ impl Worker {
             tracing::info!(plugin = %stage, %version, "plugin withdrawn");
             self.state.remember(what.clone());
             return Ok(what);
+        }
+        if !slot.can_roll_back(&self.settings.keys) {
+            return Err(distrusted(stage));
         }
         let Some(replaced) = slot.roll_back() else {
             return Err(Refused::Nothing(format!("no version of {stage} has counted before the one that does")));
@@ -203,8 +213,8 @@ impl Worker {
             let previous = self.slots.iter().filter_map(|(_, slot)| slot.previous.as_ref());
             previous.filter(|previous| previous.number == number).for_each(|previous| previous.stage.let_go());
         }
-        let recipes: Vec<&Recipe> = self.slots.iter().flat_map(|(_, slot)| needed(slot)).collect();
-        self.ground.shelf.keep_only(&recipes);
+        let keys: Vec<Key> = self.slots.iter().flat_map(|(_, slot)| needed(slot).map(Into::into)).collect();
+        self.ground.shelf.keep_only(&keys);
     }
 }
 
@@ -214,6 +224,10 @@ fn needed(slot: &Slot) -> impl Iterator<Item = &Recipe> {
     let previous = slot.previous.as_ref().map(|previous| &previous.recipe);
     let tried = slot.trial.as_ref().map(|Tried { recipe, .. }| recipe);
     [known.live.as_ref(), known.loading.as_ref(), previous, tried].into_iter().flatten()
+}
+
+fn distrusted(stage: &str) -> Refused {
+    Refused::Failed(format!("that version of {stage} is not signed by a trusted key"))
 }
 
 fn nothing(stage: &str) -> Refused {

@@ -37,6 +37,12 @@ pub fn show(status: &Status) -> String {
     } else {
         let head = ["STAGE", "STATE", "VERSION", "SINCE", "SWAP TOOK", "ON ERROR", "FAULTS", "FILE"].map(str::to_owned);
         rows(&mut out, std::iter::once(head).chain(status.plugins.stages.iter().map(stage)));
+        for stage in &status.plugins.stages {
+            if let Some(signature) = &stage.signature {
+                let comment = &signature.trusted_comment;
+                line(&mut out, &format!("  {} is signed by key {} ({comment})", stage.stage, signature.key));
+            }
+        }
         for error in status.plugins.stages.iter().filter_map(|stage| stage.error.as_ref()) {
             let again = if error.passing { " (it is tried again)" } else { "" };
             line(&mut out, &format!("  {} failed at step {}: {}{again}", error.file, error.step, error.why));
