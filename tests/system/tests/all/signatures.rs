@@ -50,8 +50,8 @@ async fn only_what_a_trusted_key_has_signed_runs_and_the_last_good_version_stays
             assert!(why.contains("there is no 20-stamp.wasm.minisig"), "{why}");
 
             // The signature alone makes it run.
-            let before = proxy.generation().await?;
-            proxy.install("20-stamp.wasm.minisig", &signer.sign(&plugins::stamp(1)?)?)?;
+            let (before, good) = (proxy.generation().await?, signer.sign(&plugins::stamp(1)?)?);
+            proxy.install("20-stamp.wasm.minisig", &good)?;
             let live = proxy.generation_after(before).await?;
             let status = proxy.plugin_status().await?;
             let shown = &stage(&status, "stamp").context("the stage")?["signature"];
@@ -78,7 +78,7 @@ async fn only_what_a_trusted_key_has_signed_runs_and_the_last_good_version_stays
                 assert!(proxy.grpc().send(&made.request).await?.is_whole());
                 // What is in the folder before is there again, so that each of them is refused anew.
                 proxy.install("20-stamp.wasm", &plugins::stamp(1)?)?;
-                proxy.install("20-stamp.wasm.minisig", &signer.sign(&plugins::stamp(1)?)?)?;
+                proxy.install("20-stamp.wasm.minisig", &good)?;
                 proxy.plugin_status_that("no error", |status| error_of(status, "stamp").is_none()).await?;
             }
             sink.wait_for_spans(12).await?;
