@@ -1,5 +1,6 @@
 //! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
-//! of it: `ok…` can be made, `late N` the time after it has failed N times, anything else fails.
+//! of it: `ok…` can be made, `held…` once nobody holds the makers' turn, `late N` the time after it has failed N times, anything
+//! else fails.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,16 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use otlp::edit::Edit;
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::{Chain, Chains};
 use pipeline::chain::plan::{Affinity, Failure as OnError, Plan};
-use pipeline::chain::stage::{BreakerPolicy, Fault, FaultKind, Instance, Program, StageSpec};
+use pipeline::chain::stage::{BreakerPolicy, Call, Fault, Instance, Program, StageSpec};
 
 use super::*;
 use crate::plugins::make::Ready;
 use crate::plugins::status::{Failure, State, Step};
 use crate::plugins::took::Steps;
 use crate::wait;
+
+mod data_path;
 
 #[derive(Debug)]
 struct Native(Plan);
@@ -28,14 +32,35 @@ impl Program for Native {
     }
 
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
-        Err(Fault { kind: FaultKind::Instantiate, message: "not called here".into() })
+        Ok(Box::new(Idle))
     }
+}
+
+/// An instance that edits nothing.
+struct Idle;
+
+impl Instance for Idle {
+    fn call(&mut self, _: Call<'_>) -> Result<Vec<Edit>, Fault> {
+        Ok(Vec::new())
+    }
+
+    fn settle(&mut self, _: bool) {}
 }
 
 struct NativeMaker {
     chains: Chains,
     attempts: AtomicU32,
     kept: Kept,
+    held: Arc<Held>,
+}
+
+/// Makers that wait in the middle of their work.
+#[derive(Default)]
+struct Held {
+    /// Held by who wants them to wait.
+    turn: Mutex<()>,
+    /// How many have come to that point.
+    makers: AtomicU32,
 }
 
 /// For which stages it keeps something.
@@ -56,6 +81,9 @@ impl Maker for NativeMaker {
                 let why = format!("attempt {attempt}");
                 return Err(Failure { file, version: None, step: Step::Probe, why, passing: true, at: 0 });
             }
+        } else if content.starts_with("held") {
+            self.held.makers.fetch_add(1, Ordering::SeqCst);
+            drop(self.held.turn.lock().unwrap());
         } else if !content.starts_with("ok") {
             return Err(Failure { file, version: None, step: Step::Check, why: content, passing: false, at: 0 });
         }
@@ -89,6 +117,7 @@ struct Setup {
     gate: Gate,
     running: Folder,
     kept: Kept,
+    held: Arc<Held>,
 }
 
 impl Setup {
@@ -99,11 +128,13 @@ impl Setup {
         }
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
         let settings = settings(folder.path(), required);
-        let kept = Kept::default();
-        let maker = Arc::new(NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0), kept: kept.clone() });
+        let (kept, held) = (Kept::default(), Arc::<Held>::default());
+        let maker =
+            NativeMaker { chains: chains.clone(), attempts: AtomicU32::new(0), kept: kept.clone(), held: held.clone() };
+        let maker = Arc::new(maker);
         let ground = Ground { chains: chains.clone(), gate: gate.clone(), published: Box::new(|| {}), maker };
         let running = Folder::start(settings, ground).unwrap();
-        Self { folder, chains, gate, running, kept }
+        Self { folder, chains, gate, running, kept, held }
     }
 
     fn put(&self, file: &str, content: &str) {
