@@ -1,6 +1,8 @@
 //! The chain over real batches: what leaves, what is counted, what a fault costs.
 
 mod support;
+#[path = "chain/swap.rs"]
+mod swap;
 #[path = "support/wait.rs"]
 mod wait;
 
@@ -239,6 +241,32 @@ async fn affinity_one_means_one_instance_and_trace_means_always_the_same() {
         assert_eq!(instances.load(Ordering::SeqCst), expected);
         assert_eq!(rig.outlet.names().len(), 160);
     }
+}
+
+#[tokio::test]
+async fn affinity_any_means_an_instance_for_each_mill_which_keeps_it() {
+    const MILLS: usize = 3;
+    let rig = Arc::new(Rig::new(MILLS));
+    let program = ByName::new(Failure::Pass, Affinity::Any);
+    let (instances, seen, turn) = (program.instances.clone(), program.seen.clone(), program.turn.clone());
+    rig.chains.publish(vec![rig.stage("by-name", program)]);
+    let held = turn.lock();
+    let send = |rig: Arc<Rig>| std::thread::spawn(move || FutureExt::now_or_never(rig.send(request_of(&["a"]))));
+    let senders: Vec<_> = (0..MILLS).map(|_| send(rig.clone())).collect();
+    // All at the same time: nobody waits for somebody else's instance.
+    block_until("every mill to be in a call", || seen.lock().len() == MILLS);
+    let mut numbers: Vec<usize> = seen.lock().iter().map(|(number, _)| *number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1, 2]);
+    drop(held);
+    for sender in senders {
+        assert!(sender.join().unwrap().expect("it runs where it arrives").is_ok());
+    }
+    for _ in 0..30 {
+        rig.send(request_of(&["b"])).await.unwrap();
+    }
+    assert_eq!(instances.load(Ordering::SeqCst), MILLS, "no batch needed another one");
+    assert_eq!(rig.outlet.names().len(), MILLS + 30);
 }
 
 #[tokio::test]

@@ -44,9 +44,13 @@ impl Obtained {
 
     /// The path, or nothing after a loud line that `who` was skipped. In CI, where Go must be there, that is an error.
     pub fn or_skip(self, who: &str) -> Result<Option<PathBuf>> {
+        self.or_skip_unless(required(), who)
+    }
+
+    fn or_skip_unless(self, required: bool, who: &str) -> Result<Option<PathBuf>> {
         match self {
             Self::Ready(path) => Ok(Some(path)),
-            Self::Missing(program) if required() => bail!("{who} needs `{program}`, which must be there when CI=true"),
+            Self::Missing(program) if required => bail!("{who} needs `{program}`, which must be there when CI=true"),
             Self::Missing(program) => {
                 loudly(&skipped(who, program));
                 Ok(None)
@@ -68,7 +72,11 @@ impl Obtained {
 
 /// Whether a missing tool chain is an error: in CI nothing is skipped.
 pub fn required() -> bool {
-    std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"))
+    is_ci(std::env::var("CI").ok().as_deref())
+}
+
+fn is_ci(variable: Option<&str>) -> bool {
+    matches!(variable, Some("true" | "1"))
 }
 
 /// Whether a program of this name is on the PATH.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use harness::client::{Answer, Client};
+use harness::load;
 use harness::spans::{Generator, Profile};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -68,10 +69,7 @@ pub struct Outcome {
 impl Outcome {
     /// The latency that this share of the requests does not exceed.
     pub fn latency(&self, share: f64) -> Duration {
-        let mut sorted = self.latencies.clone();
-        sorted.sort_unstable();
-        let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-        sorted.get(at).copied().unwrap_or_default()
+        load::quantile(&self.latencies, share)
     }
 }
 

@@ -16,28 +16,6 @@ pub fn cpu(process: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(u64::try_from(time.num_nanoseconds())?))
 }
 
-/// Resident memory in bytes: now, and at its highest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory {
-    /// `VmRSS`
-    pub now: u64,
-    /// `VmHWM`
-    pub peak: u64,
-    /// `RssAnon`: without mapped files, of which the system takes back what it needs.
-    pub anonymous: u64,
-}
-
-/// The resident memory of a process.
-pub fn memory(process: u32) -> Result<Memory> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("the process has ended")?;
-    let kibibytes = |name: &str| -> Result<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
-        let number = line.trim_start_matches(':').trim().trim_end_matches(" kB");
-        Ok(number.parse::<u64>().with_context(|| format!("{name} {line}"))? * 1024)
-    };
-    Ok(Memory { now: kibibytes("VmRSS")?, peak: kibibytes("VmHWM")?, anonymous: kibibytes("RssAnon")? })
-}
-
 /// Bytes that a process has had written to disks.
 pub fn written(process: u32) -> Result<u64> {
     let io = std::fs::read_to_string(format!("/proc/{process}/io")).context("reading what a process has written")?;

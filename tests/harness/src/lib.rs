@@ -13,6 +13,7 @@ pub mod jaeger;
 pub mod ledger;
 pub mod load;
 pub mod loki;
+pub mod memory;
 pub mod metrics;
 pub mod plugins;
 pub mod process;

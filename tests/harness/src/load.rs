@@ -44,11 +44,16 @@ impl Sent {
 
     /// The latency that this share of the requests does not exceed.
     pub fn latency(&self, share: f64) -> Duration {
-        let mut sorted = self.latencies.clone();
-        sorted.sort_unstable();
-        let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-        sorted.get(at).copied().unwrap_or_default()
+        quantile(&self.latencies, share)
     }
+}
+
+/// The time that this share of them does not exceed; none without any.
+pub fn quantile(times: &[Duration], share: f64) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
+    sorted.get(at).copied().unwrap_or_default()
 }
 
 const BACKOFF: Duration = Duration::from_millis(50);

@@ -83,7 +83,7 @@ impl Intake {
     }
 
     /// Lets mills that stand idle turn to the live chain, so that they let go of retired plugins. Called after a publish, from
-    /// any thread; never waits for a mill that is busy, which turns by itself with its next batch.
+    /// any thread; never waits for a mill that is busy, which turns by itself when its batch ends.
     pub fn sweep(&self) {
         let chain = self.shared.chains.current();
         for mill in &self.shared.mills {
@@ -163,6 +163,8 @@ impl Shared {
             // A bug of ours must not take the mill with it: nothing of the batch was queued, and it may be sent again.
             mill.reset(requests.len());
         }
+        // Where another chain was published meanwhile: nobody knows when the next batch comes, and what is retired does not wait for it.
+        mill.catch_up(&self.chains);
         self.pace.sample(started.elapsed());
         self.chains.metrics().batches.get_or_create(&PlaceLabel { place }).inc();
         mill.answers()

@@ -104,6 +104,11 @@ impl Chains {
         self.inner.current.load_full()
     }
 
+    /// Its generation, or that of one which is being published.
+    pub(super) fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::Relaxed)
+    }
+
     /// Spans on which plugins failed.
     #[must_use]
     pub fn quarantine(&self) -> &Arc<Quarantine> {

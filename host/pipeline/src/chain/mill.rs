@@ -154,6 +154,13 @@ impl Mill {
         }
     }
 
+    /// Turns to the live chain if that is another by now.
+    pub(super) fn catch_up(&mut self, chains: &Chains) {
+        if self.generation != chains.generation() {
+            self.follow(&chains.current());
+        }
+    }
+
     /// Turns to another chain: keeps the instances of stages that stayed, lets go of the others.
     pub(super) fn follow(&mut self, chain: &Chain) {
         if self.generation == chain.generation && self.seats.len() == chain.places.len() {

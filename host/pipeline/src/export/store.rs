@@ -27,6 +27,7 @@ mod quarantine;
 mod record;
 mod scan;
 mod segment;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -12,7 +12,6 @@ use crate::drive::{self, Ready};
 use crate::measure::{Figures, interleaved};
 use crate::peer::{Setting, Side, Steps, Work};
 use crate::report::{Table, must};
-use crate::usage;
 use overload::{Load, Pressure};
 
 const SIDES: [Side; 2] = [Side::Tracemill, Side::Collector];
@@ -87,7 +86,7 @@ async fn full_load(side: Side, spans: usize) -> Result<f64> {
     let clients: Vec<_> = (0..8).map(|_| subject.client(work)).collect();
     let ready = Ready::new(&clients[0], Profile::Medium, SPANS)?;
     drive::flat_out(&clients, &ready, (spans * 2).div_ceil(SPANS), 8).await?;
-    let peak = usage::memory(subject.id()?)?.peak;
+    let peak = harness::memory::of(subject.id()?)?.peak;
     subject.end().await?;
     Ok(peak as f64)
 }

@@ -113,14 +113,45 @@ async fn h14(subject: &Subject) -> Result<Found> {
 }
 
 async fn h15(subject: &Subject) -> Result<Found> {
-    let Some(own) = stuck(subject).await? else { return not_applicable(WHY) };
-    let answer = refused_by_http(&own).await?.expect("a full queue", &[429, 502, 503, 504])?;
-    // The same request once there is room again: it was a passing failure indeed.
-    own.sink.behave(Behaviour::Accept);
-    let client = harness::Client::new(harness::Protocol::HttpProtobuf, &own.http);
+    let shape = Shape { queue: Some(1 << 20), retry: Some(Duration::from_millis(50)), ..Shape::default() };
+    let Some(own) = subject.another(shape).await? else { return not_applicable(WHY) };
+    let mut seen = Vec::new();
+    for (what, behaviour) in [
+        ("a back end that hangs", Behaviour::Hang),
+        ("one that is away for a while", Behaviour::Unavailable(None)),
+        ("one that breaks connections", Behaviour::Break),
+    ] {
+        own.sink.behave(behaviour);
+        let answer = refused_by_http(&own).await.context(what)?.expect(what, &[429, 502, 503, 504])?;
+        // The same request once there is room again: it was a passing failure indeed.
+        own.sink.behave(Behaviour::Accept);
+        taken_again(&own.http).await.context(what)?;
+        seen.push(format!("{what}: {}", answer.status));
+    }
+    own.stop().await?;
+    let room = no_room_for_bodies(&subject.http, subject.limit).await?;
+    held(format!("{}, each taken once there was room; bodies beyond what is held at once: {room}", seen.join(", ")))
+}
+
+async fn taken_again(address: &str) -> Result<()> {
+    let client = harness::Client::new(harness::Protocol::HttpProtobuf, address);
     let request = trace::request(&Ids::fresh());
     let taken = async || client.send_bytes(request.clone()).await.ok().filter(harness::Answer::is_whole);
-    harness::wait::until("a request to be taken again", taken).await?;
-    own.stop().await?;
-    held(format!("{}, and taken once there was room", answer.status))
+    harness::wait::until("a request to be taken again", taken).await.map(drop)
+}
+
+/// Bodies under way for more than a server may want to hold at once: what it says to one more.
+async fn no_room_for_bodies(address: &str, limit: usize) -> Result<String> {
+    const SENDERS: usize = 4;
+    let mut under_way = Vec::new();
+    for _ in 0..SENDERS {
+        let mut connection = http::Connection::open(address).await?;
+        connection.send_head(&Request::promising(limit, PROTOBUF, b"")).await?;
+        under_way.push(connection);
+    }
+    let answer = Request::export(PROTOBUF, trace::request(&Ids::fresh())).to(address).await?;
+    let answer = answer.expect("one more body", &[200, 429, 502, 503, 504])?;
+    drop(under_way);
+    taken_again(address).await?;
+    Ok(if answer.status == 200 { "taken as well".to_owned() } else { answer.status.to_string() })
 }

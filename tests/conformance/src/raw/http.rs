@@ -57,6 +57,12 @@ impl Request {
         Self { head: head.into_bytes(), body: body.as_ref().to_vec() }.header("content-type", content_type)
     }
 
+    /// An export of which only the head is there, with this header instead of a length.
+    pub fn unfinished(header: &str, content_type: &str) -> Self {
+        let head = format!("POST /v1/traces HTTP/1.1\r\nhost: conformance\r\n{header}\r\n");
+        Self { head: head.into_bytes(), body: Vec::new() }.header("content-type", content_type)
+    }
+
     /// An export in chunks of seven bytes.
     pub fn chunked(content_type: &str, body: impl AsRef<[u8]>) -> Self {
         let head = b"POST /v1/traces HTTP/1.1\r\nhost: conformance\r\ntransfer-encoding: chunked\r\n".to_vec();

@@ -1,4 +1,5 @@
 //! Notes its own version on every span. Tests replace the digits in the built file, so that each version is another file.
+#![forbid(unsafe_code)]
 
 use tracemill_sdk::prelude::*;
 

@@ -1,4 +1,5 @@
 //! Does on demand what plugins must not do, as soon as it is shown a span named `trouble`; other spans it marks.
+#![forbid(unsafe_code)]
 
 use tracemill_sdk::prelude::*;
 

@@ -13,6 +13,13 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
 }
 
+/// What `tracemill status` says of a running proxy, and its exit code.
+pub async fn status(proxy: &Proxy) -> Result<(Option<i32>, String)> {
+    let admin = proxy.ports().admin.clone();
+    let output = tokio::task::spawn_blocking(move || tracemill(&["status", "--admin", &admin])).await??;
+    Ok((output.status.code(), said(&output)))
+}
+
 #[test]
 fn version_is_told() -> Result<()> {
     let output = tracemill(&["version"])?;
@@ -53,10 +60,8 @@ async fn status_shows_what_runs_and_what_does_not() -> Result<()> {
         .file("30-broken.wasm", b"this is no WebAssembly")?;
     setup
         .run(async |proxy| {
-            let admin = proxy.ports().admin.clone();
-            let output = tokio::task::spawn_blocking(move || tracemill(&["status", "--admin", &admin])).await??;
-            let said = said(&output);
-            assert_eq!(output.status.code(), Some(1), "something has failed: {said}");
+            let (code, said) = status(proxy).await?;
+            assert_eq!(code, Some(1), "something has failed: {said}");
             let row = |stage: &str| said.lines().find(|line| line.starts_with(stage)).unwrap_or_default().to_owned();
             let has = |row: &str, cell: &str| row.split_whitespace().any(|word| word == cell);
             assert!(has(&row("stamp"), "live") && has(&row("stamp"), "20-stamp.wasm"), "{said}");

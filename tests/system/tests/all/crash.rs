@@ -7,6 +7,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 use std::collections::HashSet;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -144,23 +147,58 @@ async fn a_restart_in_good_order_delivers_what_the_first_run_could_not() -> Resu
     Ok(())
 }
 
-#[test]
-fn a_folder_that_cannot_be_used_is_named_with_the_reason_and_what_to_do() -> Result<()> {
-    let place = tempfile::tempdir()?;
-    let (file, config) = (place.path().join("a-file"), place.path().join("tracemill.yaml"));
-    std::fs::write(&file, "")?;
-    let queue = json!({ "mode": "durable", "folder": file.join("queue") });
+/// Starts a proxy with a queue in this folder, as this user where one is named; it must end, and say why.
+fn cannot_start(place: &Path, binary: &Path, queue: &Path, user: Option<u32>) -> Result<String> {
+    let config = place.join("tracemill.yaml");
+    let queue = json!({ "mode": "durable", "folder": queue });
     let whole = json!({
         "receive": { "grpc": { "listen": "127.0.0.1:0" }, "http": { "listen": "127.0.0.1:0" } },
         "admin": { "listen": "127.0.0.1:0" },
         "export": { "tempo": { "grpc": "http://127.0.0.1:1", "queue": queue } },
     });
     std::fs::write(&config, whole.to_string())?;
-    let output = Command::new(harness::proxy::binary()?).arg("run").arg("--config").arg(&config).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let mut command = Command::new(binary);
+    command.arg("run").arg("--config").arg(&config).current_dir(place);
+    if let Some(user) = user {
+        command.uid(user).gid(user).env("HOME", place).env_remove("XDG_CACHE_HOME");
+    }
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.code() == Some(1), "{}: {said}", output.status);
+    Ok(said)
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_named_with_the_reason_and_what_to_do() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let file = place.path().join("a-file");
+    std::fs::write(&file, "")?;
+    let said = cannot_start(place.path(), &harness::proxy::binary()?, &file.join("queue"), None)?;
     for part in ["`tempo`", "a-file/queue", "queue.folder", "Not a directory"] {
         assert!(said.contains(part), "no {part} in {said}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_folder_that_this_user_may_not_write_to_is_named_with_what_to_do() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let (queue, binary) = (place.path().join("queue"), place.path().join("tracemill"));
+    // No permission binds root: then it runs as somebody else, who reaches all but the folder, wherever the checkout is.
+    let somebody = (std::fs::metadata("/proc/self")?.uid() == 0).then_some(65_534);
+    std::fs::copy(harness::proxy::binary()?, &binary)?;
+    std::fs::set_permissions(place.path(), Permissions::from_mode(0o755))?;
+    std::fs::create_dir(&queue)?;
+    for mode in [0o500, 0o000] {
+        std::fs::set_permissions(&queue, Permissions::from_mode(mode))?;
+        let said = cannot_start(place.path(), &binary, &queue, somebody)?;
+        let folder = queue.display().to_string();
+        let advice = "make it a folder that this user may read and write, or name another in `queue.folder`";
+        for part in ["`tempo`", &folder, "Permission denied", advice] {
+            assert!(said.contains(part), "{mode:o}: no {part} in {said}");
+        }
+    }
+    // So that it can be removed.
+    std::fs::set_permissions(&queue, Permissions::from_mode(0o700))?;
     Ok(())
 }

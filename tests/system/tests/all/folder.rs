@@ -8,6 +8,8 @@ use std::fs;
 use std::io::Write as _;
 use system::{error_of, failed, stage};
 
+use crate::command_line;
+
 const PATIENT: &str = "the status to show it";
 
 fn generator(seed: u64) -> Generator {
@@ -141,10 +143,22 @@ async fn settings_that_are_refused_leave_the_last_good_ones_and_are_quoted() -> 
     let setup = Proxy::setup()?.export_grpc("sink", &sink).file("20-stamp.wasm", &plugins::stamp(1)?)?;
     setup
         .run(async |proxy| {
+            let before = proxy.generation().await?;
             proxy.install("20-stamp.yaml", b"settings: { refuse: not on a Saturday }\n")?;
             let why = failed(proxy, "stamp").await?;
-            assert!(why.contains("not on a Saturday"), "{why}");
+            let words = "settings.refuse: not on a Saturday";
+            assert_eq!(why, format!("20-stamp.wasm: configure: {words}"));
+            // The same words wherever an operator looks: in the log, and in what the command says.
+            let parts = ["plugin cannot be used; version ", " stays", "plugin=\"stamp\"", "step=configure", words];
+            let is_it = |line: &str| parts.iter().all(|part| line.contains(part));
+            wait::until("the log to quote the plugin", async || proxy.log().lines().any(is_it).then_some(())).await?;
+            let (code, said) = command_line::status(proxy).await?;
+            assert_eq!(code, Some(1), "something has failed: {said}");
+            let row = said.lines().find(|line| line.starts_with("stamp")).unwrap_or_default();
+            assert!(row.split_whitespace().any(|word| word == "live"), "{said}");
+            assert!(said.contains(&format!("20-stamp.wasm failed at step configure: {words}")), "{said}");
             assert_eq!(stamp_of(proxy, &sink, &mut generator(84)).await?, Some(stamp(1)));
+            assert_eq!(proxy.generation().await?, before, "a failed reload changed the chain");
             proxy.install("20-stamp.yaml", b"setings: {}\n")?;
             let misspelt =
                 |status: &serde_json::Value| error_of(status, "stamp").is_some_and(|why| why.contains("setings"));
@@ -236,6 +250,31 @@ async fn a_plugin_that_fails_from_the_start_does_not_keep_others_from_running() 
             let why = failed(proxy, "broken").await?;
             assert!(why.starts_with("10-broken.wasm: check: it is not WebAssembly"), "{why}");
             assert_eq!(stamp_of(proxy, &sink, &mut generator(87)).await?, Some(stamp(1)));
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_plugin_that_refuses_from_the_start_is_quoted_and_the_others_run() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .file("10-picky.wasm", &plugins::stamp(1)?)?
+        .file("10-picky.yaml", b"settings: { refuse: not with me }\n")?
+        .file("20-stamp.wasm", &plugins::stamp(2)?)?;
+    setup
+        .run(async |proxy| {
+            let words = "settings.refuse: not with me";
+            assert_eq!(failed(proxy, "picky").await?, format!("10-picky.wasm: configure: {words}"));
+            let (code, said) = command_line::status(proxy).await?;
+            assert_eq!(code, Some(1), "something has failed: {said}");
+            let row = said.lines().find(|line| line.starts_with("picky")).unwrap_or_default();
+            assert!(row.split_whitespace().any(|word| word == "FAILED"), "{said}");
+            assert!(said.contains(&format!("10-picky.wasm failed at step configure: {words}")), "{said}");
+            let is_it = |line: &str| line.contains("plugin=\"picky\"") && line.contains(words);
+            assert!(proxy.log().lines().any(is_it), "{}", proxy.log());
+            assert_eq!(stamp_of(proxy, &sink, &mut generator(90)).await?, Some(stamp(2)));
             Ok(())
         })
         .await

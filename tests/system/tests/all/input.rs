@@ -90,6 +90,46 @@ fn expect_invalid(protocol: Protocol, refusal: &Refusal) {
     assert!(!refusal.is_retryable() && !refusal.message.is_empty(), "{refusal:?}");
 }
 
+/// Behind so many good bytes, a span whose name is a number: field 5 as a varint, the seventh byte of what is appended.
+fn with_a_bad_name(good: &ExportTraceServiceRequest) -> (Bytes, usize) {
+    let mut bytes = good.encode_to_vec();
+    let at = bytes.len() + 6;
+    bytes.extend_from_slice(&[0x0a, 6, 0x12, 4, 0x12, 2, 0x28, 1]);
+    (bytes.into(), at)
+}
+
+#[tokio::test]
+async fn senders_are_told_at_which_byte_of_what_their_data_is_malformed() -> Result<()> {
+    let sink = Sink::start().await?;
+    let setup = Proxy::setup()?.export_grpc("sink", &sink);
+    setup
+        .run(async |proxy| {
+            let (bad, at) = with_a_bad_name(&Generator::new(Profile::Small, 57).request(3).request);
+            let said = format!("malformed OTLP trace data: field 5 has the wrong wire type at byte {at}, in Span");
+            for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+                // Compressed too, places are those of the message.
+                for compression in [Compression::None, Compression::Gzip] {
+                    let client = client(proxy, protocol).compress(compression);
+                    let answer = client.send_bytes(bad.clone()).await?;
+                    let refusal = answer.refusal().unwrap_or_else(|| panic!("{protocol:?} took it"));
+                    expect_invalid(protocol, refusal);
+                    assert_eq!(refusal.message, said, "{protocol:?} {compression:?}");
+                }
+            }
+            let json = "{\"resourceSpans\": [{}, {\"scopeSpans\": [\n{\"spans\": [{\"name\": 5}]}]}]}";
+            let answer = proxy.http(Protocol::HttpJson).send_bytes(Bytes::from_static(json.as_bytes())).await?;
+            let refusal = answer.refusal().expect("a refusal");
+            expect_invalid(Protocol::HttpJson, refusal);
+            for part in
+                ["malformed OTLP/JSON", "at line 2 column 21", "in resourceSpans[1].scopeSpans[0].spans[0].name"]
+            {
+                assert!(refusal.message.contains(part), "no {part} in {}", refusal.message);
+            }
+            Ok(())
+        })
+        .await
+}
+
 #[tokio::test]
 async fn broken_compression_is_refused() -> Result<()> {
     let sink = Sink::start().await?;

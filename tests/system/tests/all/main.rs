@@ -29,4 +29,5 @@ mod scrubbing;
 mod shutdown;
 mod signals;
 mod signatures;
+mod state;
 mod trials;

@@ -151,6 +151,8 @@ async fn garbage_is_refused_for_good_and_counted() -> Result<()> {
                     let answer = client(proxy, protocol, signal).send_bytes("no message".into()).await?;
                     let refusal = answer.refusal().expect("refused");
                     assert!(!refusal.is_retryable() && refusal.code == 3, "{signal} {protocol:?}: {refusal:?}");
+                    let place = if protocol == Protocol::HttpJson { "at line 1 column" } else { " at byte 0" };
+                    assert!(refusal.message.contains(place), "{signal} {protocol:?}: {refusal:?}");
                 }
                 let labels = [("signal", signal)];
                 let malformed = proxy.metrics().await?.sum("tracemill_receive_malformed_requests_total", &labels);

@@ -1,5 +1,6 @@
 //! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
-//! of it: `ok…` can be made, `late N` the time after it has failed N times, anything else fails.
+//! of it: `ok…` can be made, `held…` once nobody holds the makers' turn, `late N` the time after it has failed N times, anything
+//! else fails.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,10 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use otlp::edit::Edit;
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::{Chain, Chains};
 use pipeline::chain::plan::{Affinity, Failure as OnError, Plan};
-use pipeline::chain::stage::{BreakerPolicy, Fault, FaultKind, Instance, Program, StageSpec};
+use pipeline::chain::stage::{BreakerPolicy, Call, Fault, Instance, Program, StageSpec};
 use pipeline::chain::trial::Mode;
 
 mod trials;
@@ -25,6 +27,8 @@ use crate::plugins::status::{Failure, State, Step};
 use crate::plugins::took::Steps;
 use crate::wait;
 
+mod data_path;
+
 #[derive(Debug)]
 struct Native(Plan);
 
@@ -34,8 +38,19 @@ impl Program for Native {
     }
 
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
-        Err(Fault { kind: FaultKind::Instantiate, message: "not called here".into() })
+        Ok(Box::new(Idle))
     }
+}
+
+/// An instance that edits nothing.
+struct Idle;
+
+impl Instance for Idle {
+    fn call(&mut self, _: Call<'_>) -> Result<Vec<Edit>, Fault> {
+        Ok(Vec::new())
+    }
+
+    fn settle(&mut self, _: bool) {}
 }
 
 struct NativeMaker {
@@ -44,6 +59,16 @@ struct NativeMaker {
     kept: Kept,
     shelf: Arc<Shelf>,
     made: Arc<AtomicU32>,
+    held: Arc<Held>,
+}
+
+/// Makers that wait in the middle of their work.
+#[derive(Default)]
+struct Held {
+    /// Held by who wants them to wait.
+    turn: Mutex<()>,
+    /// How many have come to that point.
+    makers: AtomicU32,
 }
 
 /// For which stages it keeps something.
@@ -72,6 +97,9 @@ impl Maker for NativeMaker {
                 let why = format!("attempt {attempt}");
                 return Err(Failure { file, version: None, step: Step::Probe, why, passing: true, at: 0 });
             }
+        } else if content.starts_with("held") {
+            self.held.makers.fetch_add(1, Ordering::SeqCst);
+            drop(self.held.turn.lock().unwrap());
         } else if !content.starts_with("ok") {
             return Err(Failure { file, version: None, step: Step::Check, why: content, passing: false, at: 0 });
         }
@@ -132,6 +160,7 @@ struct Setup {
     kept: Kept,
     /// How often the maker was asked.
     made: Arc<AtomicU32>,
+    held: Arc<Held>,
 }
 
 impl Setup {
@@ -147,15 +176,19 @@ impl Setup {
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
         let settings = settings(folder.path(), required);
         let kept = Kept::default();
-        let attempts = AtomicU32::new(0);
-        let made = Arc::<AtomicU32>::default();
-        let (kept_by, made_by) = (kept.clone(), made.clone());
-        let maker =
-            NativeMaker { chains: chains.clone(), attempts, kept: kept_by, shelf: shelf.clone(), made: made_by };
+        let (made, held) = (Arc::<AtomicU32>::default(), Arc::<Held>::default());
+        let maker = NativeMaker {
+            chains: chains.clone(),
+            attempts: AtomicU32::new(0),
+            kept: kept.clone(),
+            shelf: shelf.clone(),
+            made: made.clone(),
+            held: held.clone(),
+        };
         let (maker, published) = (Arc::new(maker), Box::new(|| {}));
         let ground = Ground { chains: chains.clone(), gate: gate.clone(), published, maker, shelf };
         let running = Folder::start(settings, ground).unwrap();
-        Self { folder, chains, gate, running, kept, made }
+        Self { folder, chains, gate, running, kept, made, held }
     }
 
     fn put(&self, file: &str, content: &str) {

@@ -22,6 +22,8 @@ pub(in super::super) struct Faults {
     pub room: parking_lot::Mutex<Option<usize>>,
     /// Whether syncing fails.
     pub sync: std::sync::atomic::AtomicBool,
+    /// Who looks at each step.
+    pub(super) watch: parking_lot::Mutex<super::steps::Watch>,
 }
 
 impl Output {

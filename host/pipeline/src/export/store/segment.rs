@@ -94,19 +94,18 @@ impl Segment {
         self.sealed.store(true, Ordering::Release);
     }
 
-    /// Makes the file, with its preface.
+    /// Makes the file. What it has to begin with is [`Segment::beginning`].
     pub(super) fn create(&self) -> io::Result<File> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path)?;
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path)
+    }
+
+    /// The preface that is written.
+    pub(super) fn beginning() -> Vec<u8> {
         let mut preface = Vec::with_capacity(PREFACE as usize);
         preface.extend_from_slice(MAGIC);
         preface.extend_from_slice(&VERSION.to_le_bytes());
         preface.extend_from_slice(&crc32fast::hash(&preface).to_le_bytes());
-        if let Err(error) = file.write_all_at(&preface, 0) {
-            // A file without a preface would only be in the way.
-            let _kept = std::fs::remove_file(&self.path);
-            return Err(error);
-        }
-        Ok(file)
+        preface
     }
 
     pub(super) fn preface(file: &File) -> io::Result<Preface> {

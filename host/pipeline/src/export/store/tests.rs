@@ -12,6 +12,8 @@ use super::super::metrics::Metrics;
 use super::super::queue::{Spool, Ticket};
 use super::*;
 
+mod full;
+mod kill;
 mod power;
 
 fn counters() -> DiskCounters {

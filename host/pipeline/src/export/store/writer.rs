@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::output::Output;
 use super::segment::{PREFACE, Segment};
+use super::steps::Step;
 use super::{Append, Shared, Slot};
 
 /// Bytes that are written at once.
@@ -103,6 +104,7 @@ impl Writer {
                     for (append, slot) in group.into_iter().zip(slots) {
                         (append.then)(Ok(slot));
                     }
+                    self.shared.reached(Step::Answered);
                 }
                 Err(error) => {
                     let error = self.shared.failed(&error);
@@ -144,6 +146,7 @@ impl Writer {
             self.seal();
             return Err(error);
         }
+        self.shared.reached(Step::Written);
         let syncs = group.iter().any(|append| append.sync);
         active.unsynced = !syncs;
         if syncs && let Err(error) = active.output.sync() {
@@ -152,6 +155,7 @@ impl Writer {
             self.seal();
             return Err(error);
         }
+        self.shared.reached(Step::Synced);
         active.written = Instant::now();
         active.segment.live.fetch_add(group.len() as u64, Ordering::Relaxed);
         active.segment.set_len(start + self.buffer.len() as u64);
@@ -165,17 +169,22 @@ impl Writer {
         std::fs::create_dir_all(&self.shared.folder)?;
         let segment = Arc::new(Segment::new(&self.shared.folder, id, PREFACE, false));
         let file = segment.create()?;
-        // A file that its folder does not know of is gone after a crash.
-        if let Err(error) = File::open(&self.shared.folder).and_then(|folder| folder.sync_all()) {
-            let _left = segment.remove();
-            return Err(error);
-        }
-        self.shared.disk.fetch_add(PREFACE, Ordering::Relaxed);
-        self.shared.segments.lock().insert(id, Arc::clone(&segment));
+        self.shared.reached(Step::Made);
         #[cfg(not(test))]
         let output = Output::new(file);
         #[cfg(test)]
         let output = Output::new(file, &self.shared.faults);
+        let begun = output.write(&Segment::beginning(), 0);
+        self.shared.reached(Step::Begun);
+        // A file that its folder does not know of is gone after a crash.
+        if let Err(error) = begun.and_then(|()| File::open(&self.shared.folder)?.sync_all()) {
+            // Without its beginning it would only be in the way.
+            let _left = segment.remove();
+            return Err(error);
+        }
+        self.shared.reached(Step::Listed);
+        self.shared.disk.fetch_add(PREFACE, Ordering::Relaxed);
+        self.shared.segments.lock().insert(id, Arc::clone(&segment));
         Ok(Active { segment, output, written: Instant::now(), unsynced: false })
     }
 
@@ -209,6 +218,7 @@ impl Writer {
             let sequences: Vec<u64> = of_one.iter().map(|(_, sequence)| *sequence).collect();
             match segment.add_done(&sequences) {
                 Ok(file) => {
+                    self.shared.reached(Step::Noted);
                     self.unsynced.insert(segment.id, file);
                     self.sync_by.get_or_insert_with(|| Instant::now() + LAZILY);
                 }
@@ -225,6 +235,7 @@ impl Writer {
         self.unsynced.remove(&segment.id);
         match segment.remove() {
             Ok(_) => {
+                self.shared.reached(Step::Removed);
                 self.shared.segments.lock().remove(&segment.id);
                 self.shared.disk.fetch_sub(segment.len(), Ordering::Relaxed);
                 self.sync_by.get_or_insert_with(|| Instant::now() + LAZILY);

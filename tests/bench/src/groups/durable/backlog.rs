@@ -73,7 +73,7 @@ pub async fn run(cores: Cores, side: Side, bytes: u64) -> Result<Vec<f64>> {
         busy.proxy,
         busy.bench,
         f64::from(busy.is_bench_exhausted()),
-        usage::memory(process)?.peak as f64,
+        harness::memory::of(process)?.peak as f64,
         anonymous.bytes() as f64,
         usage::written(process)? as f64 / outcome.accepted as f64,
         full as f64,
@@ -105,7 +105,7 @@ impl Highest {
         let bytes = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&bytes);
         let watch = tokio::spawn(async move {
-            while let Ok(memory) = usage::memory(process) {
+            while let Ok(memory) = harness::memory::of(process) {
                 seen.fetch_max(memory.anonymous, Ordering::Relaxed);
                 tokio::time::sleep(BETWEEN).await;
             }

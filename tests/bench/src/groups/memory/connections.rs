@@ -9,7 +9,6 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::drive::{self, Ready};
 use crate::peer::{Setting, Side, Steps, Work};
-use crate::usage;
 
 /// Of each protocol.
 const CONNECTIONS: usize = 4_000;
@@ -57,9 +56,9 @@ pub async fn run(side: Side) -> Result<Vec<f64>> {
         let log = || subject.proxy().map(|proxy| proxy.log()).unwrap_or_default();
         let (grpc, http) = answers.with_context(log)?;
         ensure!(grpc.accepted + http.accepted == (2 * CONNECTIONS * SPANS) as u64, "not all were taken");
-        seen.push(usage::memory(process)?.now as f64);
+        seen.push(harness::memory::of(process)?.now as f64);
     }
-    let peak = usage::memory(process)?.peak as f64;
+    let peak = harness::memory::of(process)?.peak as f64;
     let open = std::fs::read_dir(format!("/proc/{process}/fd"))?.count();
     ensure!(open >= 2 * CONNECTIONS, "only {open} files are open: not all connections have lasted");
     subject.end().await?;

@@ -10,7 +10,6 @@ use harness::spans::Profile;
 use super::SPANS;
 use crate::drive::{self, Ready};
 use crate::peer::{Setting, Side, Steps, Work};
-use crate::usage;
 
 /// How long it lasts; memory is read each second.
 const TIME: Duration = Duration::from_secs(15);
@@ -64,13 +63,13 @@ impl Pressure {
             let mut seen = Vec::new();
             for _ in 0..TIME.as_secs() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                seen.push(usage::memory(process).map(|memory| memory.now as f64)?);
+                seen.push(harness::memory::of(process).map(|memory| memory.now as f64)?);
             }
             Ok::<_, anyhow::Error>(seen)
         });
         let outcome = drive::at_pace(&clients, &ready, OFFERED, TIME, 256).await?;
         let seen = watch.await??;
-        let peak = usage::memory(process)?.peak as f64;
+        let peak = harness::memory::of(process)?.peak as f64;
         subject.end().await?;
         let growth = seen.last().copied().unwrap_or_default() - seen.get(seen.len() / 3).copied().unwrap_or_default();
         let answered = outcome.latencies.len() as f64 + outcome.refused as f64;
