@@ -5,6 +5,7 @@ mod durable;
 mod latency;
 mod memory;
 mod plugins;
+mod shadow;
 mod swap;
 mod tls;
 
@@ -31,14 +32,25 @@ pub enum Group {
     Tls,
     /// The cost of single plugins.
     Plugins,
+    /// What a version in the shadow costs.
+    Shadow,
     /// From a file dropped to its generation live.
     Swap,
 }
 
 impl Group {
     /// All, in the order of the report.
-    pub const ALL: [Self; 8] =
-        [Self::Cost, Self::Matrix, Self::Latency, Self::Memory, Self::Durable, Self::Tls, Self::Plugins, Self::Swap];
+    pub const ALL: [Self; 9] = [
+        Self::Cost,
+        Self::Matrix,
+        Self::Latency,
+        Self::Memory,
+        Self::Durable,
+        Self::Tls,
+        Self::Plugins,
+        Self::Shadow,
+        Self::Swap,
+    ];
 
     /// Measures it.
     pub async fn run(self, arguments: &Arguments) -> Result<Vec<Table>> {
@@ -50,6 +62,7 @@ impl Group {
             Self::Durable => durable::run(arguments)?,
             Self::Tls => tls::run(arguments).await?,
             Self::Plugins => plugins::run(arguments).await?,
+            Self::Shadow => shadow::run(arguments).await?,
             Self::Swap => swap::run(arguments).await?,
         }])
     }

@@ -1,49 +1,79 @@
-//! From a file dropped into the folder to its generation live.
+//! From a file dropped into the folder to its generation live: compiled anew, and fetched from what was compiled before.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use harness::plugins;
+use anyhow::{Result, bail};
+use backends::guests;
 use harness::sink::{Keep, Sink};
+use harness::{Proxy, plugins, wait};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::Arguments;
 use crate::measure::Figures;
-use crate::peer::{Side, Steps, Work};
 use crate::report::Table;
 
-/// Rust plugins, dropped anew each time: a small one, and the largest of the official ones.
+/// A plugin in each language: small and large ones in Rust, and those that bring a whole runtime.
 pub async fn run(arguments: &Arguments) -> Result<Table> {
-    let mut table = Table::new("From a file dropped to its generation live, ms", &["plugin", "median", "must (aim)"]);
-    let large = std::fs::read(plugins::official("scrub-pii")?)?;
-    let small = std::fs::read(plugins::official("drop-health")?)?;
-    for (name, file, plugin) in [
-        ("drop-health, 0.1 MB, compiled anew", "10-drop-health.wasm", small),
-        ("scrub-pii with a regex engine, 0.7 MB, compiled anew", "20-scrub-pii.wasm", large),
-    ] {
-        let figures = once(arguments, file, &plugin).await?;
-        table.row([name.to_owned(), format!("{:.0}", figures.median()), "1000 (300)".to_owned()]);
+    let head = ["plugin", "MB", "compiled anew", "compiled before", "must (aim)"];
+    let mut table = Table::new("From a file dropped to its generation live, ms", &head);
+    let mut cases = vec![
+        ("drop-health (Rust)", fs::read(plugins::official("drop-health")?)?, "1000 (300)"),
+        ("scrub-pii (Rust, with a regex engine)", fs::read(plugins::official("scrub-pii")?)?, "1000 (300)"),
+    ];
+    for (name, guest) in [("JavaScript guest", guests::javascript_guest()?), ("Python guest", guests::python_guest()?)] {
+        if let Some(path) = guest.or_skip_optional(name) {
+            cases.push((name, fs::read(path)?, "-"));
+        }
     }
-    table.note(
-        "The proxy is idle meanwhile; compiling runs at low priority, so it takes longer where spans need the cores.",
-    );
+    for (name, plugin, goal) in cases.into_iter().filter(|(name, ..)| arguments.wants(name)) {
+        let size = format!("{:.1}", plugin.len() as f64 / 1e6);
+        let (mut anew, mut before) = (Figures::default(), Figures::default());
+        for run in 0..u32::try_from(arguments.runs)? {
+            let (first, second) = once(&plugin, run).await?;
+            anew.push(first);
+            before.push(second);
+        }
+        let cell = |figures: &Figures| format!("{:.0}", figures.median());
+        table.row([name.to_owned(), size, cell(&anew), cell(&before), goal.to_owned()]);
+    }
+    table.note("The proxy is idle meanwhile; compiling runs at low priority, so it takes longer where spans need the cores.");
     Ok(table)
 }
 
-async fn once(arguments: &Arguments, file: &str, plugin: &[u8]) -> Result<Figures> {
+/// Milliseconds for a file that nobody has compiled, and for the same content again after another plugin stood there.
+async fn once(plugin: &[u8], run: u32) -> Result<(f64, f64)> {
     let sink = Sink::keeping(Keep::Counts).await?;
-    let mut subject = Side::Tracemill.start(Work::grpc(Steps::PassThrough), &sink).await?;
-    let proxy = subject.proxy().context("tracemill it is")?;
-    let mut figures = Figures::default();
-    for version in 1..=u32::try_from(arguments.runs.max(5))? {
-        let before = proxy.generation().await?;
-        let started = Instant::now();
-        proxy.install(file, &plugins::renewed(plugin, version))?;
-        while proxy.generation().await? == before {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        figures.push(started.elapsed().as_secs_f64() * 1e3);
+    let cache = tempfile::tempdir()?;
+    let folder = cache.path().join("compiled");
+    // What brings a runtime needs the memory for it.
+    let sidecar = json!({ "memory": "256MiB", "deadline": "5s" });
+    let setup = Proxy::setup()?.set("plugins.cache.folder", folder.display().to_string());
+    let mut proxy = setup.export_grpc("sink", &sink).sidecar("10-swapped", &sidecar)?.start().await?;
+    let file = "10-swapped.wasm";
+    let content = plugins::renewed(plugin, run);
+    let anew = timed(&proxy, file, &content).await?;
+    wait::until("it to be kept", async || {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.path().extension().is_some_and(|ending| ending == "cwasm")).then_some(())
+    })
+    .await?;
+    let other = fs::read(plugins::guest("stamp")?)?;
+    timed(&proxy, file, &other).await?;
+    let before = timed(&proxy, file, &content).await?;
+    if !proxy.stop().await?.success() {
+        bail!("the proxy did not end well");
     }
-    subject.end().await?;
-    Ok(figures)
+    Ok((anew, before))
+}
+
+async fn timed(proxy: &Proxy, file: &str, content: &[u8]) -> Result<f64> {
+    let before = proxy.generation().await?;
+    let started = Instant::now();
+    proxy.install(file, content)?;
+    while proxy.generation().await? == before {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
