@@ -7,6 +7,7 @@
 //! | `GET /readyz` | 200 while spans are taken, else 503 with the reason |
 //! | `GET /metrics` | `OpenMetrics` text |
 //! | `GET /plugins` | the plugin folder as JSON: stages, errors, history |
+//! | `GET /tables` | the lookup tables as JSON: files, sizes, errors |
 //! | `GET /quarantine` | spans on which plugins failed, as JSON |
 //! | `GET /quarantine/NUMBER` | one of them as an OTLP request (protobuf), to be sent again |
 //! | `GET /status` | the whole proxy as JSON |
@@ -112,6 +113,7 @@ fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
         )
         .route("/metrics", get(metrics))
         .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
+        .route("/tables", get(async |State(view): State<Arc<View>>| Json(view.tables())))
         .route("/quarantine", get(async |State(view): State<Arc<View>>| Json(view.quarantine())))
         .route("/quarantine/{number}", get(set_aside))
         .route("/status", get(async |State(view): State<Arc<View>>| Json(view.status())));

@@ -40,11 +40,14 @@ impl WasmInstance {
         let state = store.data_mut();
         state.now = call.now;
         state.deadline.begin(call.deadline);
+        // What `configure` asked for was of its own time.
+        state.tables.renew();
         store.set_epoch_deadline(1);
         let columns: SmallVec<[_; 8]> = call.columns.iter().map(|column| lower::column(column)).collect();
         let process = guest.tracemill_plugin_processor();
         let answer = fault::guarded(|| process.call_process(&mut *store, call.rows, &columns))?;
         store.data_mut().collect_output();
+        store.data_mut().tables.renew();
         match answer {
             Ok(Ok(edits)) => self.lift(edits),
             Ok(Err(message)) => Err(fault::answered(&message)),

@@ -24,6 +24,7 @@ mod options;
 mod plan;
 mod program;
 mod state;
+pub mod tables;
 mod wasi;
 
 pub use cache::{CacheError, CompileCache};

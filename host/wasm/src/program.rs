@@ -18,6 +18,7 @@ use crate::metrics::Sink;
 use crate::options::Options;
 use crate::plan::{self, PlanError};
 use crate::state::StateStore;
+use crate::tables::{Access, Finder};
 use crate::wasi::Shell;
 use crate::{bindings, fault};
 
@@ -53,6 +54,7 @@ struct Recipe {
     settings: String,
     options: Options,
     state: Arc<StateStore>,
+    tables: Access,
     sink: Arc<Sink>,
 }
 
@@ -64,9 +66,11 @@ impl Component {
         settings: &str,
         options: Options,
         state: Arc<StateStore>,
+        tables: Access,
         sink: Arc<Sink>,
     ) -> Result<WasmProgram, ConfigureError> {
-        let recipe = Recipe { compiled: Arc::clone(&self.inner), settings: settings.to_owned(), options, state, sink };
+        let (compiled, settings) = (Arc::clone(&self.inner), settings.to_owned());
+        let recipe = Recipe { compiled, settings, options, state, tables, sink };
         let (mut made, plan) = recipe.make()?;
         let plan = plan::lift(plan)?;
         made.store.data_mut().collect_output();
@@ -90,6 +94,7 @@ impl Recipe {
             limiter: Limiter::new(memory, table_elements),
             deadline,
             journal: Journal::new(Arc::clone(&self.sink), Arc::clone(&self.state), log_lines, log_bytes),
+            tables: Finder::new(self.tables.clone(), Arc::clone(&self.sink), answer),
             now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64),
             shell: self.compiled.wasi.then(|| Box::new(Shell::new(log_bytes))),
         };

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::plugins::status::{Shared, Status as Plugins};
 use crate::reload;
+use crate::tables;
 use crate::telemetry;
 
 const KINDS: [FaultKind; 6] = [
@@ -43,6 +44,8 @@ pub struct View {
     pub receiving: watch::Receiver<bool>,
     /// The plugin folder.
     pub plugins: Shared,
+    /// The lookup tables.
+    pub tables: tables::status::Shared,
     /// The configuration file.
     pub config: Arc<ArcSwap<reload::Status>>,
     /// The destinations.
@@ -107,6 +110,9 @@ pub struct Status {
     pub config: reload::Status,
     /// The plugin folder.
     pub plugins: Plugins,
+    /// The lookup tables.
+    #[serde(default)]
+    pub tables: Vec<tables::status::Status>,
 }
 
 /// Span counts since the start.
@@ -206,6 +212,12 @@ impl View {
         plugins
     }
 
+    /// The lookup tables.
+    #[must_use]
+    pub fn tables(&self) -> Vec<tables::status::Status> {
+        Vec::clone(&self.tables.load())
+    }
+
     /// The spans that are set aside, the newest first.
     #[must_use]
     pub fn quarantine(&self) -> Vec<SetAside> {
@@ -242,6 +254,7 @@ impl View {
             destinations: (self.destinations)(),
             config: reload::Status::clone(&self.config.load()),
             plugins: self.plugins(),
+            tables: self.tables(),
         }
     }
 

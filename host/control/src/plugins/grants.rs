@@ -1,5 +1,6 @@
 //! What the operator grants a plugin: which paths it may read and write, whether it may drop, how much the host keeps for it. A plan that asks
-//! for more is refused with the list of what is missing, before a span is shown.
+//! for more is refused with the list of what is missing, before a span is shown. Which lookup tables it may ask no plan says: asking
+//! another is answered with an error.
 //!
 //! Without a grant a plugin gets what its plan names, which is least privilege already for those who read the plan (`tracemill inspect`).
 
@@ -22,6 +23,8 @@ pub struct Grants {
     pub drop: Option<bool>,
     /// Bytes of the state that the host keeps for it.
     pub state: Option<u64>,
+    /// The lookup tables that it may ask.
+    pub tables: Option<Vec<String>>,
 }
 
 /// Reads the section `grants`.
@@ -31,7 +34,13 @@ pub fn read(table: &mut Table<'_>) -> Grants {
         write: paths(table, "write"),
         drop: table.flag("drop"),
         state: table.size("state", STATE),
+        tables: tables(table),
     }
+}
+
+fn tables(table: &mut Table<'_>) -> Option<Vec<String>> {
+    let names = table.texts("tables");
+    table.has("tables").then_some(names)
 }
 
 fn paths(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Path>> {
@@ -121,6 +130,7 @@ mod tests {
             write: Some(paths(&["attributes", "name"])),
             drop: Some(true),
             state: None,
+            tables: None,
         };
         assert!(all.missing(&plan()).is_empty());
         let few = Grants {
@@ -128,6 +138,7 @@ mod tests {
             write: Some(paths(&[])),
             drop: Some(false),
             state: None,
+            tables: None,
         };
         let expected = [
             "read name",

@@ -7,6 +7,7 @@ use otlp::path::Want;
 use pipeline::chain::plan::{Affinity, Plan};
 use pipeline::chain::stage::Program as _;
 use serde::Serialize;
+use wasm::tables::Access;
 use wasm::{Engine, Metrics, Options, StateLimits, StateStore};
 
 use super::digest::Digest;
@@ -85,7 +86,9 @@ pub fn inspect(file: &Path) -> Result<Inspection, String> {
     let state = Arc::new(StateStore::new(StateLimits::default()));
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let stage = name::stage_of(&stem).to_owned();
-    let program = component.configure(&sidecar.settings, options, state, Metrics::default().sink(&stage));
+    let sink = Metrics::default().sink(&stage);
+    // There are no tables here: what a plugin asks of them is not what it plans.
+    let program = component.configure(&sidecar.settings, options, state, Access::default(), sink);
     let program = program.map_err(|why| said(&why))?;
     let mut plan = Shown::of(program.plan());
     if let Some(word) = sidecar.on_error {

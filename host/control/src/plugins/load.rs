@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pipeline::chain::live::Chains;
 use pipeline::chain::stage::{Fault, FaultKind, Program, Stage, StageSpec};
+use wasm::tables::{Access, Tables};
 use wasm::{Component, ConfigureError, Engine, Metrics, Options, StateLimits, StateStore, WasmProgram};
 
 use super::digest::Digest;
@@ -23,6 +24,7 @@ pub struct Loader {
     engine: Engine,
     metrics: Metrics,
     chains: Chains,
+    tables: Tables,
     kept: Mutex<HashMap<Arc<str>, Kept>>,
 }
 
@@ -60,10 +62,10 @@ impl Wrong {
 }
 
 impl Loader {
-    /// A loader for stages of these chains.
+    /// A loader for stages of these chains, that may ask these tables.
     #[must_use]
-    pub fn new(engine: Engine, metrics: Metrics, chains: Chains) -> Self {
-        Self { engine, metrics, chains, kept: Mutex::default() }
+    pub fn new(engine: Engine, metrics: Metrics, chains: Chains, tables: Tables) -> Self {
+        Self { engine, metrics, chains, tables, kept: Mutex::default() }
     }
 
     fn component(&self, job: &Job, content: &[u8], steps: &mut Steps) -> Result<Component, Wrong> {
@@ -116,9 +118,11 @@ impl Loader {
         let state = self.state(&job.stage);
         let usual = StateLimits::default();
         let limits = StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual };
+        let tables = Access { tables: self.tables.clone(), granted: sidecar.grants.tables.clone().map(Into::into) };
         let configure = |state, sink, steps: &mut Steps| {
+            let (options, tables) = (options.clone(), tables.clone());
             let program =
-                timed(&mut steps.configure, || component.configure(&sidecar.settings, options.clone(), state, sink));
+                timed(&mut steps.configure, || component.configure(&sidecar.settings, options, state, tables, sink));
             program.map_err(|error| match &error {
                 ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
                 _ => Wrong::new(Step::Configure, &error),
@@ -186,7 +190,7 @@ mod tests {
     fn what_is_kept_of_a_stage_goes_with_it() {
         let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
         let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
-        let loader = Loader::new(engine, Metrics::default(), chains);
+        let loader = Loader::new(engine, Metrics::default(), chains, Tables::default());
         let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
         let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
         loader.forget("gone");

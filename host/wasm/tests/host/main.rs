@@ -10,3 +10,4 @@ mod loading;
 mod plans;
 mod setup;
 mod shell;
+mod tables;

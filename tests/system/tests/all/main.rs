@@ -26,3 +26,4 @@ mod required;
 mod scrubbing;
 mod shutdown;
 mod signals;
+mod tables;
