@@ -9,6 +9,7 @@
 //! | `GET /plugins` | the plugin folder as JSON: stages, what is tried, errors, versions, history |
 //! | `POST /plugins/NAME/promote` | the version that is tried counts |
 //! | `POST /plugins/NAME/rollback` | it is withdrawn, or the version before counts again |
+//! | `GET /tables` | the lookup tables as JSON: files, sizes, errors |
 //! | `GET /quarantine` | spans on which plugins failed, as JSON |
 //! | `GET /quarantine/NUMBER` | one of them as an OTLP request (protobuf), to be sent again |
 //! | `GET /status` | the whole proxy as JSON |
@@ -121,6 +122,7 @@ fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
         .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
         .route("/plugins/{name}/promote", post(change::promote))
         .route("/plugins/{name}/rollback", post(change::rollback))
+        .route("/tables", get(async |State(view): State<Arc<View>>| Json(view.tables())))
         .route("/quarantine", get(async |State(view): State<Arc<View>>| Json(view.quarantine())))
         .route("/quarantine/{number}", get(set_aside))
         .route("/status", get(async |State(view): State<Arc<View>>| Json(view.status())));

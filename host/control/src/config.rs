@@ -14,6 +14,7 @@ use env::Lookup;
 use plugins::Plugins;
 use report::{Problems, Report};
 use table::Table;
+use tables::TableConfig;
 
 mod auth;
 pub mod conditions;
@@ -25,6 +26,7 @@ mod queue;
 pub mod receive;
 pub mod report;
 pub mod table;
+pub mod tables;
 mod tls;
 pub mod units;
 pub mod yaml;
@@ -36,6 +38,8 @@ pub struct Config {
     pub receive: pipeline::receive::Config,
     /// The plugin folder.
     pub plugins: Plugins,
+    /// What plugins may ask.
+    pub tables: Vec<TableConfig>,
     /// Where spans go.
     pub export: Vec<DestinationConfig>,
     /// The admin side.
@@ -99,6 +103,7 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
     Table::read("", &root, problems, |table| {
         let mut receive = table.section("receive", receive::read);
         let plugins = table.section("plugins", plugins::read);
+        let tables = table.named("tables", "NAME", tables::read).into_iter().flatten().collect();
         let export = export(table, lookup);
         receive::keep(&mut receive, export.iter().flat_map(|destination| destination.forward.iter().cloned()));
         receive::keep(&mut receive, export.iter().flat_map(export::when::headers));
@@ -117,7 +122,7 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
         let shutdown = table.section("shutdown", |table| table.duration("timeout", Duration::ZERO..=longest));
         let threads = table.count("threads", 1..=1024).map(|threads| threads as usize);
         let shutdown_timeout = shutdown.unwrap_or(Duration::from_secs(30));
-        Config { receive, plugins, export, admin, log, shutdown_timeout, threads }
+        Config { receive, plugins, tables, export, admin, log, shutdown_timeout, threads }
     })
 }
 

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod config;
 pub mod plugins;
 pub mod reload;
+pub mod tables;
 pub mod telemetry;
 #[cfg(test)]
 mod wait;

@@ -18,6 +18,7 @@ use control::plugins::folder::{self, Folder, Ground};
 use control::plugins::load::Loader;
 use control::plugins::status::now;
 use control::reload::{self, Reload};
+use control::tables::{self, Tables};
 use control::telemetry;
 use pipeline::auth::Auth;
 use pipeline::chain::gate::Gate;
@@ -50,6 +51,8 @@ pub struct Proxy {
     reload: Option<Reload>,
     /// Shared with the reload, which gives it other settings.
     folder: Arc<Folder>,
+    /// Likewise.
+    tables: Arc<Tables>,
     /// Of spans: the plugins close it too.
     gate: Gate,
     /// Of what passes no plugin: closed at the end only.
@@ -70,6 +73,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let forward_metrics = forward::Metrics::register(&mut registry, &counters);
     let export_metrics = export::Metrics::register(&mut registry);
     let plugin_metrics = wasm::Metrics::register(&mut registry);
+    let table_metrics = tables::Metrics::register(&mut registry);
     let receive_metrics = Arc::new(receive::Metrics::register(&mut registry));
 
     let exports = Exports::start(config.export.clone(), export_metrics, Handle::current())?;
@@ -86,12 +90,20 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let (compiled, puller) = (kept::compiled(&config.plugins.cache)?, kept::pulled(&config.plugins.oci.cache)?);
     let shelf = Arc::new(kept::shelf(compiled.as_ref(), &config.plugins));
     let engine = wasm::Engine::with_cache(&wasm::EngineOptions::default(), compiled)?;
+    let published = wasm::tables::Tables::default();
     let sweep = intake.clone();
     let ground = Ground {
         chains: chains.clone(),
         gate: gate.clone(),
         published: Box::new(move || sweep.sweep()),
-        maker: Arc::new(Loader::new(engine, plugin_metrics, chains.clone(), Arc::clone(&shelf), puller)),
+        maker: Arc::new(Loader::new(
+            engine,
+            plugin_metrics,
+            chains.clone(),
+            Arc::clone(&shelf),
+            puller,
+            published.clone(),
+        )),
         shelf,
     };
 
@@ -106,6 +118,10 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         format!("cannot listen on {} (admin.listen); is another process using the port?", config.admin.listen)
     })?;
     let listeners = listeners(&receivers, &admin)?;
+    // Before the plugins, which may ask from their first call on.
+    let tables =
+        Tables::start(config.tables.clone(), published, table_metrics).context("starting the lookup tables")?;
+    let tables = Arc::new(tables);
     let folder = Arc::new(Folder::start(folder_settings(&config), ground).context("starting the plugin folder")?);
 
     let file = options.config.as_deref();
@@ -120,7 +136,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let admin_tls = admin_tls.map_err(|error| anyhow!("cannot secure the admin side with TLS: {error}"))?;
     let admin_auth = config.admin.auth.clone().map(|auth| Auth::new(auth).map(Arc::new)).transpose()?;
     let certificates = receivers.certificates().and(admin_tls.clone());
-    let apply = apply(certificates, &exports, &folder, &chains, &shutdown_timeout);
+    let apply = apply(certificates, &exports, &folder, &tables, &chains, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let (receiving, is_receiving) = watch::channel(false);
@@ -133,6 +149,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         receiving: is_receiving,
         plugins: folder.status(),
         commands: folder.commands(),
+        tables: tables.status(),
         config: status,
         destinations: destinations(exports.clone()),
         listeners: listeners.clone(),
@@ -149,6 +166,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         receiving,
         reload,
         folder,
+        tables,
         gate,
         end,
         exports,
@@ -178,15 +196,17 @@ fn apply(
     certificates: Certificates,
     exports: &Exports,
     folder: &Arc<Folder>,
+    tables: &Arc<Tables>,
     chains: &Chains,
     shutdown_timeout: &Arc<AtomicU64>,
 ) -> reload::Apply {
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
-    let quarantine = Arc::clone(chains.quarantine());
+    let (tables, quarantine) = (Arc::clone(tables), Arc::clone(chains.quarantine()));
     Box::new(move |config: &Config| {
         let new = certificates.read().map_err(|error| format!("tls: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
         new.apply();
+        tables.reconfigure(config.tables.clone());
         folder.reconfigure(folder_settings(config));
         quarantine.limit(config.plugins.quarantine);
         shutdown_timeout.store(millis(config.shutdown_timeout), Ordering::Relaxed);
@@ -255,6 +275,7 @@ impl Proxy {
             stop_receiving,
             reload,
             folder,
+            tables,
             gate,
             end,
             exports,
@@ -264,8 +285,8 @@ impl Proxy {
             ..
         } = self;
         let until = tokio::time::Instant::now() + Duration::from_millis(shutdown_timeout.load(Ordering::Relaxed));
-        // Whoever might open the gate again goes first; both may wait for a compiler, so they do it elsewhere.
-        let quiet = tokio::task::spawn_blocking(move || drop((reload, folder)));
+        // Whoever might open the gate again goes first; they may wait for a compiler or a file, so they do it elsewhere.
+        let quiet = tokio::task::spawn_blocking(move || drop((reload, folder, tables)));
         for gate in [gate, end] {
             gate.close("the proxy is shutting down, try again");
         }

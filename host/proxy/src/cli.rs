@@ -18,7 +18,7 @@ struct Cli {
 pub enum Command {
     /// Runs the proxy. Without a configuration it listens on localhost, uses ./plugins and exports to `OTEL_EXPORTER_OTLP_ENDPOINT`.
     Run(Run),
-    /// Checks a configuration file and says all that is wrong with it.
+    /// Checks a configuration file, and the lookup tables that it names, and says all that is wrong.
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE", env = "TRACEMILL_CONFIG")]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use otlp::columns::{Cells, Column, Texts, Words};
 use pipeline::chain::stage::{Call, Program};
+use tracemill_wasm::tables::Access;
 use tracemill_wasm::{Engine, EngineOptions, Metrics, Options, StateStore, load};
 
 /// Calls of a round, and rounds.
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (verb, columns) in [("nothing", vec![]), ("drop-word", vec![routes(512)]), ("drop-word", vec![routes(32)])] {
         let settings = format!(r#"{{"do": "{verb}"}}"#);
         let sink = Metrics::default().sink("probe");
-        let program = component.configure(&settings, Options::default(), Arc::new(StateStore::default()), sink)?;
+        let state = Arc::new(StateStore::default());
+        let program = component.configure(&settings, Options::default(), state, Access::default(), sink)?;
         let before = Instant::now();
         let mut instance = program.instantiate()?;
         println!("instantiate + configure   {:>9.1} us", before.elapsed().as_secs_f64() * 1e6);

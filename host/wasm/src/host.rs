@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use otlp::columns::Texts;
 use tracing::Level;
 
 use crate::bindings::tracemill::plugin::{host, state, types};
@@ -12,13 +13,17 @@ use crate::deadline::Deadline;
 use crate::journal::Journal;
 use crate::limiter::Limiter;
 use crate::state::StateError;
+use crate::tables::{Field, Finder};
 use crate::wasi::Shell;
+use crate::{lower, plan};
 
 /// What belongs to one instance, beside its memory.
 pub(crate) struct HostState {
     pub(crate) limiter: Limiter,
     pub(crate) deadline: Deadline,
     pub(crate) journal: Journal,
+    /// What `find` asks.
+    pub(crate) tables: Finder,
     /// What `now` answers.
     pub(crate) now: u64,
     /// For guests that import WASI.
@@ -60,10 +65,14 @@ impl host::Host for HostState {
     fn find(
         &mut self,
         table: String,
-        _fields: Vec<host::Field>,
-        _keys: host::Texts,
+        fields: Vec<host::Field>,
+        keys: host::Texts,
     ) -> wasmtime::Result<Result<Vec<host::Column>, String>> {
-        Ok(Err(format!("no lookup table named `{}` is configured", &table[..table.floor_char_boundary(100)])))
+        let field = |field: host::Field| Field { name: field.name, layout: plan::layout(field.layout) };
+        let fields: Vec<Field> = fields.into_iter().map(field).collect();
+        let keys = Texts { offsets: keys.offsets, data: keys.data };
+        let answer = self.tables.find(&table, &fields, &keys);
+        Ok(answer.map(|columns| columns.into_iter().map(lower::owned).collect()).map_err(|error| error.to_string()))
     }
 }
 
@@ -117,12 +126,15 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
     use crate::state::StateStore;
+    use crate::tables::Access;
 
     fn host(state: &Arc<StateStore>) -> HostState {
+        let sink = Metrics::default().sink("p");
         HostState {
             limiter: Limiter::new(0, 0),
             deadline: Deadline::default(),
-            journal: Journal::new(Metrics::default().sink("p"), Arc::clone(state), 32, 16 << 10),
+            journal: Journal::new(Arc::clone(&sink), Arc::clone(state), 32, 16 << 10),
+            tables: Finder::new(Access::default(), sink, 0),
             now: 0,
             shell: None,
         }

@@ -40,11 +40,15 @@ impl WasmInstance {
     }
 
     fn run(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
-        self.made.store.data_mut().now = call.now;
+        let state = self.made.store.data_mut();
+        state.now = call.now;
+        // What `configure` asked for was of its own time.
+        state.tables.renew();
         self.begin(call.deadline);
         let Made { store, guest, .. } = &mut self.made;
         let answer = fault::guarded(|| guest.process(store, call.rows, call.columns))?;
         store.data_mut().collect_output();
+        store.data_mut().tables.renew();
         match answer {
             Ok(Ok(edits)) => self.lift(edits),
             Ok(Err(message)) => Err(fault::answered(&message)),

@@ -27,6 +27,7 @@ mod plan;
 mod private;
 mod program;
 mod state;
+pub mod tables;
 mod v0_1;
 mod wasi;
 

@@ -1,8 +1,11 @@
-//! Columns on their way in: borrowed from where the host built them, so that each list is copied once, into the guest.
+//! Columns on their way in: borrowed from where the host built them, so that each list is copied once, into the guest. What `find`
+//! answers is moved there, because nobody else has it.
 
 use otlp::columns::{Cells, Column, Entries, Texts, Words};
 
-use crate::bindings::tracemill::plugin::types::{CellsParam, ColumnParam, EntriesParam, TextsParam, WordsParam};
+use crate::bindings::tracemill::plugin::types::{
+    self as wit, CellsParam, ColumnParam, EntriesParam, TextsParam, WordsParam,
+};
 
 /// A column as the guest's memory takes it.
 pub(crate) fn column(column: &Column) -> ColumnParam<'_> {
@@ -38,4 +41,29 @@ fn entries(of: &Entries) -> EntriesParam<'_> {
         kinds: &of.kinds,
         numbers: &of.numbers,
     }
+}
+
+/// A column that is the guest's alone.
+pub(crate) fn owned(column: Column) -> wit::ColumnResult {
+    let texts = |of: Texts| wit::TextsResult { offsets: of.offsets, data: of.data };
+    let words = |of: Words| wit::WordsResult { codes: of.codes, words: texts(of.words) };
+    let cells = match column.cells {
+        Cells::Text(of) => wit::CellsResult::Text(texts(of)),
+        Cells::Words(of) => wit::CellsResult::Words(words(of)),
+        Cells::Integers(of) => wit::CellsResult::Integers(of),
+        Cells::Floats(of) => wit::CellsResult::Floats(of),
+        Cells::Booleans(of) => wit::CellsResult::Booleans(of),
+        Cells::Ids(of) => wit::CellsResult::Ids(of),
+        Cells::Bytes(of) => wit::CellsResult::Bytes(texts(of)),
+        Cells::Entries(Entries { rows, places, values, kinds, numbers }) => {
+            wit::CellsResult::Entries(wit::EntriesResult {
+                rows,
+                places: words(places),
+                values: texts(values),
+                kinds,
+                numbers,
+            })
+        }
+    };
+    wit::ColumnResult { present: column.present, cells }
 }

@@ -1,4 +1,5 @@
-//! What plugins count of their own, in the host's metrics: `tracemill_plugin_custom_total{plugin, name}`.
+//! What plugins count of their own, in the host's metrics: `tracemill_plugin_custom_total{plugin, name}`; and what they ask of lookup
+//! tables.
 
 use std::sync::Arc;
 
@@ -18,7 +19,30 @@ pub(crate) const NAME: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     custom: Family<Labels, Counter>,
+    lookups: Lookups,
     sinks: Arc<Mutex<HashMap<Arc<str>, Arc<Sink>>>>,
+}
+
+/// What is asked of lookup tables, and what they have.
+#[derive(Debug, Clone, Default)]
+struct Lookups {
+    keys: Family<TableLabels, Counter>,
+    rows: Family<TableLabels, Counter>,
+}
+
+/// What one plugin asks of one table.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Keys that it asked for.
+    pub(crate) keys: Counter,
+    /// Those of them that the table has.
+    pub(crate) rows: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabels {
+    plugin: String,
+    table: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +56,7 @@ struct Labels {
 pub struct Sink {
     plugin: Arc<str>,
     custom: Family<Labels, Counter>,
+    lookups: Lookups,
     // Each counter is looked up in the family once; a scrape never waits for this lock.
     counters: Mutex<HashMap<Box<str>, Counter>>,
 }
@@ -42,6 +67,9 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("tracemill_plugin_custom", "What plugins count of their own", metrics.custom.clone());
+        let Lookups { keys, rows } = &metrics.lookups;
+        registry.register("tracemill_table_asked_keys", "Keys that plugins asked lookup tables for", keys.clone());
+        registry.register("tracemill_table_found_keys", "Those of them that the table had", rows.clone());
         metrics
     }
 
@@ -53,8 +81,12 @@ impl Metrics {
             return Arc::clone(sink);
         }
         let plugin: Arc<str> = plugin.into();
-        let sink =
-            Arc::new(Sink { plugin: Arc::clone(&plugin), custom: self.custom.clone(), counters: Mutex::default() });
+        let sink = Arc::new(Sink {
+            plugin: Arc::clone(&plugin),
+            custom: self.custom.clone(),
+            lookups: self.lookups.clone(),
+            counters: Mutex::default(),
+        });
         sinks.insert(plugin, Arc::clone(&sink));
         sink
     }
@@ -65,6 +97,13 @@ impl Sink {
     #[must_use]
     pub fn plugin(&self) -> &str {
         &self.plugin
+    }
+
+    /// The counters of what this plugin asks of a table.
+    pub(crate) fn asked(&self, table: &str) -> Asked {
+        let labels = TableLabels { plugin: self.plugin.to_string(), table: table.to_owned() };
+        let counter = |family: &Family<TableLabels, Counter>| family.get_or_create(&labels).clone();
+        Asked { keys: counter(&self.lookups.keys), rows: counter(&self.lookups.rows) }
     }
 
     /// Counts. Answers whether there was room for the name.

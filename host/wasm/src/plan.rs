@@ -142,7 +142,7 @@ fn lists(when: Vec<Vec<wit::Condition>>) -> Result<Vec<Vec<Condition>>, PlanErro
     when.into_iter().enumerate().map(list).collect()
 }
 
-fn layout(of: wit::Layout) -> Layout {
+pub(crate) fn layout(of: wit::Layout) -> Layout {
     match of {
         wit::Layout::Text => Layout::Text,
         wit::Layout::Words => Layout::Words,

@@ -21,6 +21,7 @@ use crate::metrics::Sink;
 use crate::options::Options;
 use crate::plan::{self, Answered, PlanError};
 use crate::state::StateStore;
+use crate::tables::{Access, Finder};
 use crate::wasi::Shell;
 
 /// A plugin that cannot be configured.
@@ -55,6 +56,7 @@ struct Recipe {
     settings: String,
     options: Options,
     state: Arc<StateStore>,
+    tables: Access,
     sink: Arc<Sink>,
 }
 
@@ -66,9 +68,11 @@ impl Component {
         settings: &str,
         options: Options,
         state: Arc<StateStore>,
+        tables: Access,
         sink: Arc<Sink>,
     ) -> Result<WasmProgram, ConfigureError> {
-        let recipe = Recipe { compiled: Arc::clone(&self.inner), settings: settings.to_owned(), options, state, sink };
+        let (compiled, settings) = (Arc::clone(&self.inner), settings.to_owned());
+        let recipe = Recipe { compiled, settings, options, state, tables, sink };
         let (mut made, plan) = recipe.make()?;
         let plan = plan::lift(plan)?;
         made.store.data_mut().collect_output();
@@ -93,6 +97,7 @@ impl Recipe {
             limiter: Limiter::new(memory, table_elements),
             deadline,
             journal: Journal::new(Arc::clone(&self.sink), Arc::clone(&self.state), log_lines, log_bytes),
+            tables: Finder::new(self.tables.clone(), Arc::clone(&self.sink), answer),
             now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64),
             shell: self.compiled.wasi.then(|| Box::new(Shell::new(log_bytes))),
         };
@@ -141,6 +146,7 @@ impl Program for WasmProgram {
         if plan != self.plan {
             return Err(instantiate("configure answered another plan than before to the same settings".to_owned()));
         }
+        made.store.data_mut().tables.plan(plan.tables.as_deref());
         made.store.data_mut().collect_output();
         made.store.data_mut().journal.settle(true);
         Ok(Box::new(WasmInstance::new(made, &self.recipe.options, self.named())))

@@ -1,10 +1,12 @@
 //! Sets, copies, renames and removes attributes; tidies span names and brings old attribute names up to date.
 //!
 //! Constants, copies, renames and removals need no column: the host does them, and nothing of a span crosses into the
-//! plugin. Columns are read only for values by service, for span names, and for old attributes that depend on others.
+//! plugin. Columns are read only for values by service or from lookup tables, for span names, and for old attributes that depend on
+//! others.
 
 mod changes;
 mod conventions;
+mod lookups;
 mod names;
 mod services;
 mod settings;
@@ -14,6 +16,7 @@ pub use settings::Settings;
 
 use changes::Changes;
 use conventions::Conventions;
+use lookups::Lookups;
 use names::Names;
 use services::Services;
 use tracemill_sdk::prelude::*;
@@ -23,6 +26,7 @@ pub struct Enrich {
     conventions: Option<Conventions>,
     changes: Changes,
     services: Option<Services>,
+    lookups: Lookups,
     names: Option<Names>,
 }
 
@@ -37,6 +41,7 @@ impl Plugin for Enrich {
         Ok(Self {
             conventions: settings.semantic_conventions.then(|| Conventions::configure(plan)),
             services: Services::configure(&settings.services, mode, plan)?,
+            lookups: Lookups::configure(&settings.lookups, mode, plan)?,
             names: settings.span_names.then(|| Names::configure(plan)),
             changes: Changes::configure(&settings, mode, plan)?,
         })
@@ -50,6 +55,7 @@ impl Plugin for Enrich {
         if let Some(services) = &self.services {
             services.apply(batch, edits);
         }
+        self.lookups.apply(batch, edits);
         self.changes.remove(edits);
         if let Some(names) = &self.names {
             names.apply(batch, edits);

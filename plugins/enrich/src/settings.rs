@@ -22,6 +22,8 @@ pub struct Settings {
     pub attributes: BTreeMap<String, Scalar>,
     /// Attributes to set by service.
     pub services: Vec<ServiceRule>,
+    /// Attributes to set by what lookup tables have.
+    pub lookups: Vec<LookupRule>,
     /// Whether set values replace those that are there. Default: true.
     pub overwrite: bool,
     /// Attributes to remove, after all that.
@@ -39,6 +41,7 @@ impl Default for Settings {
             resource: BTreeMap::new(),
             attributes: BTreeMap::new(),
             services: Vec::new(),
+            lookups: Vec::new(),
             overwrite: true,
             remove: Vec::new(),
             span_names: false,
@@ -56,6 +59,7 @@ impl Settings {
             && self.resource.is_empty()
             && self.attributes.is_empty()
             && self.services.is_empty()
+            && self.lookups.is_empty()
             && self.remove.is_empty()
     }
 }
@@ -85,4 +89,17 @@ pub struct ServiceRule {
     /// Span attributes to set.
     #[serde(default)]
     pub attributes: BTreeMap<String, Scalar>,
+}
+
+/// Attributes by what a lookup table has under a key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupRule {
+    /// The table, by its name in the host's configuration.
+    pub table: String,
+    /// Where the key is: the key of a span attribute, or a path such as `resource.attributes["service.name"]`.
+    pub key: String,
+    /// What is set: the key of a span attribute or a path, and the table's field that goes there.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
 }

@@ -48,7 +48,8 @@
 //! | [`plan`] | what a plugin declares: columns, reads, writes, conditions, affinity |
 //! | [`batch`], [`layout`] | reading columns, row by row or column by column |
 //! | [`rows`], [`edits`] | choosing rows and changing them |
-//! | [`host`], [`state`] | what the host offers: log, counters, time, lookup tables, shared state |
+//! | [`host`], [`state`] | what the host offers: log, counters, time, shared state |
+//! | [`tables`] | what the operator's lookup tables have for many keys at once |
 //! | [`settings`], [`pattern`] | parsing settings, with errors that name the key; texts with `*` |
 //! | `testing` | the native harness (not built for WebAssembly) |
 
@@ -65,6 +66,7 @@ pub mod prelude;
 pub mod rows;
 pub mod settings;
 pub mod state;
+pub mod tables;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod when;

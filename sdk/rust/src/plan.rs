@@ -5,6 +5,7 @@
 
 use std::marker::PhantomData;
 
+use crate::tables::Table;
 use crate::bindings::types::{self, Affinity, Failure};
 use crate::layout::{Booleans, Bytes, Entries, Floats, Ids, Integers, Layout, Text, Words};
 use crate::when::Condition;
@@ -163,6 +164,13 @@ impl PlanBuilder {
     pub fn on_error(&mut self, failure: Failure) -> &mut Self {
         self.declared.plan.on_error = failure;
         self
+    }
+
+    /// A lookup table that the plugin asks; see [`tables`](crate::tables).
+    pub fn table(&mut self, name: impl Into<String>) -> Table {
+        let name = name.into();
+        add(&mut self.declared.plan.tables, name.clone());
+        Table::new(name)
     }
 
     /// Something that later hosts may understand; unknown names are ignored.

@@ -13,6 +13,7 @@ pub use crate::plugin::{Plugin, Refusal};
 pub use crate::rows::{Mask, Rows};
 pub use crate::settings::NoSettings;
 pub use crate::state;
+pub use crate::tables::{self, Table};
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::testing::{self, Span};
 pub use crate::when::{Condition, when};

@@ -80,13 +80,19 @@ impl<P: Processor> Plugin<P> {
         self.host.now = nanoseconds;
     }
 
-    /// Gives the host a lookup table; each row is a key with named fields.
+    /// Gives the host a lookup table, or another in its place; each row is a key with named fields.
     pub fn set_table<'a>(
         &mut self,
         name: &str,
         rows: impl IntoIterator<Item = (&'a str, Vec<(&'a str, Value)>)>,
     ) -> &mut Self {
         self.host.set_table(name, rows);
+        self
+    }
+
+    /// Takes a lookup table away, as one that is not configured any more.
+    pub fn forget_table(&mut self, name: &str) -> &mut Self {
+        self.host.forget_table(name);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use tracemill_sdk::bindings::types::{self, Rows};
 use tracemill_sdk::layout::EntryValue;
+use tracemill_sdk::layout::Presence::{Absent, OtherType};
 use tracemill_sdk::prelude::*;
 
 /// A plugin made of two functions, so that each test shows its own.
@@ -293,10 +294,10 @@ fn state_and_tables_answer_natively() {
         Shared { service: Column<Words>, team: Target },
         |plan| (plan.words(resource_attribute("service.name")), plan.writes(resource_attribute("team"))),
         |this, batch, edits| {
-            let services: Vec<_> = batch.read(this.service).words().iter().collect();
-            let keys: Vec<&[u8]> = services.iter().map(|service| service.as_bytes()).collect();
-            let found = host::lookup("teams", &keys).field::<Text>("team").find()?;
-            let teams = found.column::<Text>(0);
+            let mut table = Table::new("teams");
+            let team = table.text("team");
+            let found = table.find(batch.read(this.service).words())?;
+            let teams = found.read(team);
             for row in batch {
                 let code = batch.read(this.service).codes()[row.number() as usize];
                 if let Some(team) = teams.get(code) {
@@ -322,4 +323,36 @@ fn state_and_tables_answer_natively() {
     assert!(plugin.try_run([Span::named("a")]).is_err_and(|error| error == "no tokens"));
     plugin.set_now(1_000_000_000);
     assert!(plugin.try_run([Span::named("a")]).is_ok());
+}
+
+#[test]
+fn tables_answer_in_the_layout_that_is_asked_for_and_say_what_is_wrong() {
+    plugin!(Asks { target: Target }, |plan| (plan.writes(attribute("asked")),), |this, _batch, edits| {
+        let mut teams = Table::new("teams");
+        let (tier, team, text) = (teams.integers("tier"), teams.words("team"), teams.text("tier"));
+        let found = teams.find(["cart", "checkout", "x"])?;
+        let tiers = [0, 1, 2].map(|key| found.read(tier).get(key));
+        assert_eq!(tiers, [Some(3), None, None]);
+        assert_eq!(found.read(team).get(1).map(Str::as_bytes), Some(&b"money"[..]));
+        assert_eq!([0, 1, 2].map(|key| found.read(text).present().presence(key)), [OtherType, Absent, Absent]);
+        let question = |table: &Table, part: &str| {
+            let error = table.find(["cart"]).err().unwrap_or_default();
+            assert!(error.contains(part), "{error}");
+        };
+        question(&Table::new("gone"), "no lookup table named `gone`");
+        let mut wrong = Table::new("teams");
+        wrong.text("taem");
+        question(&wrong, "has no field `taem`");
+        let mut wrong = Table::new("teams");
+        wrong.field::<Ids>("team");
+        question(&wrong, "in a layout that no lookup table has");
+        assert!(teams.find(&vec!["cart"; tables::CELLS / 3 + 1][..]).is_err_and(|error| error.contains("more than")));
+        edits.set(this.target, tracemill_sdk::Rows::Every, true);
+    });
+    let mut plugin = testing::plugin::<Asks>("{}");
+    plugin.set_table(
+        "teams",
+        [("cart", vec![("team", "shop".into()), ("tier", 3_i64.into())]), ("checkout", vec![("team", "money".into())])],
+    );
+    assert!(!plugin.run([Span::named("a")]).is_untouched(0), "it came to the end");
 }

@@ -19,6 +19,7 @@ use otlp::edit::check::check;
 use otlp::edit::permissions::Permissions;
 use pipeline::chain::stage::{Call, Instance, Program as _};
 use prost::Message as _;
+use wasm::tables::Access;
 use wasm::{Engine, EngineOptions, Metrics, Options, StateStore, WasmProgram, load};
 
 /// Spans of a request, different requests, and how often each is measured.
@@ -65,7 +66,8 @@ fn main() -> Result<()> {
             let bytes = std::fs::read(&file).with_context(|| format!("{} is missing", file.display()))?;
             let sink = Metrics::default().sink(plugin);
             let state = Arc::new(StateStore::default());
-            let program = load(&engine, &bytes)?.configure(settings, Options::default(), state, sink)?;
+            let (options, tables) = (Options::default(), Access::default());
+            let program = load(&engine, &bytes)?.configure(settings, options, state, tables, sink)?;
             let costs = Case::new(&program)?.measure(&requests)?;
             print!("{:<26}", format!("{name} ({what})"));
             for cost in costs {

@@ -18,6 +18,7 @@ use super::trial;
 use crate::plugins::folder::command::Commands;
 use crate::plugins::status::{Shared, Status as Plugins};
 use crate::reload;
+use crate::tables;
 use crate::telemetry;
 
 const KINDS: [FaultKind; 6] = [
@@ -47,6 +48,8 @@ pub struct View {
     pub plugins: Shared,
     /// Where it takes commands.
     pub commands: Commands,
+    /// The lookup tables.
+    pub tables: tables::status::Shared,
     /// The configuration file.
     pub config: Arc<ArcSwap<reload::Status>>,
     /// The destinations.
@@ -111,6 +114,9 @@ pub struct Status {
     pub config: reload::Status,
     /// The plugin folder.
     pub plugins: Plugins,
+    /// The lookup tables.
+    #[serde(default)]
+    pub tables: Vec<tables::status::Status>,
 }
 
 /// Span counts since the start.
@@ -215,6 +221,12 @@ impl View {
         plugins
     }
 
+    /// The lookup tables.
+    #[must_use]
+    pub fn tables(&self) -> Vec<tables::status::Status> {
+        Vec::clone(&self.tables.load())
+    }
+
     /// The spans that are set aside, the newest first.
     #[must_use]
     pub fn quarantine(&self) -> Vec<SetAside> {
@@ -251,6 +263,7 @@ impl View {
             destinations: (self.destinations)(),
             config: reload::Status::clone(&self.config.load()),
             plugins: self.plugins(),
+            tables: self.tables(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the operator grants a plugin: which paths it may read and write, whether it may drop, how much the host keeps for it. A plan that asks
-//! for more is refused with the list of what is missing, before a span is shown.
+//! for more is refused with the list of what is missing, before a span is shown. Plugins of contract 0.1 name no lookup tables: with
+//! them, asking one that is not granted is answered with an error.
 //!
 //! Without a grant a plugin gets what its plan names, which is least privilege already for those who read the plan (`tracemill inspect`).
 
@@ -22,6 +23,8 @@ pub struct Grants {
     pub drop: Option<bool>,
     /// Bytes of the state that the host keeps for it.
     pub state: Option<u64>,
+    /// The lookup tables that it may ask.
+    pub tables: Option<Vec<String>>,
 }
 
 /// Reads the section `grants`.
@@ -31,7 +34,13 @@ pub fn read(table: &mut Table<'_>) -> Grants {
         write: paths(table, "write"),
         drop: table.flag("drop"),
         state: table.size("state", STATE),
+        tables: tables(table),
     }
+}
+
+fn tables(table: &mut Table<'_>) -> Option<Vec<String>> {
+    let names = table.texts("tables");
+    table.has("tables").then_some(names)
 }
 
 fn paths(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Path>> {
@@ -61,6 +70,10 @@ impl Grants {
         }
         if let Some(granted) = &self.write {
             note(&mut missing, "write", granted, &plan.writes);
+        }
+        if let (Some(granted), Some(wanted)) = (&self.tables, &plan.tables) {
+            let others = wanted.iter().filter(|table| !granted.contains(table));
+            missing.extend(others.map(|table| format!("table {table}")));
         }
         if plan.may_drop && self.drop == Some(false) {
             missing.push("drop".to_owned());
@@ -101,7 +114,7 @@ mod tests {
             when: vec![vec![when.clone()], vec![when]],
             affinity: Affinity::Any,
             on_error: Failure::Pass,
-            tables: None,
+            tables: Some(vec!["teams".to_owned(), "owners".to_owned()]),
             options: Vec::new(),
         }
     }
@@ -122,6 +135,7 @@ mod tests {
             write: Some(paths(&["attributes", "name"])),
             drop: Some(true),
             state: None,
+            tables: None,
         };
         assert!(all.missing(&plan()).is_empty());
         let few = Grants {
@@ -129,6 +143,7 @@ mod tests {
             write: Some(paths(&[])),
             drop: Some(false),
             state: None,
+            tables: Some(vec!["teams".to_owned()]),
         };
         let expected = [
             "read name",
@@ -136,6 +151,7 @@ mod tests {
             "read kind",
             "write attributes[\"url.template\"]",
             "write name",
+            "table owners",
             "drop",
         ];
         assert_eq!(few.missing(&plan()), expected);

@@ -7,6 +7,7 @@ use otlp::path::Want;
 use pipeline::chain::plan::{Affinity, Plan};
 use pipeline::chain::stage::Program as _;
 use serde::Serialize;
+use wasm::tables::Access;
 use wasm::{Engine, Metrics, Options, StateLimits, StateStore};
 
 use super::digest::Digest;
@@ -48,6 +49,9 @@ pub struct Inspection {
     pub kind: &'static str,
     /// For which version of the contract it was made.
     pub contract: String,
+    /// Which version it says it is itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// What it imports: all that it can ever reach.
     pub imports: Vec<String>,
     /// What it exports.
@@ -87,6 +91,8 @@ pub struct Shown {
     pub writes: Vec<String>,
     /// Whether it may drop, sample and weigh.
     pub may_drop: bool,
+    /// The lookup tables that it asks; of a plugin of contract 0.1, which names none, `any`.
+    pub tables: Vec<String>,
     /// Which spans it is about: any of these lists, all of its conditions; none means every span.
     pub when: Vec<Vec<String>>,
     /// Which instance sees a span: `any`, `trace` or `one`.
@@ -145,6 +151,7 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
     let Source { file, pulled, stem, content } = source;
     let checked = wasm::check(&content, scan::LARGEST as usize).map_err(|why| said(&why))?;
     let contract = checked.version().to_string();
+    let version = checked.plugin_version().map(str::to_owned);
     let (imports, exports) = (checked.imports().to_vec(), checked.exports().to_vec());
     let kind = if checked.is_module() { "core module" } else { "component" };
     let sidecars = file.iter().flat_map(|file| ["yaml", "yml"].map(|ending| file.with_extension(ending)));
@@ -163,7 +170,9 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
     let options = Options { memory: sidecar.memory as usize, ..Options::default() };
     let state = Arc::new(StateStore::new(StateLimits::default()));
     let stage = name::stage_of(&stem).to_owned();
-    let program = component.configure(&sidecar.settings, options, state, Metrics::default().sink(&stage));
+    let sink = Metrics::default().sink(&stage);
+    // There are no tables here: what a plugin asks of them is not what it plans.
+    let program = component.configure(&sidecar.settings, options, state, Access::default(), sink);
     let program = program.map_err(|why| said(&why))?;
     let mut plan = Shown::of(program.plan());
     if let Some(word) = sidecar.on_error {
@@ -178,6 +187,7 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
         signature,
         kind,
         contract,
+        version,
         imports,
         exports,
         sidecar: beside.map(|path| path.display().to_string()),
@@ -193,6 +203,7 @@ impl Shown {
             reads: plan.reads.iter().map(ToString::to_string).collect(),
             writes: plan.writes.iter().map(ToString::to_string).collect(),
             may_drop: plan.may_drop,
+            tables: plan.tables.clone().unwrap_or_else(|| vec!["any".to_owned()]),
             when: plan.when.iter().map(|all| all.iter().map(ToString::to_string).collect()).collect(),
             affinity: match plan.affinity {
                 Affinity::Any => "any",

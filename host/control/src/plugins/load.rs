@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pipeline::chain::live::Chains;
 use pipeline::chain::stage::{Fault, FaultKind, Program, Stage, StageSpec};
 use pipeline::chain::trial::Mode;
+use wasm::tables::{Access, Tables};
 use wasm::{Component, ConfigureError, Engine, Metrics, Options, Sink, StateLimits, StateStore, WasmProgram};
 
 use super::digest::Digest;
@@ -32,6 +33,7 @@ pub struct Loader {
     chains: Chains,
     shelf: Arc<Shelf>,
     puller: Puller,
+    tables: Tables,
     kept: Mutex<HashMap<Arc<str>, Kept>>,
 }
 
@@ -69,10 +71,17 @@ impl Wrong {
 }
 
 impl Loader {
-    /// A loader for stages of these chains.
+    /// A loader for stages of these chains, that may ask these tables.
     #[must_use]
-    pub fn new(engine: Engine, metrics: Metrics, chains: Chains, shelf: Arc<Shelf>, puller: Puller) -> Self {
-        Self { engine, metrics, chains, shelf, puller, kept: Mutex::default() }
+    pub fn new(
+        engine: Engine,
+        metrics: Metrics,
+        chains: Chains,
+        shelf: Arc<Shelf>,
+        puller: Puller,
+        tables: Tables,
+    ) -> Self {
+        Self { engine, metrics, chains, shelf, puller, tables, kept: Mutex::default() }
     }
 
     /// The plugin, wherever it is, and what its file holds.
@@ -129,7 +138,9 @@ impl Loader {
         reached(Phase::Compiling);
         let component = self.component(job, &content, version, &mut steps)?;
         reached(Phase::Probing);
-        let spec = Making { job: job.clone(), version, component, sidecar, chains: self.chains.clone() };
+        let granted = sidecar.grants.tables.clone().map(Into::into);
+        let tables = Access { tables: self.tables.clone(), granted };
+        let spec = Making { job: job.clone(), version, component, sidecar, tables, chains: self.chains.clone() };
         let Making { component, sidecar, .. } = &spec;
         let state = self.state(&job.stage);
         let usual = StateLimits::default();
@@ -183,6 +194,7 @@ struct Making {
     version: Digest,
     component: Component,
     sidecar: Sidecar,
+    tables: Access,
     chains: Chains,
 }
 
@@ -190,7 +202,8 @@ impl Making {
     fn program(&self, state: Arc<StateStore>, sink: Arc<Sink>, steps: &mut Steps) -> Result<WasmProgram, Wrong> {
         let Sidecar { settings, memory, .. } = &self.sidecar;
         let options = Options { memory: *memory as usize, ..Options::default() };
-        let program = timed(&mut steps.configure, || self.component.configure(settings, options, state, sink));
+        let tables = self.tables.clone();
+        let program = timed(&mut steps.configure, || self.component.configure(settings, options, state, tables, sink));
         program.map_err(|error| match &error {
             ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
             _ => Wrong::new(Step::Configure, &error),
@@ -284,7 +297,8 @@ mod tests {
     fn what_is_kept_of_a_stage_goes_with_it() {
         let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
         let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
-        let loader = Loader::new(engine, Metrics::default(), chains, Arc::default(), Puller::default());
+        let (metrics, tables) = (Metrics::default(), Tables::default());
+        let loader = Loader::new(engine, metrics, chains, Arc::default(), Puller::default(), tables);
         let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
         let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
         loader.forget("gone");

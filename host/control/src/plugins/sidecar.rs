@@ -127,13 +127,16 @@ mod tests {
     #[test]
     fn grants_name_paths_of_the_contract() {
         let read =
-            sidecar("grants:\n  read: [name, 'attributes[\"a\"]']\n  write: []\n  drop: false\n  state: 64KiB\n")
+            sidecar("grants:\n  read: [name, 'attributes[\"a\"]']\n  write: []\n  drop: false\n  state: 64KiB\n  tables: [teams]\n")
                 .unwrap();
         assert_eq!(read.grants.read, Some(vec![Path::Name, "attributes[\"a\"]".parse().unwrap()]));
         assert_eq!(
             (read.grants.write, read.grants.drop, read.grants.state),
             (Some(Vec::new()), Some(false), Some(64 << 10))
         );
+        assert_eq!(read.grants.tables, Some(vec!["teams".to_owned()]));
+        assert_eq!(sidecar("grants: { tables: [] }").unwrap().grants.tables, Some(Vec::new()), "none is not all");
+        assert_eq!(sidecar("grants: { drop: true }").unwrap().grants.tables, None);
         let errors = sidecar("grants:\n  read: [nmae]\n").unwrap_err();
         assert!(errors.len() == 1 && errors[0].starts_with("10-a.yaml:2:"), "{errors:#?}");
     }

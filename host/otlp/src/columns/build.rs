@@ -48,7 +48,14 @@ impl Builder {
         }
     }
 
-    fn collect<'b>(&mut self, layout: Layout, count: usize, values: impl Iterator<Item = Option<Value<'b>>>) -> Column {
+    /// A column of `count` values from elsewhere, as of a lookup table. A value of another type leaves its row empty; `ids` and `entries`
+    /// have no such column, and come without a value.
+    pub fn collect<'b>(
+        &mut self,
+        layout: Layout,
+        count: usize,
+        values: impl Iterator<Item = Option<Value<'b>>>,
+    ) -> Column {
         cells::collect(&mut self.interner, layout, count, values)
     }
 

@@ -69,7 +69,7 @@ fn oci(options: &cli::Inspect) -> Result<Oci, String> {
 }
 
 fn lines(inspection: &Inspection) -> Vec<String> {
-    let Inspection { file, pulled, stage, size, sha256, signature, kind, contract, imports, exports, sidecar, plan } =
+    let Inspection { file, pulled, stage, size, sha256, signature, kind, contract, version, imports, exports, sidecar, plan } =
         inspection;
     let mut lines = vec![
         format!("{file}: {kind}, {} KiB", size.div_ceil(1024)),
@@ -84,16 +84,20 @@ fn lines(inspection: &Inspection) -> Vec<String> {
             None => "its plan, without settings".to_owned(),
         },
     ];
+    if let Some(version) = version {
+        lines.insert(2, format!("version   {version}"));
+    }
     if let Some(pulled) = pulled {
         lines.insert(1, format!("pulled    {pulled}"));
     }
-    let Shown { columns, reads, writes, may_drop, when, affinity, on_error } = plan;
+    let Shown { columns, reads, writes, may_drop, tables, when, affinity, on_error } = plan;
     let when: Vec<String> = when.iter().map(|all| all.join(" and ")).collect();
     let rows = [
         ("sees", listed(columns)),
         ("reads", listed(reads)),
         ("writes", listed(writes)),
         ("may drop", if *may_drop { "yes" } else { "no" }.to_owned()),
+        ("tables", listed(tables)),
         ("when", if when.is_empty() { "every span".to_owned() } else { when.join("\n            or ") }),
         ("affinity", (*affinity).to_owned()),
         ("on error", (*on_error).to_owned()),

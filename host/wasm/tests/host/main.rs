@@ -12,4 +12,5 @@ mod loading;
 mod plans;
 mod setup;
 mod shell;
+mod tables;
 mod versions;

@@ -7,6 +7,7 @@ use otlp::columns::{Cells, Column, Texts, Words};
 use otlp::edit::{Constant, Edit, Values};
 use pipeline::chain::stage::{Call, Fault, Instance, Program};
 use prometheus_client::registry::Registry;
+use tracemill_wasm::tables::Access;
 use tracemill_wasm::{Component, ConfigureError, Engine, EngineOptions, Metrics, Options, StateStore, WasmProgram};
 
 use crate::guests;
@@ -31,6 +32,7 @@ pub fn probe_with_wasi() -> &'static Component {
 pub struct Plugin {
     pub options: Options,
     pub state: Arc<StateStore>,
+    pub tables: Access,
     pub metrics: Metrics,
     pub registry: Registry,
 }
@@ -39,7 +41,7 @@ impl Default for Plugin {
     fn default() -> Self {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
-        Self { options: Options::default(), state: Arc::default(), metrics, registry }
+        Self { options: Options::default(), state: Arc::default(), tables: Access::default(), metrics, registry }
     }
 }
 
@@ -50,7 +52,8 @@ impl Plugin {
 
     pub fn configure(&self, component: &Component, verb: &str) -> Result<WasmProgram, ConfigureError> {
         let settings = format!(r#"{{"do": "{verb}"}}"#);
-        component.configure(&settings, self.options.clone(), Arc::clone(&self.state), self.metrics.sink("probe"))
+        let (options, state) = (self.options.clone(), Arc::clone(&self.state));
+        component.configure(&settings, options, state, self.tables.clone(), self.metrics.sink("probe"))
     }
 
     pub fn instance(&self, verb: &str) -> Box<dyn Instance> {

@@ -9,15 +9,18 @@
 //! }
 //! ```
 //!
+//! `tables` gives lookup tables, as in a JSON file: `{"teams": {"cart": {"team": "shop"}}}`.
+//!
 //! `expected` has one element for each span: `"untouched"`, `{"dropped": REASON}`, or `{"changed": {..}}` with the
 //! span's top-level fields that differ, each as a whole.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::span::Span;
+use super::span::{Attributes, Span};
 use super::{Plugin, Run};
 use crate::plugin::Plugin as Processor;
 
@@ -30,6 +33,9 @@ pub struct Case {
     /// The plugin's settings.
     #[serde(default)]
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// The lookup tables that the plugin may ask, by name, each as a JSON file would hold it: an object of objects.
+    #[serde(default)]
+    pub tables: serde_json::Map<String, serde_json::Value>,
     /// The spans that come in.
     pub spans: Vec<Span>,
     /// What becomes of each.
@@ -124,7 +130,17 @@ pub(super) fn run_folder<P: Processor>(folder: &Path) {
             .map_err(|error| error.to_string())
             .and_then(|json| Case::from_json(&json))
             .and_then(|case| {
-                let run = Plugin::<P>::configure(&case.settings_json())?.try_run(case.spans.clone())?;
+                let mut plugin = Plugin::<P>::configure(&case.settings_json())?;
+                for (name, rows) in &case.tables {
+                    let rows = BTreeMap::<String, Attributes>::deserialize(rows)
+                        .map_err(|error| format!("tables.{name}: {error}"))?;
+                    let rows = rows.iter().map(|(key, fields)| {
+                        let fields = fields.0.iter().map(|(name, value)| (name.as_str(), value.clone()));
+                        (key.as_str(), fields.collect())
+                    });
+                    plugin.set_table(name, rows);
+                }
+                let run = plugin.try_run(case.spans.clone())?;
                 let differences = case.differences(&run);
                 if differences.is_empty() { Ok(()) } else { Err(format!("{}\n{differences}", case.about)) }
             });

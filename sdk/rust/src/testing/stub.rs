@@ -11,6 +11,7 @@ use crate::bindings::tracemill::plugin::host::{Field, Level};
 use crate::bindings::tracemill::plugin::state::Versioned;
 use crate::bindings::types;
 use crate::layout::Texts;
+use crate::tables::CELLS;
 
 thread_local! {
     static CURRENT: RefCell<Host> = RefCell::default();
@@ -72,6 +73,10 @@ impl Host {
         });
         self.tables.insert(name.to_owned(), rows.collect());
     }
+
+    pub(super) fn forget_table(&mut self, name: &str) {
+        self.tables.remove(name);
+    }
 }
 
 fn current<T>(act: impl FnOnce(&mut Host) -> T) -> T {
@@ -92,15 +97,24 @@ pub(crate) fn now() -> u64 {
 
 pub(crate) fn find(table: &str, fields: &[Field], keys: &types::Texts) -> Result<Vec<types::Column>, String> {
     current(|host| {
-        let rows = host.tables.get(table).ok_or_else(|| format!("there is no table `{table}`"))?;
+        let rows = host.tables.get(table).ok_or_else(|| format!("no lookup table named `{table}` is configured"))?;
+        let count = Texts::new(keys).len();
+        if count * fields.len().max(1) > CELLS {
+            return Err(format!("{count} keys and {} fields are more than one question may have", fields.len()));
+        }
         let found: Vec<_> = Texts::new(keys).iter().map(|key| rows.get(key.as_bytes())).collect();
-        fields
-            .iter()
-            .map(|field| {
-                let cells: Vec<_> = found.iter().map(|row| row.and_then(|row| row.get(&field.name))).collect();
-                columns::of_values(&cells, field.layout)
-            })
-            .collect()
+        let column = |field: &Field| {
+            let Field { name, layout } = field;
+            if matches!(layout, types::Layout::Ids | types::Layout::Entries) {
+                return Err(format!("the field `{name}` is asked for in a layout that no lookup table has"));
+            }
+            if !rows.values().any(|row| row.contains_key(name)) {
+                return Err(format!("the lookup table `{table}` has no field `{name}`"));
+            }
+            let cells: Vec<_> = found.iter().map(|row| row.and_then(|row| row.get(name))).collect();
+            columns::of_values(&cells, *layout)
+        };
+        fields.iter().map(column).collect()
     })
 }
 

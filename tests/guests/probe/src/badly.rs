@@ -48,6 +48,14 @@ pub fn act(verb: &str, rows: u32) -> Result<Vec<Edit>, String> {
             }),
         ]),
         "no-utf8" => Ok(vec![drop(Rows::Every, &no_text())]),
+        "finds-badly" => {
+            let keys = Texts { offsets: vec![9, 3, 1], data: vec![1] };
+            host::find("teams", &[], &keys).map(|_| Vec::new())
+        }
+        "finds-too-much" => {
+            let keys = Texts { offsets: vec![0; 6 << 20], data: Vec::new() };
+            host::find("teams", &[], &keys).map(|_| Vec::new())
+        }
         "log-flood" => {
             for i in 0..100_000 {
                 host::log(host::Level::Info, &format!("line {i} {}", "x".repeat(200)));

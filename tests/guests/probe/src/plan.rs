@@ -14,7 +14,7 @@ pub fn of(verb: &str) -> Result<Plan, String> {
         affinity: Affinity::Any,
         on_error: Failure::Pass,
         #[cfg(not(feature = "v0-1"))]
-        tables: Vec::new(),
+        tables: if verb.starts_with("finds") && verb != "finds-unplanned" { vec!["teams".to_owned()] } else { Vec::new() },
         options: Vec::new(),
     };
     match verb {

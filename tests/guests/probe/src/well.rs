@@ -2,8 +2,8 @@
 
 use crate::bindings::exports::tracemill::plugin::processor::{Column, Edit};
 use crate::bindings::tracemill::plugin::types::{
-    Cells, CopyPath, DropRows, Entries, Mode, MovePath, RemoveEntries, RemovePath, RewriteEntries, Rows, SampleRows,
-    Sampling, SetPath, SpanEvent, Texts, Value, Values, WeighRows, Words,
+    Cells, CopyPath, DropRows, Entries, Layout, Mode, MovePath, RemoveEntries, RemovePath, RewriteEntries, Rows,
+    SampleRows, Sampling, SetPath, SpanEvent, Texts, Value, Values, WeighRows, Words,
 };
 use crate::bindings::tracemill::plugin::{host, state};
 
@@ -18,7 +18,8 @@ pub fn act(verb: &str, rows: u32, columns: &[Column]) -> Option<Result<Vec<Edit>
         "counts" => counts(rows),
         "keeps" => keeps(),
         "now" => Ok(vec![set("probe", Values::Same(Value::Integer(host::now().cast_signed())))]),
-        "finds" => host::find("teams", &[], &Texts { offsets: vec![0], data: Vec::new() }).map(|_| Vec::new()),
+        "finds" | "finds-unplanned" => finds(columns),
+        "finds-twice" => finds_twice(),
         "says" => Ok(says()),
         #[cfg(target_os = "wasi")]
         "reaches-out" => Ok(vec![set("probe", Values::Same(Value::Text(reaches_out())))]),
@@ -130,6 +131,40 @@ fn keeps() -> Result<Vec<Edit>, String> {
     let fresh = state::replace("k", version, b"three")?;
     let said = format!("{before:?} {stale} {fresh}");
     Ok(vec![set("probe", Values::Same(Value::Text(said)))])
+}
+
+/// The table's teams, tiers and flags for the words of the first column, or for two keys without one; set as they come.
+fn finds(columns: &[Column]) -> Result<Vec<Edit>, String> {
+    let keys = match columns.first().map(|column| &column.cells) {
+        Some(Cells::Words(words)) => Texts { offsets: words.words.offsets.clone(), data: words.words.data.clone() },
+        _ => Texts { offsets: vec![0, 4, 7], data: b"cartxyz".to_vec() },
+    };
+    let field = |name: &str, layout| host::Field { name: name.to_owned(), layout };
+    let fields = [field("team", Layout::Words), field("tier", Layout::Integers), field("tier", Layout::Text)];
+    let found = host::find("teams", &fields, &keys)?;
+    let mut said = found.iter().map(|column| format!("{:?}", column.present)).collect::<Vec<_>>().join(" ");
+    if let (Cells::Words(words), Cells::Integers(tiers)) = (&found[0].cells, &found[1].cells) {
+        let word = |code: u32| {
+            let (from, to) = (words.words.offsets[code as usize], words.words.offsets[code as usize + 1]);
+            String::from_utf8_lossy(&words.words.data[from as usize..to as usize]).into_owned()
+        };
+        let teams: Vec<String> = words.codes.iter().map(|code| word(*code)).collect();
+        said = format!("{} {tiers:?} {said}", teams.join(","));
+    }
+    Ok(vec![set("probe", Values::Same(Value::Text(said)))])
+}
+
+/// How many keys the table has at the beginning of a call, and after a while.
+fn finds_twice() -> Result<Vec<Edit>, String> {
+    let field = host::Field { name: "team".to_owned(), layout: Layout::Text };
+    let keys = Texts { offsets: vec![0, 4], data: b"cart".to_vec() };
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        let found = host::find("teams", std::slice::from_ref(&field), &keys)?;
+        let Cells::Text(texts) = &found[0].cells else { return Err("no text".to_owned()) };
+        said.push(String::from_utf8_lossy(&texts.data).into_owned());
+    }
+    Ok(vec![set("probe", Values::Same(Value::Text(said.join(" "))))])
 }
 
 fn says() -> Vec<Edit> {

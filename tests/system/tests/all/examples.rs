@@ -5,7 +5,9 @@ use harness::proxy::{Setup, binary};
 use harness::sink::Keep;
 use harness::spans::Mix;
 use harness::stored::Stored;
-use harness::{BackEnd as _, Generator, Jaeger, Profile, Proxy, Sink, Tempo, plugins};
+use harness::{BackEnd as _, Generator, Jaeger, Profile, Proxy, Sink, Tempo, fetch, plugins, wait};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -102,4 +104,105 @@ async fn the_example_plugin_marks_slow_spans() -> Result<()> {
             Ok(())
         })
         .await
+}
+
+/// The example of lookup tables with its files in the proxy's own folder, which it is started in.
+fn lookup_tables(sink: &Sink) -> Result<Setup> {
+    let folder = folder("lookup-tables");
+    let mut setup = Proxy::setup()?
+        .text(on_free_ports(fs::read_to_string(folder.join("tracemill.yaml"))?)?)
+        .env("JAEGER", &sink.url())
+        .plugin("10-enrich", "enrich")?;
+    setup = sidecars(setup, &folder.join("plugins"))?;
+    for file in ["teams.csv", "networks.json"] {
+        fs::copy(folder.join(file), setup.folder().join(file))?;
+    }
+    Ok(setup)
+}
+
+#[test]
+fn the_configuration_with_lookup_tables_is_valid_as_it_is_and_check_reads_the_tables() -> Result<()> {
+    let check = |folder: &Path| {
+        let mut command = Command::new(binary()?);
+        command.args(["check", "--config", "tracemill.yaml"]).current_dir(folder);
+        let output = command.output()?;
+        Ok::<_, anyhow::Error>((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    };
+    let example = folder("lookup-tables");
+    assert_eq!(check(&example)?, (Some(0), String::new()));
+    let place = tempfile::tempdir()?;
+    fs::copy(example.join("tracemill.yaml"), place.path().join("tracemill.yaml"))?;
+    fs::write(place.path().join("networks.json"), "[]")?;
+    let (code, said) = check(place.path())?;
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("tables.teams: ./teams.csv: it cannot be read"), "{said}");
+    assert!(said.contains("tables.networks: ./networks.json: it is an array") && said.contains("2 errors"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_example_of_lookup_tables_sets_what_the_files_say_and_follows_them() -> Result<()> {
+    let sink = Sink::keeping(Keep::Requests).await?;
+    lookup_tables(&sink)?
+        .run(async |proxy| {
+            let mut generator = Generator::new(Profile::Small, 143).mix(Mix::PLAIN);
+            for stored in through(proxy, &sink, &mut generator, "checkout").await? {
+                assert_eq!(stored.resource_attribute("team"), Some("payments"), "{}", stored.text);
+                assert_eq!(stored.resource_attribute("on_call"), Some("+1-555-0101"), "{}", stored.text);
+                assert_eq!(stored.attribute("client.site"), Some("warehouse"), "{}", stored.text);
+                assert!(stored.text.contains("\"client.trusted\"") && stored.text.contains("BoolValue(true)"));
+                assert!(stored.text.contains("\"client.floor\"") && stored.text.contains("IntValue(2)"));
+            }
+            let unknown = through(proxy, &sink, &mut generator, "of-nobody").await?;
+            assert!(unknown.iter().all(|stored| stored.resource_attribute("team").is_none()), "{unknown:?}");
+
+            let file = proxy.config_file().with_file_name("teams.csv");
+            let before = fs::read_to_string(&file)?;
+            fs::write(&file, before.replace("checkout,payments", "checkout"))?;
+            let error = "line 3: it has 2 values, the header row names 3 columns";
+            tables_that(proxy, |tables| tables[0]["error"] == error).await?;
+            assert_eq!(
+                through(proxy, &sink, &mut generator, "checkout").await?[0].resource_attribute("team"),
+                Some("payments"),
+                "the last good one"
+            );
+            fs::write(&file, before.replace("checkout,payments", "checkout,treasury"))?;
+            tables_that(proxy, |tables| tables[0].get("error").is_none()).await?;
+            assert_eq!(
+                through(proxy, &sink, &mut generator, "checkout").await?[0].resource_attribute("team"),
+                Some("treasury")
+            );
+            Ok(())
+        })
+        .await
+}
+
+/// Two spans of a service, from a client that the tables know, as they come out.
+async fn through(proxy: &Proxy, sink: &Sink, generator: &mut Generator, service: &str) -> Result<Vec<Stored>> {
+    let mut made = generator.request(2);
+    for resource in &mut made.request.resource_spans {
+        let attributes = &mut resource.resource.get_or_insert_default().attributes;
+        attributes.retain(|attribute| attribute.key != "service.name");
+        attributes.push(text("service.name", service));
+        let spans = resource.scope_spans.iter_mut().flat_map(|scope| &mut scope.spans);
+        spans.for_each(|span| span.attributes.push(text("client.address", "10.0.0.2")));
+    }
+    let before = sink.spans();
+    ensure!(proxy.grpc().send(&made.request).await?.is_whole(), "not taken");
+    sink.wait_for_spans(before + 2).await?;
+    Ok(Stored::all(sink.take_requests().into_iter().flat_map(|request| request.resource_spans).collect()))
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    let value = any_value::Value::StringValue(value.to_owned());
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+/// Waits until `/tables` shows it.
+async fn tables_that(proxy: &Proxy, wanted: impl Fn(&Value) -> bool) -> Result<()> {
+    let shown = async || {
+        let tables = fetch::json(&proxy.admin("/tables")).await.ok()?;
+        wanted(&tables).then_some(())
+    };
+    wait::until("/tables to show it", shown).await
 }

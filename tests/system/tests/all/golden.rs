@@ -51,10 +51,15 @@ async fn through_the_host(plugin: &str) -> Result<()> {
 
 async fn run(plugin: &str, case: &Case) -> Result<()> {
     let sink = Sink::keeping(Keep::Requests).await?;
-    let setup = Proxy::setup()?
+    let mut setup = Proxy::setup()?
         .export_grpc("sink", &sink)
         .plugin("50-plugin", plugin)?
         .sidecar("50-plugin", &json!({ "settings": case.settings }))?;
+    for (name, rows) in &case.tables {
+        let file = setup.folder().join(format!("{name}.json"));
+        fs::write(&file, rows.to_string())?;
+        setup = setup.set(&format!("tables.{name}.file"), file.to_string_lossy());
+    }
     setup
         .run(async |proxy| {
             let spans: Vec<Span> =

@@ -30,4 +30,5 @@ mod shutdown;
 mod signals;
 mod signatures;
 mod state;
+mod tables;
 mod trials;

@@ -53,11 +53,17 @@ async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_exposed() -> R
     let guest = |name| fs::read(plugins::guest(name)?).map_err(anyhow::Error::from);
     let setup = Proxy::setup()?;
     let queue = json!({ "mode": "durable", "folder": setup.folder().join("queue") });
+    let table = setup.folder().join("teams.csv");
+    fs::write(&table, "service,team\ncheckout,payments\n")?;
+    let lookup = json!({ "table": "teams", "key": "resource.attributes[\"service.name\"]", "set": { "team": "team" } });
     let setup = setup
+        .set("tables.teams.file", table.to_string_lossy())
         .export_grpc("sink", &sink)
         .set("export.sink.signals", json!(["traces", "metrics", "logs"]))
         .set("export.sink.queue", queue)
         .plugin("10-drop-health", "drop-health")?
+        .plugin("15-enrich", "enrich")?
+        .sidecar("15-enrich", &json!({ "settings": { "lookups": [lookup] } }))?
         .file("20-probe.wasm", &guest("probe")?)?
         .sidecar("20-probe", &json!({ "settings": { "do": "counts" } }))?
         .file("30-trouble.wasm", &guest("trouble")?)?

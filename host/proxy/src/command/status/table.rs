@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use control::admin::view::{Address, Destination, Endpoint, Status};
 use control::config::units::show_size;
 use control::plugins::status::{Stage, State};
+use control::tables::status::Status as Table;
 
 /// Whether anything has failed.
 pub fn failed(status: &Status) -> bool {
@@ -15,6 +16,7 @@ pub fn failed(status: &Status) -> bool {
     !status.ready
         || status.config.error.is_some()
         || status.plugins.stages.iter().any(stage)
+        || status.tables.iter().any(|table| table.error.is_some())
         || status.destinations.iter().any(|destination| {
             destination.last_error.is_some() || destination.endpoints.iter().any(|one| one.last_error.is_some())
         })
@@ -55,6 +57,17 @@ pub fn show(status: &Status) -> String {
         line(&mut out, &format!("  {note}"));
     }
     line(&mut out, "");
+
+    if !status.tables.is_empty() {
+        let head = ["TABLE", "STATE", "ENTRIES", "MEMORY", "FILE"].map(str::to_owned);
+        rows(&mut out, std::iter::once(head).chain(status.tables.iter().map(table)));
+        for table in &status.tables {
+            if let Some(error) = &table.error {
+                line(&mut out, &format!("  {}: {error}", table.file));
+            }
+        }
+        line(&mut out, "");
+    }
 
     if status.destinations.is_empty() {
         line(&mut out, "no destinations: spans end here");
@@ -101,6 +114,17 @@ fn stage(stage: &Stage) -> [String; 8] {
         stage.faults.to_string(),
         stage.file.clone(),
     ]
+}
+
+fn table(table: &Table) -> [String; 5] {
+    let state = match (table.ready, &table.error) {
+        (true, None) => "live",
+        (true, Some(_)) => "live (last good)",
+        (false, Some(_)) => "FAILED",
+        (false, None) => "loading",
+    };
+    let memory = format!("{} KiB", table.bytes.div_ceil(1 << 10));
+    [table.table.clone(), state.to_owned(), table.entries.to_string(), memory, table.file.clone()]
 }
 
 fn destination(destination: &Destination) -> [String; 9] {
@@ -169,10 +193,12 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_stage_is_a_failure_and_so_is_one_endpoint_of_several() {
+    fn a_failed_stage_or_table_is_a_failure_and_so_is_one_endpoint_of_several() {
         let mut status = status();
         assert!(failed(&status));
         status.plugins.stages.retain(|stage| stage.error.is_none());
+        assert!(failed(&status));
+        status.tables.retain(|table| table.error.is_none());
         assert!(failed(&status));
         status.destinations.iter_mut().flat_map(|d| &mut d.endpoints).for_each(|endpoint| endpoint.last_error = None);
         assert!(!failed(&status));
