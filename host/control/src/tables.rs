@@ -136,15 +136,12 @@ impl Worker {
         let mut known: Vec<Slot> = std::mem::take(&mut self.slots);
         for config in settings {
             let at = known.iter().position(|slot| slot.config().name == config.name);
-            let slot = match at.map(|at| known.swap_remove(at)) {
-                Some(mut slot) => {
-                    slot.configure(config);
-                    slot
-                }
-                None => {
-                    self.metrics.begin(&config.name);
-                    Slot::new(config)
-                }
+            let slot = if let Some(mut slot) = at.map(|at| known.swap_remove(at)) {
+                slot.configure(config);
+                slot
+            } else {
+                self.metrics.begin(&config.name);
+                Slot::new(config)
             };
             self.slots.push(slot);
         }

@@ -50,7 +50,7 @@ pub struct Run {
 /// What is to be known of a plugin.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The plugin's file (the sidecar and the signature beside it are used), or its place in a registry: oci://HOST/REPOSITORY@sha256:DIGEST.
+    /// The plugin's file (the sidecar and the signature beside it are used), or its place in a registry: `oci://HOST/REPOSITORY@sha256:DIGEST`.
     #[arg(value_name = "FILE")]
     pub plugin: String,
     /// A public key of minisign: fails unless this key, or another that is named, has signed the plugin.

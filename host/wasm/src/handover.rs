@@ -12,10 +12,13 @@ pub(crate) struct Exported {
     restore: ComponentExportIndex,
 }
 
+/// What `restore` answers.
+type Restored = (Result<(), String>,);
+
 /// In an instance.
 pub(crate) struct Handover {
     pub(crate) save: TypedFunc<(), (Vec<u8>,)>,
-    pub(crate) restore: TypedFunc<(String, Vec<u8>), (Result<(), String>,)>,
+    pub(crate) restore: TypedFunc<(String, Vec<u8>), Restored>,
 }
 
 impl Exported {

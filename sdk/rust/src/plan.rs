@@ -5,9 +5,9 @@
 
 use std::marker::PhantomData;
 
-use crate::tables::Table;
 use crate::bindings::types::{self, Affinity, Failure};
 use crate::layout::{Booleans, Bytes, Entries, Floats, Ids, Integers, Layout, Text, Words};
+use crate::tables::Table;
 use crate::when::Condition;
 
 /// A column of a given layout that the plan names. Read it with [`Batch::read`](crate::Batch::read).

@@ -87,8 +87,9 @@ impl Chains {
         let old = self.current();
         for stage in chain.stages().filter(|stage| !old.stages().any(|old| Arc::ptr_eq(old, stage))) {
             // Where a canary is promoted, its own instances have what they have.
-            let before = old.stages().find(|old| old.spec().name == stage.spec().name);
-            before.into_iter().for_each(|before| hand_over_shared(before, stage));
+            if let Some(before) = old.stages().find(|old| old.spec().name == stage.spec().name) {
+                hand_over_shared(before, stage);
+            }
         }
         drop(old);
         let breakers = chain.stages().map(|stage| (stage.spec().name.clone(), stage.breaker().clone()));

@@ -37,20 +37,24 @@ pub trait Instance: Send {
     /// What its memory holds for the version after it; asked only where the program hands over, and nothing is asked of it after that. May take
     /// `deadline`.
     fn save(&mut self, deadline: Duration) -> Result<Vec<u8>, Fault> {
-        let _no_time = deadline;
-        Ok(Vec::new())
+        Err(nothing(deadline))
     }
 
     /// Takes what an instance of version `from` has saved, before any call; likewise. After a fault it is thrown away.
     fn restore(&mut self, from: &str, saved: Vec<u8>, deadline: Duration) -> Result<(), Fault> {
-        let _nothing = (from, saved, deadline);
-        Ok(())
+        drop((from, saved));
+        Err(nothing(deadline))
     }
 
     /// Whether it should make way for a fresh one (its memory has grown, it has served long enough).
     fn is_worn(&self) -> bool {
         false
     }
+}
+
+/// What is said where nothing is handed over.
+fn nothing(_: Duration) -> Fault {
+    Fault { kind: FaultKind::Error, message: "it hands nothing over".to_owned() }
 }
 
 /// What an instance is shown.

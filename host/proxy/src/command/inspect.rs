@@ -69,8 +69,21 @@ fn oci(options: &cli::Inspect) -> Result<Oci, String> {
 }
 
 fn lines(inspection: &Inspection) -> Vec<String> {
-    let Inspection { file, pulled, stage, size, sha256, signature, kind, contract, version, imports, exports, sidecar, plan } =
-        inspection;
+    let Inspection {
+        file,
+        pulled,
+        stage,
+        size,
+        sha256,
+        signature,
+        kind,
+        contract,
+        version,
+        imports,
+        exports,
+        sidecar,
+        plan,
+    } = inspection;
     let mut lines = vec![
         format!("{file}: {kind}, {} KiB", size.div_ceil(1024)),
         format!("stage     {stage}"),

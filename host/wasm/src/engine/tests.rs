@@ -21,7 +21,8 @@ fn instances_are_made_and_called_while_all_compilers_are_busy() {
     let engine = Engine::new(&EngineOptions { compile_threads: COMPILERS }).expect("an engine");
     let component = crate::load(&engine, guests::probe()).expect("a plugin");
     let sink = Metrics::default().sink("probe");
-    let program = component.configure(r#"{"do": "now"}"#, Options::default(), Arc::default(), sink).expect("a program");
+    let (options, tables) = (Options::default(), crate::tables::Access::default());
+    let program = component.configure(r#"{"do": "now"}"#, options, Arc::default(), tables, sink).expect("a program");
 
     let turn = Arc::new(Mutex::new(()));
     let held = turn.lock();

@@ -23,7 +23,9 @@ pub async fn run(arguments: &Arguments) -> Result<Table> {
         Ok(vec![cost, share])
     })
     .await?;
-    for (name, of) in [("scrub-pii with its defaults", &figures[0]), ("the same, and a new version in the shadow", &figures[1])] {
+    for (name, of) in
+        [("scrub-pii with its defaults", &figures[0]), ("the same, and a new version in the shadow", &figures[1])]
+    {
         table.row([name.to_owned(), format!("{:.0}", of[0].median()), format!("{:.0} %", 100.0 * of[1].median())]);
     }
     table.note(

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use backends::guests;
+use backends::{javascript_guest, python_guest};
 use harness::sink::{Keep, Sink};
 use harness::{Proxy, plugins, wait};
 use serde_json::json;
@@ -22,7 +22,7 @@ pub async fn run(arguments: &Arguments) -> Result<Table> {
         ("drop-health (Rust)", fs::read(plugins::official("drop-health")?)?, "1000 (300)"),
         ("scrub-pii (Rust, with a regex engine)", fs::read(plugins::official("scrub-pii")?)?, "1000 (300)"),
     ];
-    for (name, guest) in [("JavaScript guest", guests::javascript_guest()?), ("Python guest", guests::python_guest()?)] {
+    for (name, guest) in [("JavaScript guest", javascript_guest()?), ("Python guest", python_guest()?)] {
         if let Some(path) = guest.or_skip_optional(name) {
             cases.push((name, fs::read(path)?, "-"));
         }
@@ -38,7 +38,9 @@ pub async fn run(arguments: &Arguments) -> Result<Table> {
         let cell = |figures: &Figures| format!("{:.0}", figures.median());
         table.row([name.to_owned(), size, cell(&anew), cell(&before), goal.to_owned()]);
     }
-    table.note("The proxy is idle meanwhile; compiling runs at low priority, so it takes longer where spans need the cores.");
+    table.note(
+        "The proxy is idle meanwhile; compiling runs at low priority, so it takes longer where spans need the cores.",
+    );
     Ok(table)
 }
 

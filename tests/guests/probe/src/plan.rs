@@ -14,7 +14,11 @@ pub fn of(verb: &str) -> Result<Plan, String> {
         affinity: Affinity::Any,
         on_error: Failure::Pass,
         #[cfg(not(feature = "v0-1"))]
-        tables: if verb.starts_with("finds") && verb != "finds-unplanned" { vec!["teams".to_owned()] } else { Vec::new() },
+        tables: if verb.starts_with("finds") && verb != "finds-unplanned" {
+            vec!["teams".to_owned()]
+        } else {
+            Vec::new()
+        },
         options: Vec::new(),
     };
     match verb {
