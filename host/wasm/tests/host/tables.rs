@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use otlp::path::Layout;
 use otlp::value::Value;
-use pipeline::chain::stage::FaultKind;
+use pipeline::chain::stage::{FaultKind, Program as _};
 use tracemill_wasm::tables::{Access, Entry, Rows, Set, Table, Tables};
 
 use crate::setup::{Plugin, answer, call, words};

@@ -56,7 +56,7 @@ async fn once(shadow: bool, spans: usize) -> Result<(f64, f64)> {
     let id = subject.id()?;
     let before = usage::cpu(id)?;
     let outcome = drive::flat_out(&clients, &ready, spans / 512, 4).await?;
-    let cost = (usage::cpu(id)? - before).as_secs_f64() * 1e9 / outcome.accepted as f64;
+    let cost = usage::cpu(id)?.saturating_sub(before).as_secs_f64() * 1e9 / outcome.accepted as f64;
     let proxy = subject.proxy().context("tracemill it is")?;
     let trial = proxy.plugin_status().await?["stages"][0]["trial"].clone();
     let count = |key: &str| trial[key].as_f64().unwrap_or_default();
