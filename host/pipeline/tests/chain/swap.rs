@@ -17,7 +17,11 @@ fn shown(seen: &Seen) -> Vec<String> {
 fn noted(rig: &Rig) -> Vec<(String, String)> {
     let parcels = rig.outlet.parcels.lock();
     let spans = parcels.iter().flat_map(|parcel| spans_of(&parcel.body));
-    spans.map(|span| (span.name, format!("{:?}", span.attributes[0].value.as_ref().unwrap().value))).collect()
+    spans
+        .map(|span| {
+            (span.name, format!("{:?}", span.attributes[0].value.as_ref().expect("an attribute has a value").value))
+        })
+        .collect()
 }
 
 fn swapped_under_way(affinity: Affinity) {
@@ -46,7 +50,7 @@ fn swapped_under_way(affinity: Affinity) {
     assert!(alive.iter().all(|stage| stage.upgrade().is_some()), "what a batch goes through stays");
 
     drop(held);
-    assert!(under_way.join().unwrap().expect("it runs where it arrives").is_ok());
+    assert!(under_way.join().expect("it does not panic").expect("it runs where it arrives").is_ok());
     assert_eq!(shown(&seen_by_first), ["under way"]);
     assert_eq!(shown(&seen_by_second), ["under way"], "it goes on where it began");
     assert_eq!(shown(&seen_by_new), ["next"]);
