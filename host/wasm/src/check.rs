@@ -326,7 +326,8 @@ mod tests {
         }
         assert_eq!(
             judge_import("tracemill:plugin/host@0.3.0").expect_err("another contract").to_string(),
-            "it was made for version 0.2.0 of `tracemill:plugin` (`tracemill:plugin/host@0.3.0`); this host runs 0.1.x"
+            "it was made for version 0.3.0 of `tracemill:plugin` (`tracemill:plugin/host@0.3.0`); this host runs 0.2.x and \
+             0.1.x"
         );
     }
 
