@@ -26,6 +26,7 @@ mod plan;
 mod program;
 mod state;
 mod wasi;
+mod words;
 
 pub use cache::{CacheError, CompileCache};
 pub use check::{Checked, DEFAULT_SIZE, LoadError, check};

@@ -20,6 +20,7 @@ use crate::options::Options;
 use crate::plan::{self, PlanError};
 use crate::state::StateStore;
 use crate::wasi::Shell;
+use crate::words::on_one_line;
 use crate::{bindings, fault};
 
 /// A plugin that cannot be configured.
@@ -32,7 +33,7 @@ pub enum ConfigureError {
     #[error("{0}")]
     Refused(String),
     /// Its plan cannot be followed.
-    #[error("its plan cannot be followed: {0}")]
+    #[error("its plan cannot be followed: {}", on_one_line(&.0.to_string()))]
     Plan(#[from] PlanError),
 }
 

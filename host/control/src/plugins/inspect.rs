@@ -7,7 +7,7 @@ use otlp::path::Want;
 use pipeline::chain::plan::{Affinity, Plan};
 use pipeline::chain::stage::Program as _;
 use serde::Serialize;
-use wasm::{Engine, Metrics, Options, StateLimits, StateStore};
+use wasm::{Engine, Metrics, StateLimits, StateStore};
 
 use super::digest::Digest;
 use super::sidecar;
@@ -81,7 +81,7 @@ pub fn inspect(file: &Path) -> Result<Inspection, String> {
         .map_err(|report| report.to_string())?;
     let engine = Engine::new(&wasm::EngineOptions::default()).map_err(|why| said(&why))?;
     let component = checked.compile(&engine).map_err(|why| said(&why))?;
-    let options = Options { memory: sidecar.memory as usize, ..Options::default() };
+    let options = sidecar.limits.options(sidecar.memory);
     let state = Arc::new(StateStore::new(StateLimits::default()));
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let stage = name::stage_of(&stem).to_owned();

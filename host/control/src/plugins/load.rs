@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pipeline::chain::live::Chains;
 use pipeline::chain::stage::{Fault, FaultKind, Program, Stage, StageSpec};
 use pipeline::chain::trial::Mode;
-use wasm::{Component, ConfigureError, Engine, Metrics, Options, Sink, StateLimits, StateStore, WasmProgram};
+use wasm::{Component, ConfigureError, Engine, LoadError, Metrics, Sink, StateLimits, StateStore, WasmProgram};
 
 use super::digest::Digest;
 use super::make::{AsLive, Job, Maker, Ready, file_name};
@@ -70,15 +70,19 @@ impl Loader {
         Self { engine, metrics, chains, shelf, kept: Mutex::default() }
     }
 
-    fn component(&self, job: &Job, content: &[u8], steps: &mut Steps) -> Result<Component, Wrong> {
+    fn component(&self, job: &Job, content: &[u8], largest: u64, steps: &mut Steps) -> Result<Component, Wrong> {
         if let Some((digest, component)) = self.kept(&job.stage).compiled
             && digest == job.recipe.wasm
+            && content.len() as u64 <= largest
         {
             steps.cached = true;
             return Ok(component);
         }
-        let checked = timed(&mut steps.check, || wasm::check(content, scan::LARGEST as usize));
-        let checked = checked.map_err(|error| Wrong::new(Step::Check, &error))?;
+        let checked = timed(&mut steps.check, || wasm::check(content, largest as usize));
+        let checked = checked.map_err(|error| match error {
+            LoadError::TooLarge { .. } => Wrong::new(Step::Check, &format!("{error} (`limits.file` sets another)")),
+            _ => Wrong::new(Step::Check, &error),
+        })?;
         let component = timed(&mut steps.compile, || checked.compile(&self.engine));
         let component = component.map_err(|error| Wrong::new(Step::Compile, &error))?;
         steps.cached = component.is_cached();
@@ -103,7 +107,7 @@ impl Loader {
         let files = timed(&mut steps.check, || Ok((read(&job.wasm, job.recipe.wasm)?, read_sidecar(job)?)));
         let (content, (text, sidecar)) = files?;
         reached(Phase::Compiling);
-        let component = self.component(job, &content, &mut steps)?;
+        let component = self.component(job, &content, sidecar.limits.file, &mut steps)?;
         reached(Phase::Probing);
         let spec = Making { job: job.clone(), component, sidecar, chains: self.chains.clone() };
         let Making { component, sidecar, .. } = &spec;
@@ -156,8 +160,8 @@ struct Making {
 
 impl Making {
     fn program(&self, state: Arc<StateStore>, sink: Arc<Sink>, steps: &mut Steps) -> Result<WasmProgram, Wrong> {
-        let Sidecar { settings, memory, .. } = &self.sidecar;
-        let options = Options { memory: *memory as usize, ..Options::default() };
+        let Sidecar { settings, memory, limits, .. } = &self.sidecar;
+        let options = limits.options(*memory);
         let program = timed(&mut steps.configure, || self.component.configure(settings, options, state, sink));
         program.map_err(|error| match &error {
             ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
@@ -226,11 +230,24 @@ fn read_sidecar(job: &Job) -> Result<(Option<String>, Sidecar), Wrong> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_kept_of_a_stage_goes_with_it() {
+    fn loader() -> Loader {
         let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
         let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
-        let loader = Loader::new(engine, Metrics::default(), chains, Arc::default());
+        Loader::new(engine, Metrics::default(), chains, Arc::default())
+    }
+
+    #[test]
+    fn each_stage_has_a_state_of_its_own_and_keeps_it() {
+        let loader = loader();
+        let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
+        loader.state(&one).put("key", vec![1]).unwrap();
+        assert_eq!(loader.state(&other).get("key"), None);
+        assert_eq!(loader.state(&one).get("key").map(|(_, value)| value), Some(vec![1]));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_stage_goes_with_it() {
+        let loader = loader();
         let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
         let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
         loader.forget("gone");

@@ -11,3 +11,4 @@ mod loading;
 mod plans;
 mod setup;
 mod shell;
+mod wild;

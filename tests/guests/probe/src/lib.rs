@@ -1,10 +1,11 @@
 //! Does what its settings say, well or badly. Written on the bindings alone, so that the contract is tested and no SDK.
 //!
-//! Settings: `{"do": "VERB"}`. [`plan`] holds what verbs do in `configure`, [`well`] and [`badly`] what they do in `process`.
+//! Settings: `{"do": "VERB"}`. [`plan`] holds what verbs do in `configure`, [`well`], [`badly`] and [`wild`] what they do in `process`.
 
 mod badly;
 mod plan;
 mod well;
+mod wild;
 
 mod bindings {
     #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]
