@@ -325,8 +325,8 @@ mod tests {
             assert_eq!(judge_import(refused), Err(LoadError::Import(refused.to_owned())));
         }
         assert_eq!(
-            judge_import("tracemill:plugin/host@0.2.0").expect_err("another contract").to_string(),
-            "it was made for version 0.2.0 of `tracemill:plugin` (`tracemill:plugin/host@0.2.0`); this host runs 0.1.x"
+            judge_import("tracemill:plugin/host@0.3.0").expect_err("another contract").to_string(),
+            "it was made for version 0.2.0 of `tracemill:plugin` (`tracemill:plugin/host@0.3.0`); this host runs 0.1.x"
         );
     }
 

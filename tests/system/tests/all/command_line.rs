@@ -84,7 +84,7 @@ fn inspect_shows_what_a_plugin_is_and_would_do_before_anybody_runs_it() -> Resul
     let text = String::from_utf8(run(false)?.stdout)?;
     for part in [
         "stage     scrub-pii",
-        "contract  tracemill:plugin@0.1.",
+        "contract  tracemill:plugin@0.2.",
         "values as entries",
         "may drop  no",
         "on error  drop",

@@ -9,8 +9,8 @@ use harness::spans::Mix;
 use harness::stored::Stored;
 use harness::{Generator, Profile, Proxy, Sink, fetch};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use serde_json::json;
-use system::reached;
+use serde_json::{Value, json};
+use system::{error_of, reached};
 
 const ADDRESSES: [(&str, Option<&str>); 5] = [
     ("192.0.2.77", Some("NN")),
@@ -51,14 +51,16 @@ async fn countries_are_found_by_address_and_a_table_that_cannot_be_asked_costs_n
     let setup = Proxy::setup()?;
     let file = setup.folder().join("countries.mmdb");
     fs::copy(places(), &file)?;
-    let lookup = json!({ "table": "countries", "key": "client.address", "set": { "country": "country.iso_code" } });
-    let enrich = |grants| json!({ "settings": { "lookups": [lookup] }, "grants": { "tables": grants } });
+    let enrich = |table: &str, granted: &str| {
+        let lookup = json!({ "table": table, "key": "client.address", "set": { "country": "country.iso_code" } });
+        json!({ "settings": { "lookups": [lookup] }, "grants": { "tables": [granted] } })
+    };
     let setup = setup
         .set("tables.countries.file", file.to_string_lossy())
         .set("tables.none.file", "none.csv")
         .export_grpc("sink", &sink)
         .plugin("10-enrich", "enrich")?
-        .sidecar("10-enrich", &enrich(json!(["countries"])))?;
+        .sidecar("10-enrich", &enrich("countries", "countries"))?;
     setup
         .run(async |proxy| {
             let mut generator = Generator::new(Profile::Small, 151).mix(Mix::PLAIN);
@@ -78,8 +80,16 @@ async fn countries_are_found_by_address_and_a_table_that_cannot_be_asked_costs_n
             assert!(broken["ready"] == true && broken["error"].is_string(), "{broken}");
             assert!(missing["ready"] == false && missing["error"].is_string(), "{missing}");
 
+            // What is not granted is said before a span is shown, and the last good version stays.
             let before = proxy.generation().await?;
-            proxy.install("10-enrich.yaml", enrich(json!(["none"])).to_string().as_bytes())?;
+            proxy.install("10-enrich.yaml", enrich("countries", "none").to_string().as_bytes())?;
+            let refused = |status: &Value| {
+                error_of(status, "enrich").is_some_and(|error| error.contains("does not give it: table countries"))
+            };
+            proxy.plugin_status_that("the refusal", refused).await?;
+            assert_eq!(countries(proxy, &sink, &mut generator).await?, expected);
+
+            proxy.install("10-enrich.yaml", enrich("none", "none").to_string().as_bytes())?;
             proxy.generation_after(before).await?;
             for _ in 0..2 {
                 assert_eq!(countries(proxy, &sink, &mut generator).await?, [const { None }; ADDRESSES.len()]);
@@ -87,7 +97,7 @@ async fn countries_are_found_by_address_and_a_table_that_cannot_be_asked_costs_n
             let failed = [("plugin", "enrich"), ("name", "failed_lookups")];
             reached(proxy, "tracemill_plugin_custom_total", &failed, 2.0).await?;
             let log = proxy.log();
-            let said = "nothing is looked up: the lookup table `countries` is not granted to this plugin";
+            let said = "nothing is looked up: the lookup table `none` could not be read";
             assert!(log.contains(said), "{log}");
             Ok(())
         })
