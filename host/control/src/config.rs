@@ -21,6 +21,7 @@ pub mod conditions;
 mod cors;
 pub mod env;
 pub mod export;
+pub mod limits;
 pub mod plugins;
 mod queue;
 pub mod receive;

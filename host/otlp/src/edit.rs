@@ -5,6 +5,7 @@ use crate::path::Path;
 
 pub mod apply;
 pub mod check;
+pub mod named;
 pub mod permissions;
 
 /// Which rows of the call an edit is for.
@@ -77,9 +78,9 @@ pub enum Sampling {
     Proportional,
 }
 
-/// One edit, over the rows of the call that it answers.
+/// One edit, over the rows of the call that it answers. Its paths are text until somebody has read them ([`named`]).
 #[derive(Debug, Clone, PartialEq)]
-pub enum Edit {
+pub enum Edit<P = Path> {
     /// Rows leave the batch.
     Drop {
         /// Which rows.
@@ -108,7 +109,7 @@ pub enum Edit {
     /// Writes a path.
     Set {
         /// Where.
-        path: Path,
+        path: P,
         /// Which rows.
         at: Rows,
         /// What.
@@ -119,9 +120,9 @@ pub enum Edit {
     /// Copies one path to another.
     Copy {
         /// The source.
-        path: Path,
+        path: P,
         /// The target.
-        to: Path,
+        to: P,
         /// Which rows.
         at: Rows,
         /// Over what.
@@ -130,9 +131,9 @@ pub enum Edit {
     /// Moves one path to another.
     Move {
         /// The source.
-        path: Path,
+        path: P,
         /// The target.
-        to: Path,
+        to: P,
         /// Which rows.
         at: Rows,
         /// Over what.
@@ -141,7 +142,7 @@ pub enum Edit {
     /// Removes a path.
     Remove {
         /// What.
-        path: Path,
+        path: P,
         /// Which rows.
         at: Rows,
     },
@@ -174,7 +175,7 @@ pub enum Edit {
     },
 }
 
-impl Edit {
+impl<P> Edit<P> {
     /// Its kind, as the contract names it.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -6,6 +6,7 @@ use pipeline::chain::stage::{Fault, FaultKind};
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::HostState;
+use crate::words::on_one_line;
 
 /// Parts of the names of functions in which Rust guests end, whatever went wrong.
 const MACHINERY: [&str; 9] = [
@@ -45,7 +46,7 @@ pub(crate) fn name(error: &wasmtime::Error, state: &mut HostState) -> Fault {
     }
     if let Some(words) = state.journal.last_words() {
         message.push_str("; it said: ");
-        message.push_str(words);
+        message.push_str(&on_one_line(words));
     }
     Fault { kind, message }
 }
@@ -64,7 +65,7 @@ pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
 }
 
 pub(crate) fn short(text: &str) -> String {
-    text[..text.floor_char_boundary(WORDS)].to_owned()
+    on_one_line(&text[..text.floor_char_boundary(WORDS)]).into_owned()
 }
 
 /// The innermost frames, without the machinery of panics.
@@ -82,7 +83,7 @@ fn frames(trace: &WasmBacktrace) -> Option<String> {
 
 /// A name as its author wrote it, without the compiler's hash.
 fn demangled(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
+    on_one_line(&format!("{:#}", rustc_demangle::demangle(name))).into_owned()
 }
 
 fn is_machinery(name: &str) -> bool {

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use otlp::edit::Edit;
+use otlp::edit::named::Paths;
 use otlp::path::Path;
 use pipeline::chain::stage::{Call, Fault, FaultKind, Instance};
 use wasmtime::Store;
 
-use crate::fault;
 use crate::handover::Handover;
 use crate::host::HostState;
-use crate::lift::Paths;
 use crate::options::Options;
 use crate::program::Made;
+use crate::words::on_one_line;
+use crate::{fault, lift};
 
 /// An instance is not judged by its memory before it has served so many calls: what it takes at first it mostly keeps.
 const YOUNG: u64 = 64;
@@ -83,7 +84,9 @@ impl WasmInstance {
         if answer.len() > self.max_edits {
             return Err(edits(format!("a call answered {} edits; the limit is {}", answer.len(), self.max_edits)));
         }
-        self.paths.edits(answer).map_err(|error| edits(error.to_string()))
+        self.paths
+            .edits(answer.into_iter().map(lift::edit))
+            .map_err(|error| edits(on_one_line(&error.to_string()).into_owned()))
     }
 }
 

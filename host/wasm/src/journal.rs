@@ -1,11 +1,13 @@
 //! What a call logs, counts, adds and takes, held back until it is known whether the call stands.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tracing::Level;
 
 use crate::metrics::{self, Sink};
 use crate::state::StateStore;
+use crate::words::on_one_line;
 
 /// The journal of an instance's current call.
 #[derive(Debug)]
@@ -87,6 +89,9 @@ impl Journal {
             message.truncate(cut(&message, room).len());
             message.shrink_to_fit();
             self.lost += 1;
+        }
+        if let Cow::Owned(escaped) = on_one_line(&message) {
+            message = cut(&escaped, room).to_owned();
         }
         self.bytes += message.len();
         self.lines.push((level, message));

@@ -30,6 +30,7 @@ mod state;
 pub mod tables;
 mod v0_1;
 mod wasi;
+mod words;
 
 pub use cache::CompileCache;
 pub use check::{Checked, DEFAULT_SIZE, LoadError, check};

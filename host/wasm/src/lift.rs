@@ -1,90 +1,41 @@
 //! Edits on their way out: what a guest answered, moved into the host's own types.
 //!
-//! Only what the types demand is checked here (a path must be one). What an edit may do to which rows is checked by
-//! `otlp::edit`, whoever made it.
+//! Nothing is checked here. Paths are read by `otlp::edit::named`; what an edit may do to which rows is checked by `otlp::edit::check`, whoever
+//! made it.
 
-use hashbrown::HashMap;
 use otlp::columns::{Cells, Entries, Texts, Words};
 use otlp::edit::{Constant, Edit, Mode, Rows, Sampling, Values};
-use otlp::path::{Path, PathError};
 
 use crate::bindings::tracemill::plugin::types as wit;
 
-/// Paths that are kept parsed for each instance; a plugin names few, and one that names many pays for the parsing.
-const KEPT: usize = 256;
-
-/// The paths that an instance has named so far.
-#[derive(Debug, Default)]
-pub(crate) struct Paths {
-    known: HashMap<String, Path>,
-}
-
-/// An edit that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("edit {edit}: {reason}")]
-pub(crate) struct LiftError {
-    /// Counted from 1.
-    edit: usize,
-    reason: PathError,
-}
-
-impl Paths {
-    /// Knows the paths of a plan from the start.
-    pub(crate) fn new(paths: impl IntoIterator<Item = Path>) -> Self {
-        Self { known: paths.into_iter().take(KEPT).map(|path| (path.to_string(), path)).collect() }
-    }
-
-    fn parse(&mut self, text: String) -> Result<Path, PathError> {
-        if let Some(path) = self.known.get(&text) {
-            return Ok(path.clone());
+/// An edit as the guest named it.
+pub(crate) fn edit(edit: wit::Edit) -> Edit<String> {
+    match edit {
+        wit::Edit::Drop(wit::DropRows { at, reason }) => Edit::Drop { at: rows(at), reason },
+        wit::Edit::Sample(wit::SampleRows { at, probability, how, reason }) => {
+            Edit::Sample { at: rows(at), probability, how: sampling(how), reason }
         }
-        let path: Path = text.parse()?;
-        if self.known.len() < KEPT {
-            self.known.insert(text, path.clone());
+        wit::Edit::Weigh(wit::WeighRows { at, probability }) => Edit::Weigh { at: rows(at), probability },
+        wit::Edit::Set(wit::SetPath { path, at, to, mode: how }) => {
+            Edit::Set { path, at: rows(at), to: values(to), mode: mode(how) }
         }
-        Ok(path)
-    }
-
-    /// Turns a guest's answer into edits.
-    pub(crate) fn edits(&mut self, answer: Vec<wit::Edit>) -> Result<Vec<Edit>, LiftError> {
-        let mut at = 0;
-        answer
-            .into_iter()
-            .map(|edit| {
-                at += 1;
-                self.edit(edit).map_err(|reason| LiftError { edit: at, reason })
-            })
-            .collect()
-    }
-
-    fn edit(&mut self, edit: wit::Edit) -> Result<Edit, PathError> {
-        Ok(match edit {
-            wit::Edit::Drop(wit::DropRows { at, reason }) => Edit::Drop { at: rows(at), reason },
-            wit::Edit::Sample(wit::SampleRows { at, probability, how, reason }) => {
-                Edit::Sample { at: rows(at), probability, how: sampling(how), reason }
-            }
-            wit::Edit::Weigh(wit::WeighRows { at, probability }) => Edit::Weigh { at: rows(at), probability },
-            wit::Edit::Set(wit::SetPath { path, at, to, mode: how }) => {
-                Edit::Set { path: self.parse(path)?, at: rows(at), to: values(to), mode: mode(how) }
-            }
-            wit::Edit::Copy(wit::CopyPath { path, to, at, mode: how }) => {
-                Edit::Copy { path: self.parse(path)?, to: self.parse(to)?, at: rows(at), mode: mode(how) }
-            }
-            wit::Edit::Move(wit::MovePath { path, to, at, mode: how }) => {
-                Edit::Move { path: self.parse(path)?, to: self.parse(to)?, at: rows(at), mode: mode(how) }
-            }
-            wit::Edit::Remove(wit::RemovePath { path, at }) => Edit::Remove { path: self.parse(path)?, at: rows(at) },
-            wit::Edit::Rewrite(wit::RewriteEntries { column, entries, to }) => {
-                Edit::Rewrite { column, entries, to: texts(to) }
-            }
-            wit::Edit::RemoveEntries(wit::RemoveEntries { column, entries }) => Edit::RemoveEntries { column, entries },
-            wit::Edit::Event(wit::SpanEvent { row, time, name, attributes }) => Edit::Event {
-                row,
-                time,
-                name,
-                attributes: attributes.into_iter().map(|(key, value)| (key, constant(value))).collect(),
-            },
-        })
+        wit::Edit::Copy(wit::CopyPath { path, to, at, mode: how }) => {
+            Edit::Copy { path, to, at: rows(at), mode: mode(how) }
+        }
+        wit::Edit::Move(wit::MovePath { path, to, at, mode: how }) => {
+            Edit::Move { path, to, at: rows(at), mode: mode(how) }
+        }
+        wit::Edit::Remove(wit::RemovePath { path, at }) => Edit::Remove { path, at: rows(at) },
+        wit::Edit::Rewrite(wit::RewriteEntries { column, entries, to }) => {
+            Edit::Rewrite { column, entries, to: texts(to) }
+        }
+        wit::Edit::RemoveEntries(wit::RemoveEntries { column, entries }) => Edit::RemoveEntries { column, entries },
+        wit::Edit::Event(wit::SpanEvent { row, time, name, attributes }) => Edit::Event {
+            row,
+            time,
+            name,
+            attributes: attributes.into_iter().map(|(key, value)| (key, constant(value))).collect(),
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! What plugins might want and answer, chosen by the last eight bytes of an input.
 
+mod wild;
+
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tracemill_otlp::columns::Texts;

@@ -3,6 +3,7 @@
 //! The oracle is prost with OpenTelemetry's own message types, which shares no code with host/otlp.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod choices;
 mod columns;
 mod edits;
@@ -10,6 +11,7 @@ mod index;
 mod json;
 mod mutate;
 
+pub use answers::answers;
 pub use columns::columns;
 pub use edits::edits;
 pub use index::index;
@@ -33,5 +35,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "index", corpus: "otlp", chooses: false, run: index },
     Target { name: "columns", corpus: "edits", chooses: true, run: columns },
     Target { name: "edits", corpus: "edits", chooses: true, run: edits },
+    Target { name: "answers", corpus: "edits", chooses: true, run: answers },
     Target { name: "json", corpus: "json", chooses: false, run: json },
 ];

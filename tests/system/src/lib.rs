@@ -1,9 +1,11 @@
-//! What system tests share: words for what the proxy says about its plugins.
+//! What system tests share: words for what the proxy says about its plugins, and what operators type.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
+use harness::proxy::binary;
 use harness::{Proxy, wait};
 use serde_json::Value;
+use std::process::Command;
 
 /// A stage in an answer of `/plugins`, by its name without the number.
 pub fn stage<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
@@ -34,4 +36,13 @@ pub async fn reached(proxy: &Proxy, metric: &str, labels: &[(&str, &str)], value
     };
     let waited = wait::until(&format!("{metric}{labels:?} to reach {value}"), enough).await;
     waited.with_context(|| format!("it is {last}"))
+}
+
+/// What an operator types about a plugin (`promote`, `rollback`): whether it was done, and what was said.
+pub async fn typed(proxy: &Proxy, command: &'static str, plugin: &'static str) -> Result<(bool, String)> {
+    let (binary, admin) = (binary()?, proxy.ports().admin.clone());
+    let run = move || Command::new(binary).args([command, plugin, "--admin", &admin]).output();
+    let output = tokio::task::spawn_blocking(run).await??;
+    let said = [output.stdout.clone(), output.stderr.clone()].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
 }

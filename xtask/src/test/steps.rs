@@ -106,7 +106,7 @@ fn obtain_more() -> Result<Outcome> {
 }
 
 fn test_system_at_length() -> Result<Outcome> {
-    counted(tests().args(["--test", "senders", "--test", "all", "--", "--ignored"]))
+    counted(tests().args(["--test", "senders", "--test", "all", "--test", "soak", "--", "--ignored"]))
 }
 
 fn tests() -> Command {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pipeline::chain::quarantine::Limits;
 use pipeline::chain::stage::BreakerPolicy;
 
+use super::limits::{self, Limits as CallLimits};
 use super::table::Table;
 use crate::plugins::signature::Keys;
 use oci::Oci;
@@ -69,11 +70,18 @@ pub struct Defaults {
     pub deadline: Duration,
     /// When repeated faults take a plugin out for a while.
     pub breaker: BreakerPolicy,
+    /// What its file, its calls and its instances may be.
+    pub limits: CallLimits,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { memory: 64 << 20, deadline: Duration::from_millis(50), breaker: BreakerPolicy::default() }
+        Self {
+            memory: 64 << 20,
+            deadline: Duration::from_millis(50),
+            breaker: BreakerPolicy::default(),
+            limits: CallLimits::default(),
+        }
     }
 }
 
@@ -91,6 +99,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Plugins {
             memory: table.size("memory", MEMORY).unwrap_or(usual.memory),
             deadline: table.duration("deadline", DEADLINE).unwrap_or(usual.deadline),
             breaker: table.section("breaker", |table| breaker(table, usual.breaker)),
+            limits: table.section("limits", |table| limits::read(table, usual.limits)),
         },
         keys: signatures::read(table),
         oci: table.section("oci", oci::read),

@@ -8,7 +8,7 @@ use pipeline::chain::plan::{Affinity, Plan};
 use pipeline::chain::stage::Program as _;
 use serde::Serialize;
 use wasm::tables::Access;
-use wasm::{Engine, Metrics, Options, StateLimits, StateStore};
+use wasm::{Engine, Metrics, StateLimits, StateStore};
 
 use super::digest::Digest;
 use super::oci::{Puller, Reference};
@@ -167,7 +167,7 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
         .map_err(|report| report.to_string())?;
     let engine = Engine::new(&wasm::EngineOptions::default()).map_err(|why| said(&why))?;
     let component = checked.compile(&engine).map_err(|why| said(&why))?;
-    let options = Options { memory: sidecar.memory as usize, ..Options::default() };
+    let options = sidecar.limits.options(sidecar.memory);
     let state = Arc::new(StateStore::new(StateLimits::default()));
     let stage = name::stage_of(&stem).to_owned();
     let sink = Metrics::default().sink(&stage);

@@ -10,7 +10,7 @@ use pipeline::chain::live::Chains;
 use pipeline::chain::stage::{Fault, FaultKind, Program, Stage, StageSpec};
 use pipeline::chain::trial::Mode;
 use wasm::tables::{Access, Tables};
-use wasm::{Component, ConfigureError, Engine, Metrics, Options, Sink, StateLimits, StateStore, WasmProgram};
+use wasm::{Component, ConfigureError, Engine, LoadError, Metrics, Sink, StateLimits, StateStore, WasmProgram};
 
 use super::digest::Digest;
 use super::make::{AsLive, Job, Maker, Ready, file_name};
@@ -98,15 +98,26 @@ impl Loader {
         Ok((pulled?, Some(file)))
     }
 
-    fn component(&self, job: &Job, content: &[u8], version: Digest, steps: &mut Steps) -> Result<Component, Wrong> {
+    fn component(
+        &self,
+        job: &Job,
+        content: &[u8],
+        version: Digest,
+        largest: u64,
+        steps: &mut Steps,
+    ) -> Result<Component, Wrong> {
         if let Some((digest, component)) = self.kept(&job.stage).compiled
             && digest == version
+            && content.len() as u64 <= largest
         {
             steps.cached = true;
             return Ok(component);
         }
-        let checked = timed(&mut steps.check, || wasm::check(content, scan::LARGEST as usize));
-        let checked = checked.map_err(|error| Wrong::new(Step::Check, &error))?;
+        let checked = timed(&mut steps.check, || wasm::check(content, largest as usize));
+        let checked = checked.map_err(|error| match error {
+            LoadError::TooLarge { .. } => Wrong::new(Step::Check, &format!("{error} (`limits.file` sets another)")),
+            _ => Wrong::new(Step::Check, &error),
+        })?;
         let component = timed(&mut steps.compile, || checked.compile(&self.engine));
         let component = component.map_err(|error| Wrong::new(Step::Compile, &error))?;
         steps.cached = component.is_cached();
@@ -136,7 +147,7 @@ impl Loader {
         let (verified, (text, sidecar)) = checked?;
         let (signed, signature) = verified.unzip();
         reached(Phase::Compiling);
-        let component = self.component(job, &content, version, &mut steps)?;
+        let component = self.component(job, &content, version, sidecar.limits.file, &mut steps)?;
         reached(Phase::Probing);
         let granted = sidecar.grants.tables.clone().map(Into::into);
         let tables = Access { tables: self.tables.clone(), granted };
@@ -200,9 +211,8 @@ struct Making {
 
 impl Making {
     fn program(&self, state: Arc<StateStore>, sink: Arc<Sink>, steps: &mut Steps) -> Result<WasmProgram, Wrong> {
-        let Sidecar { settings, memory, .. } = &self.sidecar;
-        let options = Options { memory: *memory as usize, ..Options::default() };
-        let tables = self.tables.clone();
+        let Sidecar { settings, memory, limits, .. } = &self.sidecar;
+        let (options, tables) = (limits.options(*memory), self.tables.clone());
         let program = timed(&mut steps.configure, || self.component.configure(settings, options, state, tables, sink));
         program.map_err(|error| match &error {
             ConfigureError::Failed(fault) => Wrong::of_fault(Step::Configure, fault, &error),
@@ -293,12 +303,24 @@ fn read_sidecar(job: &Job) -> Result<(Option<String>, Sidecar), Wrong> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_kept_of_a_stage_goes_with_it() {
+    fn loader() -> Loader {
         let engine = Engine::new(&wasm::EngineOptions::default()).unwrap();
         let chains = Chains::new(1, pipeline::chain::metrics::Metrics::default());
-        let (metrics, tables) = (Metrics::default(), Tables::default());
-        let loader = Loader::new(engine, metrics, chains, Arc::default(), Puller::default(), tables);
+        Loader::new(engine, Metrics::default(), chains, Arc::default(), Puller::default(), Tables::default())
+    }
+
+    #[test]
+    fn each_stage_has_a_state_of_its_own_and_keeps_it() {
+        let loader = loader();
+        let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
+        loader.state(&one).put("key", vec![1]).unwrap();
+        assert_eq!(loader.state(&other).get("key"), None);
+        assert_eq!(loader.state(&one).get("key").map(|(_, value)| value), Some(vec![1]));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_stage_goes_with_it() {
+        let loader = loader();
         let (gone, stays): (Arc<str>, Arc<str>) = ("gone".into(), "stays".into());
         let (state, other) = (Arc::downgrade(&loader.state(&gone)), loader.state(&stays));
         loader.forget("gone");

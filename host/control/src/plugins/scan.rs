@@ -1,8 +1,9 @@
 //! Looks at the folder: which plugins stand in it, in which order, and what each is made from.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
@@ -157,12 +158,25 @@ impl Scan {
 }
 
 /// Reads a plugin or sidecar whole. The error is for people.
+///
+/// A link may lead anywhere: what is no file has no end, or none that comes.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > LARGEST {
-        return Err(format!("{} MiB are more than the {} MiB that a plugin may have", size >> 20, LARGEST >> 20));
+    let said = |error: io::Error| error.to_string();
+    // Without waiting for somebody to write into a pipe.
+    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(said)?;
+    let meta = file.metadata().map_err(said)?;
+    if !meta.is_file() {
+        return Err("it is no regular file".to_owned());
     }
-    std::fs::read(path).map_err(|error| error.to_string())
+    let too_large =
+        |size: u64| format!("{} MiB are more than the {} MiB that a plugin may have", size >> 20, LARGEST >> 20);
+    if meta.len() > LARGEST {
+        return Err(too_large(meta.len()));
+    }
+    let mut content = Vec::with_capacity(meta.len() as usize);
+    file.take(LARGEST + 1).read_to_end(&mut content).map_err(said)?;
+    let size = content.len() as u64;
+    if size > LARGEST { Err(too_large(size)) } else { Ok(content) }
 }
 
 /// The sidecar of a stem.
@@ -310,6 +324,20 @@ mod tests {
         let mut scan = Scan::new(folder.path());
         assert_eq!(settled(&mut scan).unreadable.len(), 1);
         assert!(scan.contents.is_empty(), "a failure is not remembered");
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_read_nor_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |file: &str| folder.path().join(file);
+        std::os::unix::fs::symlink("/dev/zero", of("10-endless.wasm")).unwrap();
+        nix::unistd::mkfifo(&of("20-pipe.wasm"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        old(&of("30-good.wasm"), "a");
+        let mut found = settled(&mut Scan::new(folder.path()));
+        found.unreadable.sort();
+        let said: Vec<_> = found.unreadable.iter().map(|(_, file, why)| (file.as_str(), why.as_str())).collect();
+        assert_eq!(said, [("10-endless.wasm", "it is no regular file"), ("20-pipe.wasm", "it is no regular file")]);
+        assert!(found.wanted.iter().any(|wanted| wanted.recipe.is_some()), "{found:?}");
     }
 
     /// Looks until nothing moves.

@@ -8,6 +8,7 @@ use pipeline::chain::stage::BreakerPolicy;
 
 use super::grants::{self, Grants};
 use super::trying::{self, Trying};
+use crate::config::limits::{self, Limits};
 use crate::config::plugins::Defaults;
 use crate::config::report::{Problems, Report};
 use crate::config::table::Table;
@@ -29,6 +30,8 @@ pub struct Sidecar {
     pub when: Vec<Vec<Condition>>,
     /// When repeated faults take it out for a while.
     pub breaker: BreakerPolicy,
+    /// What its file, its calls and its instances may be.
+    pub limits: Limits,
     /// What it may do at most.
     pub grants: Grants,
     /// How it is tried before it counts.
@@ -59,6 +62,7 @@ fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, probl
         deadline: table.duration("deadline", config::plugins::DEADLINE).unwrap_or(defaults.deadline),
         when: conditions::read("when", table.items("when"), problems),
         breaker: table.section("breaker", |table| config::plugins::breaker(table, defaults.breaker)),
+        limits: table.section("limits", |table| limits::read(table, defaults.limits)),
         grants: table.section("grants", grants::read),
         trying: trying::read(table),
     })
@@ -103,6 +107,28 @@ mod tests {
         let read = sidecar("").unwrap();
         assert_eq!((read.settings.as_str(), read.on_error, read.when.len()), ("{}", None, 0));
         assert_eq!((read.memory, read.deadline), (64 << 20, Duration::from_millis(50)));
+        assert_eq!(read.limits, Limits::default());
+    }
+
+    #[test]
+    fn each_limit_is_the_sidecars_or_else_that_of_all_plugins() {
+        let limits = Limits { edits: 100, output: 1 << 20, calls: 7, ..Limits::default() };
+        let defaults = Defaults { limits, ..Defaults::default() };
+        let text = "limits: { file: 1MiB, edits: 50, log_lines: 3, log_bytes: 1KiB, table_elements: 9 }";
+        let read = read("10-a.yaml", text, &defaults, &|_| None).unwrap().limits;
+        let expected = Limits {
+            file: 1 << 20,
+            edits: 50,
+            output: 1 << 20,
+            log_lines: 3,
+            log_bytes: 1 << 10,
+            table_elements: 9,
+            calls: 7,
+        };
+        assert_eq!(read, expected);
+        let errors = sidecar("limits: { edits: 70000, output: 1KiB, calls: 0, lines: 1 }").unwrap_err();
+        assert_eq!(errors.len(), 4, "{errors:#?}");
+        assert!(errors[0].contains("from 1 to 65536") && errors[1].contains("from 64KiB to 256MiB"), "{errors:#?}");
     }
 
     #[test]

@@ -148,6 +148,24 @@ fn a_flood_of_lines_is_cut_off_and_said_to_be() {
 }
 
 #[test]
+fn a_line_of_a_guest_stays_one_line_and_so_does_its_error() {
+    let (plugin, log) = (Plugin::default(), Log::default());
+    let _listening = log.listen();
+    let fault = plugin.instance("forges").call(call(1, &[])).expect_err("an error");
+    assert!(fault.message.starts_with("no\\n2026") && !fault.message.contains('\n'), "{fault:?}");
+    let mut instance = plugin.instance("mumbles");
+    instance.call(call(1, &[])).expect("no edits");
+    instance.settle(true);
+    assert_eq!(log.lines().len(), 1, "{:?}", log.lines());
+    assert!(
+        log.lines()[0].starts_with("WARN plugin: done\\n2026-01-01T00:00:00Z  INFO plugin is live"),
+        "{:?}",
+        log.lines()
+    );
+    assert!(!log.lines()[0].contains('\u{1b}'));
+}
+
+#[test]
 fn a_giant_line_is_cut_off() {
     let (plugin, log) = (Plugin::default(), Log::default());
     let _listening = log.listen();

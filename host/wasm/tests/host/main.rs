@@ -14,3 +14,4 @@ mod setup;
 mod shell;
 mod tables;
 mod versions;
+mod wild;

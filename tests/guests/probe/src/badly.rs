@@ -7,6 +7,9 @@ use crate::bindings::tracemill::plugin::types::{Cells, DropRows, Mode, Rows, Set
 use crate::bindings::tracemill::plugin::{host, state};
 use crate::well::set;
 
+/// What the host alone may say.
+const FORGED: &str = "2026-01-01T00:00:00Z  INFO plugin is live plugin=\"other\"";
+
 pub fn act(verb: &str, rows: u32) -> Result<Vec<Edit>, String> {
     match verb {
         "traps" => panic!("a bug of the plugin's"),
@@ -47,6 +50,7 @@ pub fn act(verb: &str, rows: u32) -> Result<Vec<Edit>, String> {
                 mode: Mode::Upsert,
             }),
         ]),
+        "wild" => Ok(crate::wild::answer(rows)),
         "no-utf8" => Ok(vec![drop(Rows::Every, &no_text())]),
         "finds-badly" => {
             let keys = Texts { offsets: vec![9, 3, 1], data: vec![1] };
@@ -64,6 +68,11 @@ pub fn act(verb: &str, rows: u32) -> Result<Vec<Edit>, String> {
         }
         "log-giant" => {
             host::log(host::Level::Error, &"x".repeat(10 << 20));
+            Ok(Vec::new())
+        }
+        "forges" => Err(format!("no\n{FORGED}")),
+        "mumbles" => {
+            host::log(host::Level::Warn, &format!("done\n{FORGED}\u{1b}[2J"));
             Ok(Vec::new())
         }
         "name-flood" => {

@@ -2,11 +2,12 @@
 //!
 //! For the newest contract; with the feature `v0-1` for the one before, which the host runs as well.
 //!
-//! Settings: `{"do": "VERB"}`. [`plan`] holds what verbs do in `configure`, [`well`] and [`badly`] what they do in `process`.
+//! Settings: `{"do": "VERB"}`. [`plan`] holds what verbs do in `configure`, [`well`], [`badly`] and [`wild`] what they do in `process`.
 
 mod badly;
 mod plan;
 mod well;
+mod wild;
 
 mod bindings {
     #![allow(missing_docs, unsafe_code, clippy::pedantic, unused_qualifications, reason = "generated")]

@@ -3,6 +3,7 @@
 //! Tests run through `Setup::run`, which checks at its end that what came in is what was sent, and both sums of invariant 6. Those that end or kill
 //! the proxy themselves check the sums.
 
+mod admin;
 mod backlog;
 mod command_line;
 mod compiled;
@@ -15,6 +16,7 @@ mod folder;
 mod golden;
 mod grants;
 mod handover;
+mod hostile;
 mod identity;
 mod input;
 mod metrics;

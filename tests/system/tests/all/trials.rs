@@ -2,7 +2,7 @@
 //! promote and roll back, a canary that fails is withdrawn, and a restart keeps to what was decided.
 
 use anyhow::{Context as _, Result, ensure};
-use harness::proxy::{Setup, binary};
+use harness::proxy::Setup;
 use harness::sink::Keep;
 use harness::spans::Mix;
 use harness::{Generator, Profile, Proxy, Sink};
@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use system::{reached, stage};
+use system::{reached, stage, typed};
 
 /// Sets an attribute.
 fn enrich(region: &str, mode: &Value) -> Value {
@@ -57,15 +56,6 @@ async fn sent(proxy: &Proxy, sink: &Sink, seed: u64) -> Result<BTreeMap<String, 
 
 fn all(region: &str) -> BTreeMap<String, usize> {
     BTreeMap::from([(region.to_owned(), 50)])
-}
-
-/// What an operator types, and what it says.
-async fn typed(proxy: &Proxy, command: &'static str, plugin: &'static str) -> Result<(bool, String)> {
-    let (binary, admin) = (binary()?, proxy.ports().admin.clone());
-    let run = move || Command::new(binary).args([command, plugin, "--admin", &admin]).output();
-    let output = tokio::task::spawn_blocking(run).await??;
-    let said = [output.stdout.clone(), output.stderr.clone()].concat();
-    Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
 }
 
 async fn trial_that(proxy: &Proxy, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
