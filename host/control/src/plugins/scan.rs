@@ -237,7 +237,7 @@ mod tests {
 
     fn old(path: &Path, content: &str) {
         fs::write(path, content).unwrap();
-        let file = fs::File::options().write(true).open(path).unwrap();
+        let file = File::options().write(true).open(path).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
     }
 
