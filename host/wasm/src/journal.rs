@@ -91,7 +91,7 @@ impl Journal {
             self.lost += 1;
         }
         if let Cow::Owned(escaped) = on_one_line(&message) {
-            message = cut(&escaped, room).to_owned();
+            cut(&escaped, room).clone_into(&mut message);
         }
         self.bytes += message.len();
         self.lines.push((level, message));

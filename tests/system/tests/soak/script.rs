@@ -231,7 +231,7 @@ pub fn enrich(region: &str) -> Value {
 
 fn there_or_not(outcome: std::io::Result<()>, file: &str) -> Result<()> {
     match outcome {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| format!("changing {}", file)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| format!("changing {file}")),
         _ => Ok(()),
     }
 }
