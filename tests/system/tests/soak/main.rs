@@ -26,6 +26,7 @@ const STUCK: Duration = Duration::from_secs(5);
 /// How much memory may come and go with what happens to run.
 const BREATHING: u64 = 64 << 20;
 
+#[ignore = "long: cargo xtask test --full"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn some_seconds_of_swaps_under_load_lose_double_and_leave_nothing() -> Result<()> {
     soak(Duration::from_secs(4)).await
