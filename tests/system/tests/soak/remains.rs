@@ -54,7 +54,7 @@ impl Remains {
             for (kind, count) in now {
                 let was = then.get(kind).copied().unwrap_or_default();
                 // What an instance's memory begins with belongs to the code.
-                let is_of_code = kind.contains("wasm-memory-image") || kind.ends_with(".cwasm");
+                let is_of_code = kind.contains("wasm-memory-image") || kind.contains(".cwasm");
                 let kept = if is_of_code { KEPT } else { 0 };
                 if *count > was + kept {
                     more.push(format!("{what}: {count} {kind}, there were {was}"));
