@@ -1,4 +1,4 @@
-//! Lookup tables: the operator's CSV, JSON and MaxMind files, asked by key, many keys at once.
+//! Lookup tables: the operator's CSV, JSON and `MaxMind` files, asked by key, many keys at once.
 //!
 //! A table is declared once, with the fields that are wanted of it, and asked once for each batch. Ask for distinct words rather than for
 //! rows: each question crosses into the host.

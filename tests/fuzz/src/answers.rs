@@ -56,7 +56,9 @@ fn outcomes(data: &[u8]) -> Option<Vec<Result<Vec<Path>, Failed>>> {
         let permissions = choices.permissions(&wants);
         let outcome = call(&mut batch, &shown, &permissions, choices.answer(&shown));
         if let Ok(written) = &outcome {
-            rows.iter().for_each(|&row| may_have_changed[row as usize] = true);
+            for &row in rows {
+                may_have_changed[row as usize] = true;
+            }
             cache.invalidate(written);
         }
         if let Err(failed) = &outcome {
@@ -81,9 +83,8 @@ fn call(
     let applied = apply(batch, shown, &edits);
     // The host itself writes the trace state of what is sampled.
     let may = |path: &Path| permissions.may_write(path) || (permissions.may_drop() && *path == Path::TraceState);
-    for path in applied.written.iter().filter(|path| !may(path)) {
-        panic!("{path} was written, which is not among the plan's writes");
-    }
+    let others: Vec<_> = applied.written.iter().filter(|path| !may(path)).collect();
+    assert!(others.is_empty(), "{others:?} were written, which are not among the plan's writes");
     assert!(permissions.may_drop() || applied.dropped.is_empty(), "spans were dropped without leave");
     Ok(applied.written)
 }

@@ -188,7 +188,7 @@ impl Guest<'_> {
     }
 
     fn integer(&mut self) -> i64 {
-        if self.is_wrong() { NUMBERS[self.below(NUMBERS.len())].cast_signed() } else { self.below(3) as i64 }
+        if self.is_wrong() { NUMBERS[self.below(NUMBERS.len())].cast_signed() } else { i64::from(self.below(3) as u32) }
     }
 
     fn words(&mut self, codes: usize) -> Words {

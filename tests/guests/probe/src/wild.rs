@@ -57,6 +57,7 @@ impl Wild {
     }
 
     #[expect(unsafe_code, reason = "what a guest in another language could do, this one has to do on purpose")]
+    #[expect(clippy::same_length_and_capacity, reason = "neither is true")]
     fn list<T>(&mut self) -> Vec<T> {
         if self.below(2) == 0 {
             return Vec::new();
