@@ -1,6 +1,6 @@
 //! Conditions, judged as the host judges them.
 
-use regex::Regex;
+use regex::bytes::Regex;
 
 use super::model::{Batch, Data, Record};
 use super::place;
@@ -54,7 +54,9 @@ fn compare(operator: Operator, value: &Data, wanted: &Value) -> Result<bool, Str
         (Operator::Prefix, Data::Text(value), Value::Text(wanted)) => value.starts_with(wanted),
         (Operator::Contains, Data::Text(value), Value::Text(wanted)) => value.contains(wanted),
         (Operator::Matches, Data::Text(value), Value::Text(wanted)) => {
-            Regex::new(wanted).map_err(|error| format!("`{wanted}` is no regular expression: {error}"))?.is_match(value)
+            // Over bytes, as senders' texts need not be UTF-8.
+            let regex = Regex::new(wanted).map_err(|error| format!("`{wanted}` is no regular expression: {error}"))?;
+            regex.is_match(value.as_bytes())
         }
         (Operator::Greater, Data::Integer(value), Value::Integer(than)) => value > than,
         (Operator::Greater, Data::Float(value), Value::Float(than)) => value > than,
