@@ -82,7 +82,10 @@ fn call(
     check(batch, shown, permissions, &edits).map_err(Failed::Edit)?;
     let applied = apply(batch, shown, &edits);
     // The host itself writes the trace state of what is sampled.
-    let may = |path: &Path| permissions.may_write(path) || (permissions.may_drop() && *path == Path::TraceState);
+    let by_host = |path: &Path| permissions.may_drop() && *path == Path::TraceState;
+    // Whatever is written of an event or a link is noted as all of them, for the columns that have to be made anew.
+    let is_noted_whole = |path: &Path| matches!(path, Path::Events | Path::Links);
+    let may = |path: &Path| permissions.may_write(path) || by_host(path) || is_noted_whole(path);
     let others: Vec<_> = applied.written.iter().filter(|path| !may(path)).collect();
     assert!(others.is_empty(), "{others:?} were written, which are not among the plan's writes");
     assert!(permissions.may_drop() || applied.dropped.is_empty(), "spans were dropped without leave");
