@@ -61,12 +61,13 @@ async fn only_what_a_trusted_key_has_signed_runs_and_the_last_good_version_stays
             // A stranger's signature, one of another version, and one that was tampered with.
             let two = plugins::stamp(2)?;
             let mut tampered = signer.sign(&two)?;
-            let place = tampered.len() / 2;
+            // In the second line, behind the number of the key.
+            let place = tampered.iter().position(|byte| *byte == b'\n').context("lines")? + 40;
             tampered[place] = if tampered[place] == b'A' { b'B' } else { b'A' };
             let wrong = [
                 (stranger.sign(&two)?, "is by key"),
                 (signer.sign(&plugins::stamp(3)?)?, "not about this content"),
-                (tampered, "20-stamp.wasm.minisig"),
+                (tampered, "not about this content"),
             ];
             for (signature, why) in wrong {
                 proxy.install("20-stamp.wasm", &two)?;
