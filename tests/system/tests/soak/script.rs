@@ -87,8 +87,15 @@ impl<'a> Script<'a> {
         self.vain * 2 <= commands
     }
 
-    /// Brings the folder into its usual state, each plugin in a version that nobody has seen, and waits until that runs.
+    /// Brings the folder into its usual state, and waits until that runs. Twice: of each plugin there is a version before, to roll back to, and
+    /// that is to be a usual one too.
     pub async fn settle(&mut self) -> Result<()> {
+        self.renew().await?;
+        self.renew().await
+    }
+
+    /// Each plugin in a version that nobody has seen, and none but the usual ones.
+    async fn renew(&mut self) -> Result<()> {
         let version_of = |status: &Value, name| stage(status, name).map(|stage| stage["version"].clone());
         let before = self.proxy.plugin_status().await?;
         for name in ["15-extra.wasm", "25-extra.wasm", "40-probe.wasm", "40-probe.yaml", "20-stamp.yaml"] {
