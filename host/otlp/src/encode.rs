@@ -17,6 +17,7 @@ use crate::wire::Slice;
 mod copies;
 mod list;
 mod owner;
+pub mod parted;
 mod span;
 mod writer;
 

@@ -107,20 +107,9 @@ impl PrivateFolder {
 
     /// Writes a file of this name, without the ending, whole; then lets go what is beyond the bound.
     pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let written = self.write_whole(name, content);
+        let written = write_whole(&self.place(name), content);
         self.forget_oldest();
         written
-    }
-
-    fn write_whole(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let path = self.place(name);
-        let unfinished = path.with_extension("unfinished");
-        // What a crash has left is in the way of nobody.
-        let _none = fs::remove_file(&unfinished);
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)
     }
 
     /// Its files, with what is known of each.
@@ -146,4 +135,15 @@ impl PrivateFolder {
             }
         }
     }
+}
+
+/// Writes a file of this user's alone, whole or not at all.
+pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    // What a crash has left is in the way of nobody.
+    let _none = fs::remove_file(&unfinished);
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
 }

@@ -1,9 +1,8 @@
 //! What the data plane knows of a version that is tried, for people.
 
-use std::fmt::Write as _;
-
 use pipeline::chain::trial::{Mode, Trial, Work};
 
+use crate::plugins::digest::hex;
 use crate::plugins::status::{self, Differences, Differing};
 use crate::plugins::trying::cost_of;
 
@@ -44,11 +43,4 @@ pub(super) fn fill(shown: &mut status::Trial, trial: &Trial, current: Option<Wor
         paths,
         elsewhere,
     });
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-        text
-    })
 }

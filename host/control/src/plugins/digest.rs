@@ -46,7 +46,8 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hex digits, as ids and hashes are written.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string does not fail");

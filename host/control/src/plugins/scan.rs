@@ -208,21 +208,22 @@ fn list(folder: &Path) -> io::Result<Listing> {
         if name::read(&file).is_none() {
             continue;
         }
-        match stamp_of(&entry.path()) {
-            Ok(stamp) => {
-                listing.insert(file, stamp);
-            }
-            // Gone again, or a link to nothing.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        // Gone again otherwise, or a link to nothing.
+        if let Ok(stamp) = stamp_of(&entry.path()) {
+            listing.insert(file, stamp);
         }
     }
     Ok(listing)
 }
 
+/// An error means that there is no such file, or none any more.
 fn stamp_of(path: &Path) -> io::Result<Stamp> {
-    let meta = std::fs::metadata(path)?;
-    Ok(Stamp { size: meta.len(), written: meta.modified()?, inode: meta.ino() })
+    match std::fs::metadata(path) {
+        Ok(meta) => Ok(Stamp { size: meta.len(), written: meta.modified()?, inode: meta.ino() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+        // A link that leads in a circle, or where nobody may look: whoever reads it says so, and the others go on.
+        Err(_) => Ok(Stamp { size: 0, written: SystemTime::UNIX_EPOCH, inode: 0 }),
+    }
 }
 
 #[cfg(test)]
@@ -324,6 +325,20 @@ mod tests {
         let mut scan = Scan::new(folder.path());
         assert_eq!(settled(&mut scan).unreadable.len(), 1);
         assert!(scan.contents.is_empty(), "a failure is not remembered");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_costs_the_other_files_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        old(&folder.path().join("10-a.wasm"), "one");
+        std::os::unix::fs::symlink("20-circle.wasm", folder.path().join("20-circle.wasm")).unwrap();
+        std::os::unix::fs::symlink("gone.wasm", folder.path().join("30-gone.wasm")).unwrap();
+        std::os::unix::fs::symlink("10-a.wasm/below", folder.path().join("40-below.wasm")).unwrap();
+        let found = settled(&mut Scan::new(folder.path()));
+        let known: Vec<bool> = found.wanted.iter().map(|wanted| wanted.recipe.is_some()).collect();
+        assert_eq!(known, [true, false, false], "{found:?}");
+        let said: Vec<&str> = found.unreadable.iter().map(|(_, file, _)| file.as_str()).collect();
+        assert_eq!(said, ["20-circle.wasm", "40-below.wasm"]);
     }
 
     #[test]

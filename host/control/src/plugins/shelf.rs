@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use tracemill_wasm::write_whole;
 
 use super::digest::Digest;
 use super::name;
@@ -105,7 +106,7 @@ impl Shelf {
             if path.exists() {
                 continue;
             }
-            if let Err(error) = write(&path, content) {
+            if let Err(error) = write_whole(&path, content) {
                 tracing::warn!(file = %path.display(), %error, "this version cannot be kept for a rollback after a restart");
             }
         }
@@ -153,7 +154,7 @@ impl Shelf {
         let done = match record {
             Some(record) => {
                 let text = serde_json::to_vec_pretty(record).expect("digests are texts");
-                write(&path, &text)
+                write_whole(&path, &text)
             }
             None => match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -184,17 +185,6 @@ impl Shelf {
 
 fn files(folder: Option<&Path>) -> impl Iterator<Item = PathBuf> {
     folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten().map(|entry| entry.path())
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    // What a crash has left is in the way of nobody.
-    let _none = fs::remove_file(&unfinished);
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
 }
 
 /// Lets go of the shelves of other plugin folders that were used longest ago, until all have at most `most` bytes.

@@ -13,7 +13,7 @@ use super::permissions::Permissions;
 use super::{Constant, Edit, Mode, Rows, Values};
 use crate::batch::{Batch, Incoming, RequestContext};
 use crate::columns::{Cells, Texts, entries};
-use crate::encode::encode;
+use crate::encode::{encode, parted};
 use crate::path::{Layout, Path, Want};
 use crate::shown::Shown;
 
@@ -122,7 +122,28 @@ fn edits_of_bytes_are_edits_of_messages() {
         }
         assert_eq!(got.len(), expected.len(), "seed {seed}");
         assert_eq!(got.len(), batch.live() as usize);
+        let decoded = ExportTraceServiceRequest::decode(&mended(&one_by_one(&batch))[..])
+            .unwrap_or_else(|error| panic!("seed {seed}, taken apart: {error}"));
+        assert_eq!(model::by_id(&decoded), got, "seed {seed}, taken apart");
     }
+}
+
+/// Each live span in a resource and a scope of its own, the last first.
+fn one_by_one(batch: &Batch) -> Vec<u8> {
+    let rows: Vec<u32> = parted::live(batch).collect();
+    let mut out = Vec::new();
+    for &row in rows.iter().rev() {
+        let scope = batch.spans()[row as usize].scope;
+        let (mut of_resource, mut of_scope) = (Vec::new(), Vec::new());
+        parted::resource(batch, batch.scopes[scope as usize].resource, &mut of_resource);
+        parted::scope(batch, scope, &mut of_scope);
+        parted::span(batch, row, &mut of_scope);
+        parted::begin_resource(&mut out, of_resource.len() + parted::scope_len(of_scope.len()));
+        out.extend_from_slice(&of_resource);
+        parted::begin_scope(&mut out, of_scope.len());
+        out.extend_from_slice(&of_scope);
+    }
+    out
 }
 
 #[test]

@@ -27,6 +27,11 @@ impl<'a> Writer<'a> {
         Self { out: Vec::with_capacity(capacity), bytes, at: 0 }
     }
 
+    /// Goes on where something is written already.
+    pub(super) fn onto(out: Vec<u8>, bytes: &'a [u8]) -> Self {
+        Self { out, bytes, at: 0 }
+    }
+
     /// Copies what stands before `end`.
     #[inline]
     pub(super) fn copy_until(&mut self, end: u32) {

@@ -1,10 +1,10 @@
 //! Calls that keep to the contract: every layout in, every edit out.
 
-use otlp::columns::{Cells, Column, Entries, Words};
+use otlp::columns::{Cells, Column, Words};
 use otlp::edit::{Constant, Edit, Mode, Rows, Sampling, Values};
 use otlp::path::Path;
 
-use crate::setup::{Plugin, act, call, column, texts, words};
+use crate::setup::{Plugin, act, call, column, every_layout, texts, words};
 
 fn probe() -> Path {
     Path::Attribute("probe".into())
@@ -31,23 +31,7 @@ fn each_row_is_set() {
 
 #[test]
 fn every_layout_reaches_the_guest_and_comes_back() {
-    let places = Words { codes: vec![0, 1], words: texts(&["name", "attributes[\"n\"]"]) };
-    let columns = [
-        Cells::Text(texts(&["a", "\u{e4}"])),
-        Cells::Words(Words { codes: vec![1, 0], words: texts(&["x", "y"]) }),
-        Cells::Integers(vec![i64::MIN, -1]),
-        Cells::Floats(vec![f64::INFINITY, -0.5]),
-        Cells::Booleans(vec![1, 0]),
-        Cells::Ids((0..32).collect()),
-        Cells::Bytes(texts(&["\0", "raw"])),
-        Cells::Entries(Entries {
-            rows: vec![0, 1],
-            places,
-            values: texts(&["v", ""]),
-            kinds: vec![0, 2],
-            numbers: vec![0, u64::MAX],
-        }),
-    ];
+    let columns = every_layout();
     let shown: Vec<_> = columns.iter().cloned().map(column).collect();
     let edits = Plugin::default().instance("echo").call(call(2, &shown)).expect("edits");
     let expected =

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use otlp::columns::{Cells, Column, Texts, Words};
+use otlp::columns::{Cells, Column, Entries, Texts, Words};
 use otlp::edit::{Constant, Edit, Values};
 use pipeline::chain::stage::{Call, Fault, Instance, Program};
 use prometheus_client::registry::Registry;
@@ -93,6 +93,27 @@ pub fn column(cells: Cells) -> Arc<Column> {
 
 pub fn words(codes: &[u32], of: &[&str]) -> Arc<Column> {
     column(Cells::Words(Words { codes: codes.to_vec(), words: texts(of) }))
+}
+
+/// Cells of every layout, for two rows.
+pub fn every_layout() -> [Cells; 8] {
+    let places = Words { codes: vec![0, 1], words: texts(&["name", "attributes[\"n\"]"]) };
+    [
+        Cells::Text(texts(&["a", "\u{e4}"])),
+        Cells::Words(Words { codes: vec![1, 0], words: texts(&["x", "y"]) }),
+        Cells::Integers(vec![i64::MIN, -1]),
+        Cells::Floats(vec![f64::INFINITY, -0.5]),
+        Cells::Booleans(vec![1, 0]),
+        Cells::Ids((0..32).collect()),
+        Cells::Bytes(texts(&["\0", "raw"])),
+        Cells::Entries(Entries {
+            rows: vec![0, 1],
+            places,
+            values: texts(&["v", ""]),
+            kinds: vec![0, 2],
+            numbers: vec![0, u64::MAX],
+        }),
+    ]
 }
 
 /// The text that a verb answers in the attribute `probe`.

@@ -1,12 +1,11 @@
 //! A guest of the contract's version before runs as one of the newest does: the same plans, columns, edits, imports and faults.
 
-use otlp::columns::{Cells, Entries, Words};
 use pipeline::chain::plan::Plan;
 use pipeline::chain::program::Program;
 use tracemill_wasm::Component;
 
 use crate::guests;
-use crate::setup::{Plugin, call, column, engine, probe, texts};
+use crate::setup::{Plugin, call, column, engine, every_layout, probe};
 
 fn older() -> Component {
     tracemill_wasm::load(engine(), guests::probe_v0_1()).expect("a plugin")
@@ -37,24 +36,7 @@ const VERBS: [&str; 17] = [
 fn both_versions_do_the_same() {
     let older = older();
     assert_eq!((older.version().to_string(), probe().version().to_string()), ("0.1.0".into(), "0.2.0".into()));
-    let places = Words { codes: vec![0, 1], words: texts(&["name", "attributes[\"n\"]"]) };
-    let every_layout = [
-        Cells::Text(texts(&["a", "b"])),
-        Cells::Words(Words { codes: vec![1, 0], words: texts(&["x", "y"]) }),
-        Cells::Integers(vec![i64::MIN, -1]),
-        Cells::Floats(vec![f64::INFINITY, -0.5]),
-        Cells::Booleans(vec![1, 0]),
-        Cells::Ids((0..32).collect()),
-        Cells::Bytes(texts(&["\0", "raw"])),
-        Cells::Entries(Entries {
-            rows: vec![0, 1],
-            places,
-            values: texts(&["v", ""]),
-            kinds: vec![0, 2],
-            numbers: vec![0, u64::MAX],
-        }),
-    ]
-    .map(column);
+    let every_layout = every_layout().map(column);
     for verb in VERBS {
         let (plugin, same) = (Plugin::default(), Plugin::default());
         let (new, old) = (plugin.configure(probe(), verb), same.configure(&older, verb));
