@@ -29,7 +29,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use pipeline::auth::{Auth, Denied};
 use pipeline::tls::server::Tls;
 use tokio::task::JoinSet;
@@ -40,6 +40,7 @@ mod door;
 mod trial;
 pub mod view;
 
+use crate::plugins::folder::command::Ask;
 use crate::telemetry;
 pub use change::HEADER;
 use door::Door;
@@ -112,6 +113,10 @@ impl Drop for Admin {
     }
 }
 
+fn changes(ask: Ask, authenticated: bool) -> MethodRouter<Arc<View>> {
+    post(move |view, name, headers| change::change(ask, authenticated, view, name, headers))
+}
+
 fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
     let mut guarded = Router::new()
         .route(
@@ -120,8 +125,8 @@ fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
         )
         .route("/metrics", get(metrics))
         .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
-        .route("/plugins/{name}/promote", post(change::promote))
-        .route("/plugins/{name}/rollback", post(change::rollback))
+        .route("/plugins/{name}/promote", changes(Ask::Promote, auth.is_some()))
+        .route("/plugins/{name}/rollback", changes(Ask::Rollback, auth.is_some()))
         .route("/tables", get(async |State(view): State<Arc<View>>| Json(view.tables())))
         .route("/quarantine", get(async |State(view): State<Arc<View>>| Json(view.quarantine())))
         .route("/quarantine/{number}", get(set_aside))

@@ -19,6 +19,7 @@ use tables::TableConfig;
 mod auth;
 pub mod conditions;
 mod cors;
+mod depth;
 pub mod env;
 pub mod export;
 pub mod limits;

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -226,7 +225,7 @@ fn file_name(file: &Path) -> String {
 /// What the file is, links followed; `None` if it is not there.
 fn stamp_of(file: &Path) -> Option<Stamp> {
     let meta = std::fs::metadata(file).ok()?;
-    Some(Stamp { size: meta.len(), written: meta.modified().ok()?, inode: meta.ino() })
+    Stamp::of(&meta).ok()
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::path::Path;
 
 /// How many places are told apart; what differs elsewhere is counted together.
 pub const MOST_PLACES: usize = 100;
+/// How many bytes of a place are kept: senders may name an attribute as they like.
+const LONGEST_PLACE: usize = 256;
 
 /// Sums over the batches that were compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +48,19 @@ impl Differences {
         self.only_first_dropped + self.only_second_dropped + self.edited_otherwise
     }
 
+    /// Adds what was found elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        let Self { rows, only_first_dropped, only_second_dropped, edited_otherwise, places, elsewhere } = other;
+        self.rows += rows;
+        self.only_first_dropped += only_first_dropped;
+        self.only_second_dropped += only_second_dropped;
+        self.edited_otherwise += edited_otherwise;
+        self.elsewhere += elsewhere;
+        for (place, Differing { rows, example }) in places {
+            self.at(place, rows, || example);
+        }
+    }
+
     /// Adds what two outcomes of one batch have different.
     pub fn add(&mut self, first: &Batch, second: &Batch) {
         for (row, (one, other)) in (0..).zip(first.spans().iter().zip(second.spans())) {
@@ -74,15 +89,19 @@ impl Differences {
         places.sort_unstable();
         places.dedup();
         self.edited_otherwise += u64::from(!places.is_empty());
-        for place in places {
-            if let Some(known) = self.places.get_mut(&place) {
-                known.rows += 1;
-            } else if self.places.len() < MOST_PLACES {
-                let example = (first.get(one.trace_id).to_vec(), first.get(one.span_id).to_vec());
-                self.places.insert(place, Differing { rows: 1, example });
-            } else {
-                self.elsewhere += 1;
-            }
+        for mut place in places {
+            place.truncate(place.floor_char_boundary(LONGEST_PLACE));
+            self.at(place, 1, || (first.get(one.trace_id).to_vec(), first.get(one.span_id).to_vec()));
+        }
+    }
+
+    fn at(&mut self, place: String, rows: u64, example: impl FnOnce() -> (Vec<u8>, Vec<u8>)) {
+        if let Some(known) = self.places.get_mut(&place) {
+            known.rows += rows;
+        } else if self.places.len() < MOST_PLACES {
+            self.places.insert(place, Differing { rows, example: example() });
+        } else {
+            self.elsewhere += rows;
         }
     }
 }

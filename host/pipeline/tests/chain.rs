@@ -67,6 +67,23 @@ async fn one_poisonous_span_costs_only_itself() {
 }
 
 #[tokio::test]
+async fn a_batch_is_searched_for_two_deadlines_at_most_however_many_calls_and_instances_it_takes() {
+    let deadline = Duration::from_millis(20);
+    // One in each call of 4,096 rows.
+    let names: Vec<&str> = (0..5 * 4096).map(|row| if row % 4096 == 7 { "endless" } else { "fine" }).collect();
+    for affinity in [Affinity::Any, Affinity::Trace, Affinity::One] {
+        let rig = Rig::new(4);
+        let program = ByName::new(Failure::Pass, affinity);
+        let endless = program.endless.clone();
+        rig.chains.publish(vec![rig.stage_with("by-name", program, deadline)]);
+        rig.send(request_of(&names)).await.unwrap();
+        assert_eq!(rig.outlet.names().len(), names.len(), "{affinity:?}");
+        let spent: Duration = endless.lock().iter().sum();
+        assert!(endless.lock().len() > 1 && spent <= 3 * deadline, "{affinity:?}: {:?}", endless.lock());
+    }
+}
+
+#[tokio::test]
 async fn an_instance_that_failed_is_never_used_again() {
     let rig = Rig::new(1);
     let program = ByName::new(Failure::Pass, Affinity::Any);

@@ -6,6 +6,7 @@ mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use support::{ByName, Rig, request_of};
@@ -80,6 +81,12 @@ fn a_shadow_that_is_behind_is_skipped_and_holds_up_nobody() {
     }
     assert_eq!(rig.outlet.names().len(), 50);
     block_until("the shadow to be at work", || !calls.lock().is_empty());
+    // Nor does whoever wants to know how it goes wait for a call.
+    let (told, hears) = std::sync::mpsc::channel();
+    let asked = Arc::clone(&tried);
+    std::thread::spawn(move || told.send(asked.seen()));
+    let seen = hears.recv_timeout(Duration::from_mins(1)).expect("nobody waits for the shadow");
+    assert_eq!(seen.batches, 0, "{seen:?}");
     drop(held);
     block_until("the shadow to be through", || {
         let seen = tried.seen();
@@ -124,6 +131,11 @@ async fn a_canary_has_its_share_of_the_traces_and_always_the_same_ones() {
     assert!((25..=80).contains(&ours), "{ours} of 200 at a quarter");
     assert_eq!(rig.outlet.names().len(), 600);
     assert_eq!(trial.seen().work.rows, 3 * ours as u64);
+    assert_eq!(trial.seen().batches, 3);
+    // A batch without a trace of its own says nothing about it.
+    let is_ours = new_lists[0][0] == "t0";
+    rig.send(request_of(&["t0"])).await.unwrap();
+    assert_eq!(trial.seen().batches, 3 + u64::from(is_ours));
 
     // Promoted, it stays the same stage with the same instances.
     let before = made.load(Ordering::SeqCst);

@@ -12,7 +12,6 @@ use crate::handover::Handover;
 use crate::host::HostState;
 use crate::options::Options;
 use crate::program::Made;
-use crate::words::on_one_line;
 use crate::{fault, lift};
 
 /// An instance is not judged by its memory before it has served so many calls: what it takes at first it mostly keeps.
@@ -84,9 +83,7 @@ impl WasmInstance {
         if answer.len() > self.max_edits {
             return Err(edits(format!("a call answered {} edits; the limit is {}", answer.len(), self.max_edits)));
         }
-        self.paths
-            .edits(answer.into_iter().map(lift::edit))
-            .map_err(|error| edits(on_one_line(&error.to_string()).into_owned()))
+        self.paths.edits(answer.into_iter().map(lift::edit)).map_err(|error| edits(fault::short(&error.to_string())))
     }
 }
 

@@ -39,7 +39,7 @@ pub use engine::{Engine, EngineError, EngineOptions};
 pub use metrics::{Metrics, Sink};
 pub use options::Options;
 pub use plan::PlanError;
-pub use private::{PrivateError, PrivateFolder, write_whole};
+pub use private::{PrivateError, PrivateFolder, UNFINISHED, forget_unfinished, write_whole};
 pub use program::{ConfigureError, WasmProgram};
 pub use state::{StateError, StateLimits, StateStore};
 

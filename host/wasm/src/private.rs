@@ -7,7 +7,8 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// What others may not do: anything at all.
 const OTHERS: u32 = 0o077;
@@ -66,6 +67,7 @@ impl PrivateFolder {
         if let Some(why) = why {
             return Err(PrivateError::NotPrivate { folder: folder.to_owned(), why, stakes });
         }
+        forget_unfinished(folder);
         Ok(Self { folder: folder.to_owned(), ending, most })
     }
 
@@ -137,13 +139,72 @@ impl PrivateFolder {
     }
 }
 
-/// Writes a file of this user's alone, whole or not at all.
+/// How files end that are being written.
+pub const UNFINISHED: &str = "unfinished";
+
+/// Writes a file of this user's alone, whole or not at all. Several may write the same one at once.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    // What a crash has left is in the way of nobody.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    let unfinished = path.with_extension(format!("{}-{number}.{UNFINISHED}", std::process::id()));
+    // What a crash of another process with this number has left is in the way of nobody.
     let _none = fs::remove_file(&unfinished);
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
+    let written = (|| {
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)
+    })();
+    if written.is_err() {
+        let _none = fs::remove_file(&unfinished);
+    }
+    written
+}
+
+/// Lets go of what crashes have left of files that were being written: whatever is an hour old.
+pub fn forget_unfinished(folder: &Path) {
+    const OLD: Duration = Duration::from_hours(1);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_unfinished = path.extension().is_some_and(|ending| ending == UNFINISHED);
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if is_unfinished && age().is_some_and(|age| age >= OLD) {
+            let _stays = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_write_the_same_file_and_one_of_them_stands_there_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shared.cwasm");
+        let contents: Vec<Vec<u8>> = (0..8).map(|number| vec![number; 100_000]).collect();
+        std::thread::scope(|scope| {
+            for content in &contents {
+                scope.spawn(|| write_whole(&path, content).unwrap());
+            }
+        });
+        assert!(contents.contains(&fs::read(&path).unwrap()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_crash_has_left_goes_and_what_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |file: &str| folder.path().join(file);
+        for file in ["old.1-0.unfinished", "new.1-1.unfinished", "old.cwasm"] {
+            fs::write(path(file), "x").unwrap();
+        }
+        for file in ["old.1-0.unfinished", "old.cwasm"] {
+            let long_ago = SystemTime::now() - Duration::from_hours(2);
+            File::options().write(true).open(path(file)).unwrap().set_modified(long_ago).unwrap();
+        }
+        forget_unfinished(folder.path());
+        let left = ["old.1-0.unfinished", "new.1-1.unfinished", "old.cwasm"].map(|file| path(file).exists());
+        assert_eq!(left, [false, true, true]);
+    }
 }

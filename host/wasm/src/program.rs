@@ -23,7 +23,6 @@ use crate::plan::{self, Answered, PlanError};
 use crate::state::StateStore;
 use crate::tables::{Access, Finder};
 use crate::wasi::Shell;
-use crate::words::on_one_line;
 
 /// A plugin that cannot be configured.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +34,7 @@ pub enum ConfigureError {
     #[error("{0}")]
     Refused(String),
     /// Its plan cannot be followed.
-    #[error("its plan cannot be followed: {}", on_one_line(&.0.to_string()))]
+    #[error("its plan cannot be followed: {}", fault::short(&.0.to_string()))]
     Plan(#[from] PlanError),
 }
 

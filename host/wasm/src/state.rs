@@ -1,6 +1,7 @@
 //! A plugin's state: small values, counters and token buckets, shared by all instances and versions of one plugin, bounded.
 //! Knows no Wasm; `host` puts it behind the contract's `state`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use hashbrown::HashMap;
@@ -68,16 +69,16 @@ const UPKEEP: usize = 64;
 /// The state of one plugin.
 #[derive(Debug, Default)]
 pub struct StateStore {
-    // One lock is enough: what is done under it is a look-up and a copy of at most one value.
+    // One lock is enough: what is done under it is a look-up, or a copy of the maps without what they hold.
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Inner {
     limits: StateLimits,
-    values: HashMap<Box<str>, Versioned>,
-    counters: HashMap<Box<str>, i64>,
-    buckets: HashMap<Box<str>, Bucket>,
+    values: HashMap<Arc<str>, Versioned>,
+    counters: HashMap<Arc<str>, i64>,
+    buckets: HashMap<Arc<str>, Bucket>,
     bytes: usize,
     /// The last version given out. It counts for all values, so that none comes back under an old version.
     version: u64,
@@ -87,7 +88,8 @@ struct Inner {
 #[derive(Debug, Clone)]
 struct Versioned {
     version: u64,
-    value: Vec<u8>,
+    /// Shared with copies of the whole, which are made while plugins wait.
+    value: Arc<[u8]>,
 }
 
 impl StateStore {
@@ -118,7 +120,8 @@ impl StateStore {
     /// A value and its version.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<(u64, Vec<u8>)> {
-        self.inner.lock().values.get(key).map(|entry| (entry.version, entry.value.clone()))
+        let (version, value) = self.inner.lock().values.get(key).map(|entry| (entry.version, entry.value.clone()))?;
+        Some((version, value.to_vec()))
     }
 
     /// Sets a value.
@@ -226,10 +229,10 @@ impl Inner {
                 return Err(StateError::Bytes(limits.bytes));
             }
             self.bytes = bytes;
-            *entry = Versioned { version, value };
+            *entry = Versioned { version, value: value.into() };
         } else {
             self.reserve(key, value.len())?;
-            self.values.insert(key.into(), Versioned { version, value });
+            self.values.insert(key.into(), Versioned { version, value: value.into() });
         }
         self.version = version;
         Ok(())

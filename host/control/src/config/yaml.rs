@@ -2,6 +2,7 @@
 
 use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
 
+use super::depth;
 use super::env::{self, Lookup};
 use super::report::{At, Problems};
 
@@ -47,6 +48,10 @@ pub struct Key {
 /// Reads one document. What is wrong is noted in `problems`; an empty file is an empty mapping.
 pub fn parse(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Node {
     let empty = Node { at: At { line: 1, column: 1 }, value: Value::Map(Vec::new()), written: String::new() };
+    if let Some(at) = depth::beyond(text) {
+        problems.note(at, "", format!("more than {} lists and mappings stand in each other here", depth::MOST));
+        return empty;
+    }
     match MarkedYaml::load_from_str(text) {
         Ok(documents) if documents.len() > 1 => {
             problems.note(at(&documents[1]), "", "a second document: write everything into one, without `---`");

@@ -123,6 +123,7 @@ impl Folder {
             twice: Vec::new(),
             notes: Vec::new(),
             moving: true,
+            looked: false,
             due: None,
             state: Status::default(),
             status: status.clone(),
@@ -194,6 +195,8 @@ struct Worker {
     notes: Vec<String>,
     /// Whether files are changing, or the folder was not looked at yet.
     moving: bool,
+    /// Whether the folder was ever read.
+    looked: bool,
     /// When the next look is due, if files are changing.
     due: Option<Instant>,
     /// What was noted before the start and has not been followed yet.
@@ -279,10 +282,13 @@ impl Worker {
                 if self.notes.first() != Some(&note) {
                     tracing::warn!(folder = %self.settings.folder.display(), %error, "the plugin folder cannot be read, nothing changes");
                 }
-                (self.notes, self.moving, self.due) = (vec![note], false, None);
+                // A folder that is not there holds nothing; of another that was never read nobody knows without what spans would pass.
+                let is_unknown = self.moving && !self.looked && error.kind() != io::ErrorKind::NotFound;
+                (self.notes, self.moving, self.due) = (vec![note], is_unknown, None);
                 return;
             }
         };
+        self.looked = true;
         let plan = plan::plan(&self.slots.known(Instant::now()), &found.wanted);
         self.execute(plan, found);
     }

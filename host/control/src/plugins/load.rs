@@ -154,11 +154,9 @@ impl Loader {
         let spec = Making { job: job.clone(), version, component, sidecar, tables, chains: self.chains.clone() };
         let Making { component, sidecar, .. } = &spec;
         let state = self.state(&job.stage);
-        let usual = StateLimits::default();
-        let limits = StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual };
         let copy = || {
             let copy = state.copy();
-            copy.limit(limits);
+            copy.limit(state_limits(sidecar));
             Arc::new(copy)
         };
         // What the probe counts and puts is nobody's: it has a copy of the state, and counters that no one reads.
@@ -185,7 +183,6 @@ impl Loader {
             let program = spec.program(copy(), Metrics::default().sink(&shown), &mut steps)?;
             let stage = spec.stage(program, false)?;
             let as_live: AsLive = Box::new(move || {
-                state.limit(limits);
                 let program = spec.program(Arc::clone(&state), Arc::clone(&sink), &mut Steps::default());
                 program
                     .and_then(|program| spec.stage(program, true))
@@ -193,7 +190,6 @@ impl Loader {
             });
             return Ok(Ready { stage, signed, steps, sidecar, as_live: Some(as_live), plugin_version });
         }
-        state.limit(limits);
         let program = spec.program(state, sink, &mut steps)?;
         Ok(Ready { stage: spec.stage(program, true)?, signed, steps, sidecar, as_live: None, plugin_version })
     }
@@ -237,7 +233,17 @@ impl Making {
     }
 }
 
+/// How much all versions of a plugin may keep, as the sidecar of the one that counts says.
+fn state_limits(sidecar: &Sidecar) -> StateLimits {
+    let usual = StateLimits::default();
+    StateLimits { bytes: sidecar.grants.state.map_or(usual.bytes, |bytes| bytes as usize), ..usual }
+}
+
 impl Maker for Loader {
+    fn counts(&self, stage: &Arc<str>, sidecar: &Sidecar) {
+        self.state(stage).limit(state_limits(sidecar));
+    }
+
     fn forget(&self, stage: &str) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
     }
@@ -258,7 +264,17 @@ fn failure(job: &Job, seen: Option<Digest>, Wrong { step, why, passing }: Wrong)
     let of_sidecar = job.sidecar.as_ref().filter(|_| step == Step::Sidecar);
     let file = file_name(of_sidecar.unwrap_or(&job.plugin));
     let version = seen.map(|seen| seen.short()).or_else(|| job.version());
-    Failure { file, version, step, why, passing, at: status::now() }
+    Failure { file, version, step, why: cut(why), passing, at: status::now() }
+}
+
+/// What a file says is repeated as far as it is of use: it is logged, remembered and shown.
+fn cut(mut why: String) -> String {
+    const MOST: usize = 8 << 10;
+    if why.len() > MOST {
+        why.truncate(why.floor_char_boundary(MOST));
+        why.push('…');
+    }
+    why
 }
 
 /// Reads what was looked at before, and nothing else: a file that changed since is taken up by the next look.
@@ -316,6 +332,25 @@ mod tests {
         loader.state(&one).put("key", vec![1]).unwrap();
         assert_eq!(loader.state(&other).get("key"), None);
         assert_eq!(loader.state(&one).get("key").map(|(_, value)| value), Some(vec![1]));
+    }
+
+    #[test]
+    fn the_version_that_counts_says_how_much_its_state_may_hold() {
+        let loader = loader();
+        let stage: Arc<str> = "one".into();
+        let state = loader.state(&stage);
+        let sidecar = |text| sidecar::read("", text, &config::plugins::Defaults::default(), &|_| None).unwrap();
+        loader.counts(&stage, &sidecar("grants: { state: 1KiB }"));
+        assert!(state.put("large", vec![0; 2000]).is_err());
+        loader.counts(&stage, &sidecar(""));
+        assert!(state.put("large", vec![0; 2000]).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_bounded_words() {
+        assert_eq!(cut("ä".to_owned()), "ä");
+        let long = cut("ä".repeat(1 << 20));
+        assert!(long.len() < 9000 && long.ends_with("ä…"));
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub trait Maker: Send + Sync + 'static {
     /// Whether somebody else has to be asked for it over the network.
     fn asks(&self, job: &Job) -> bool;
 
+    /// A version counts from now on: what its sidecar says of what all versions share holds.
+    fn counts(&self, stage: &Arc<str>, sidecar: &Sidecar);
+
     /// The stage is gone: whatever is kept for its next version is let go.
     fn forget(&self, stage: &str);
 }
@@ -88,6 +91,7 @@ pub type AsLive = Box<dyn Fn() -> Result<Arc<Stage>, Failure> + Send>;
 pub(super) struct Made {
     pub(super) stage: Arc<str>,
     pub(super) recipe: Recipe,
+    pub(super) number: u64,
     pub(super) counts: bool,
     pub(super) times: Times,
     pub(super) outcome: Result<Ready, Failure>,
@@ -173,8 +177,8 @@ fn work(lane: usize, maker: &dyn Maker, jobs: &Mutex<Receiver<Job>>, events: &Sy
         };
         let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| maker.make(&job, &reached)));
         let outcome = made.unwrap_or_else(|_| Err(bug(&job)));
-        let Job { stage, recipe, counts, .. } = job;
-        let made = Made { stage, recipe, counts, times, outcome, lane };
+        let Job { stage, recipe, number, counts, .. } = job;
+        let made = Made { stage, recipe, number, counts, times, outcome, lane };
         if events.send(Event::Made(Box::new(made))).is_err() {
             return;
         }

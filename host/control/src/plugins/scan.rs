@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
@@ -14,6 +14,9 @@ use super::settle::{Listing, Settling, Stamp};
 
 /// Files above this are no plugins: reading them would be a way to fill the memory.
 pub const LARGEST: u64 = 256 << 20;
+
+/// The same for what stands beside them: sidecars, signatures, and what says where a plugin is.
+pub const LARGEST_TEXT: u64 = 1 << 20;
 
 /// Follows one folder.
 #[derive(Debug)]
@@ -56,7 +59,8 @@ impl Scan {
         let listing = list(&self.folder)?;
         self.settling.observe(&listing, whole, Instant::now(), SystemTime::now());
         let names: Vec<String> = self.settling.settled().keys().cloned().collect();
-        self.contents.retain(|file, _| names.contains(file));
+        // What was written is read, whatever its stamp says: on some file systems those of two seconds are alike.
+        self.contents.retain(|file, _| names.contains(file) && !whole.contains(file));
         let mut found = Found { moving: self.settling.any_moving(), ..Found::default() };
         let renamed = self.renamed(&names);
         for file in &names {
@@ -168,15 +172,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     if !meta.is_file() {
         return Err("it is no regular file".to_owned());
     }
+    let is_plugin = path.extension().is_some_and(|ending| ending == name::PLUGIN);
+    let (most, what) = if is_plugin { (LARGEST, "a plugin") } else { (LARGEST_TEXT, "such a file") };
     let too_large =
-        |size: u64| format!("{} MiB are more than the {} MiB that a plugin may have", size >> 20, LARGEST >> 20);
-    if meta.len() > LARGEST {
+        |size: u64| format!("{} MiB are more than the {} MiB that {what} may have", size.div_ceil(1 << 20), most >> 20);
+    if meta.len() > most {
         return Err(too_large(meta.len()));
     }
     let mut content = Vec::with_capacity(meta.len() as usize);
-    file.take(LARGEST + 1).read_to_end(&mut content).map_err(said)?;
+    file.take(most + 1).read_to_end(&mut content).map_err(said)?;
     let size = content.len() as u64;
-    if size > LARGEST { Err(too_large(size)) } else { Ok(content) }
+    if size > most { Err(too_large(size)) } else { Ok(content) }
 }
 
 /// The sidecar of a stem.
@@ -219,10 +225,10 @@ fn list(folder: &Path) -> io::Result<Listing> {
 /// An error means that there is no such file, or none any more.
 fn stamp_of(path: &Path) -> io::Result<Stamp> {
     match std::fs::metadata(path) {
-        Ok(meta) => Ok(Stamp { size: meta.len(), written: meta.modified()?, inode: meta.ino() }),
+        Ok(meta) => Stamp::of(&meta),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
         // A link that leads in a circle, or where nobody may look: whoever reads it says so, and the others go on.
-        Err(_) => Ok(Stamp { size: 0, written: SystemTime::UNIX_EPOCH, inode: 0 }),
+        Err(_) => Ok(Stamp::UNKNOWN),
     }
 }
 
@@ -317,6 +323,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_with_the_size_and_the_time_of_before_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("10-a.wasm");
+        old(&file, "one");
+        let stamp = fs::metadata(&file).unwrap().modified().unwrap();
+        let mut scan = Scan::new(folder.path());
+        let digest = |found: Found| found.wanted[0].recipe.as_ref().map(|recipe| recipe.plugin);
+        assert_eq!(digest(scan.look(0, false, &NONE).unwrap()), Some(Digest::of(b"one")));
+        fs::write(&file, "two").unwrap();
+        File::options().write(true).open(&file).unwrap().set_modified(stamp).unwrap();
+        assert_eq!(digest(settled(&mut scan)), Some(Digest::of(b"two")));
+        // Where the clock of the file system is too coarse to tell, whoever has closed the file is believed.
+        scan.contents.insert("10-a.wasm".to_owned(), (stamp_of(&file).unwrap(), Digest::of(b"before")));
+        let whole = ["10-a.wasm".to_owned()].into();
+        assert_eq!(digest(scan.look(0, false, &whole).unwrap()), Some(Digest::of(b"two")));
+    }
+
+    #[test]
     fn what_could_not_be_read_is_read_again_though_its_stamp_is_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("10-a.wasm");
@@ -339,6 +363,19 @@ mod tests {
         assert_eq!(known, [true, false, false], "{found:?}");
         let said: Vec<&str> = found.unreadable.iter().map(|(_, file, _)| file.as_str()).collect();
         assert_eq!(said, ["20-circle.wasm", "40-below.wasm"]);
+    }
+
+    #[test]
+    fn texts_are_bounded_and_plugins_may_be_larger() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |file: &str| folder.path().join(file);
+        for file in ["a.wasm", "a.yaml", "a.oci", "a.wasm.minisig"] {
+            File::create(path(file)).unwrap().set_len(LARGEST_TEXT + 1).unwrap();
+        }
+        assert_eq!(read(&path("a.wasm")).unwrap().len() as u64, LARGEST_TEXT + 1);
+        for file in ["a.yaml", "a.oci", "a.wasm.minisig"] {
+            assert_eq!(read(&path(file)).unwrap_err(), "2 MiB are more than the 1 MiB that such a file may have");
+        }
     }
 
     #[test]

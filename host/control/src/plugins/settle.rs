@@ -7,6 +7,9 @@
 //! Going is settled like coming: a file that is deleted and written anew was never gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a file must stand still. Writers that pause for longer leave something that fails its checks, and are taken up again with their
@@ -26,6 +29,19 @@ pub struct Stamp {
     pub written: SystemTime,
     /// Its inode: replaced by renaming, a file may agree in the rest.
     pub inode: u64,
+    /// When it was last changed, seconds and nanoseconds: whoever sets the time of writing back does not set this one.
+    pub changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of a file whose metadata these are.
+    pub fn of(meta: &Metadata) -> io::Result<Self> {
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        Ok(Self { size: meta.len(), written: meta.modified()?, inode: meta.ino(), changed })
+    }
+
+    /// Of a file of which nothing is known.
+    pub const UNKNOWN: Self = Self { size: 0, written: SystemTime::UNIX_EPOCH, inode: 0, changed: (0, 0) };
 }
 
 /// The files of a folder by name.
@@ -126,9 +142,9 @@ impl Settling {
         self.noticed.remove(name)
     }
 
-    /// A file that changed while it was read is not settled after all.
+    /// A file that changed while it was read has not settled after all. Invariant: it counts as it was meanwhile, as any other that changes.
     pub fn unsettle(&mut self, name: &str, now: Instant) {
-        if let Some(stamp) = self.settled.remove(name) {
+        if let Some(stamp) = self.settled.get(name).copied() {
             self.moving.insert(name.to_owned(), Moving { stamp: Some(stamp), since: now, whole: false });
         }
     }
@@ -151,7 +167,7 @@ mod tests {
         }
 
         fn stamp(&self, size: u64) -> Stamp {
-            Stamp { size, written: self.1, inode: 1 }
+            Stamp { size, written: self.1, inode: 1, changed: (0, 0) }
         }
     }
 
@@ -279,7 +295,27 @@ mod tests {
         let first = clock.stamp(1);
         clock.pass(1000);
         observe(&mut settling, &clock, &[("a", first)]);
+        let second = clock.stamp(2);
         settling.unsettle("a", clock.0);
-        assert!(settling.settled().is_empty() && settling.is_moving("a"));
+        assert!(settling.settled().contains_key("a") && settling.is_moving("a"), "it is there, and changing");
+        observe(&mut settling, &clock, &[("a", second)]);
+        assert_eq!((settling.settled()["a"], settling.is_moving("a")), (first, true));
+        clock.pass(100);
+        observe(&mut settling, &clock, &[("a", second)]);
+        assert_eq!((settling.settled()["a"], settling.is_moving("a")), (second, false));
+    }
+
+    #[test]
+    fn a_file_that_vanishes_while_it_is_read_is_going_as_any_other() {
+        let (mut settling, mut clock) = (Settling::default(), Clock::new());
+        let first = clock.stamp(1);
+        clock.pass(1000);
+        observe(&mut settling, &clock, &[("a", first)]);
+        settling.unsettle("a", clock.0);
+        observe(&mut settling, &clock, &[]);
+        assert!(settling.settled().contains_key("a") && settling.is_going("a"));
+        clock.pass(100);
+        observe(&mut settling, &clock, &[]);
+        assert!(settling.settled().is_empty());
     }
 }

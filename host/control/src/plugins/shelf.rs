@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use tracemill_wasm::write_whole;
+use wasm::{UNFINISHED, forget_unfinished, write_whole};
 
 use super::digest::Digest;
 use super::name;
@@ -84,6 +84,7 @@ impl Shelf {
         DirBuilder::new().recursive(true).mode(0o700).create(&own)?;
         // The time of its last use.
         File::open(&own)?.set_modified(SystemTime::now())?;
+        forget_unfinished(&own);
         forget_oldest(folder, &own, most);
         Ok(Self { folder: Some(own) })
     }
@@ -171,7 +172,9 @@ impl Shelf {
         let paths = keys.iter().flat_map(|key| [false, true].map(|remote| self.paths(key, remote))).flatten();
         let kept: BTreeSet<PathBuf> =
             paths.flat_map(|paths| [Some(paths.plugin), paths.sidecar, Some(paths.signature)]).flatten().collect();
-        let is_content = |path: &PathBuf| path.extension().is_some_and(|ending| ending != "json");
+        // A maker may be writing one right now.
+        let is_content =
+            |path: &PathBuf| path.extension().is_some_and(|ending| ending != "json" && ending != UNFINISHED);
         for path in self.files().filter(is_content).filter(|path| !kept.contains(path)) {
             // Left over, it only takes room.
             let _stays = fs::remove_file(path);
@@ -248,7 +251,10 @@ mod tests {
         assert_eq!(fs::metadata(&paths.plugin).unwrap().mode() & 0o777, 0o600);
         let remote = again.find(&other).unwrap();
         assert!(name::is_remote(&remote.plugin.display().to_string()) && remote.sidecar.is_none());
+        let unfinished = again.folder.as_ref().unwrap().join("x.1-2.unfinished");
+        fs::write(&unfinished, "half").unwrap();
         again.keep_only(std::slice::from_ref(&one));
+        assert!(unfinished.exists(), "whoever writes it needs it");
         assert_eq!((again.find(&one), again.find(&other)), (Some(paths.clone()), None));
         assert!(paths.sidecar.is_some_and(|path| path.exists()) && paths.signature.exists());
         assert_eq!(again.records().len(), 1, "what is noted stays");

@@ -51,26 +51,22 @@ pub fn build(batch: &Batch, rows: &[u32], path: &Path) -> (Column, Locators) {
     let mut builder = Builder::new(rows.len(), shows.all_types());
     let mut starts = Vec::with_capacity(rows.len() + 1);
     let mut shared = Vec::new();
-    let mut seen_scopes = vec![false; if shows.shows_scopes() { batch.scopes.len() } else { 0 }];
-    let mut seen_resources = vec![false; if shows.shows_resources() { batch.resources.len() } else { 0 }];
+    let mut scopes = Seen::new(shows.shows_scopes(), rows.len(), batch.scopes.len());
+    let mut resources = Seen::new(shows.shows_resources(), rows.len(), batch.resources.len());
     for (row, &number) in rows.iter().enumerate() {
         starts.push(builder.count());
         let span = &batch.spans[number as usize];
         walk::span(batch, span, &shows, &mut builder);
-        if let Some(seen) = seen_scopes.get_mut(span.scope as usize)
-            && !std::mem::replace(seen, true)
-        {
+        if scopes.is_first(span.scope) {
             let start = builder.count();
             walk::scope(batch, span.scope, &shows, &mut builder);
             shared.push(SharedEntries { start, end: builder.count(), owner: Owner::Scope(span.scope) });
         }
-        if !seen_resources.is_empty() {
-            let resource = batch.scope(span).resource;
-            if !std::mem::replace(&mut seen_resources[resource as usize], true) {
-                let start = builder.count();
-                walk::resource(batch, resource, &shows, &mut builder);
-                shared.push(SharedEntries { start, end: builder.count(), owner: Owner::Resource(resource) });
-            }
+        let resource = batch.scope(span).resource;
+        if resources.is_first(resource) {
+            let start = builder.count();
+            walk::resource(batch, resource, &shows, &mut builder);
+            shared.push(SharedEntries { start, end: builder.count(), owner: Owner::Resource(resource) });
         }
         builder.end_row(row as u32);
     }
@@ -78,6 +74,23 @@ pub fn build(batch: &Batch, rows: &[u32], path: &Path) -> (Column, Locators) {
     shared.retain(|entries| entries.start < entries.end);
     let column = Column { present: Vec::new(), cells: Cells::Entries(builder.finish()) };
     (column, Locators { path: path.clone(), starts, shared })
+}
+
+/// Which scopes or resources have been shown.
+struct Seen {
+    shown: bool,
+    /// Empty for a single row, which is the first of whatever it has: it must not cost what all of them would.
+    flags: Vec<bool>,
+}
+
+impl Seen {
+    fn new(shown: bool, rows: usize, all: usize) -> Self {
+        Self { shown, flags: vec![false; if shown && rows > 1 { all } else { 0 }] }
+    }
+
+    fn is_first(&mut self, number: u32) -> bool {
+        self.shown && self.flags.get_mut(number as usize).is_none_or(|seen| !std::mem::replace(seen, true))
+    }
 }
 
 struct Builder<'b> {

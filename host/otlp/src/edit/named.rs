@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 use super::Edit;
 use crate::path::{Path, PathError};
 
-/// Paths that are kept parsed; a plugin names few, and one that names many pays for the parsing.
+/// Paths that are kept parsed; a plugin names few, and one that names many pays for the parsing. With the bound on a path's length that bounds
+/// their bytes too.
 const KEPT: usize = 256;
 
 /// The paths that a plugin's edits have named so far.

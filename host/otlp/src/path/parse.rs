@@ -54,14 +54,30 @@ pub(super) const KEYED: [(&str, Make); 6] = [
     ("request.header", |name| Path::RequestHeader(name.to_ascii_lowercase().into())),
 ];
 
-/// A path that does not exist.
+/// How many bytes a path may have: whoever names one may be hostile, and what is read is kept.
+pub const LONGEST: usize = 4096;
+/// How much of a text that is no path is repeated, and compared with those that there are.
+const REPEATED: usize = 200;
+
+/// A text that is no path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no path `{text}`; the nearest is `{nearest}`")]
-pub struct PathError {
-    /// What was written.
-    pub text: String,
-    /// The valid path that is nearest to it.
-    pub nearest: String,
+pub enum PathError {
+    /// There is none like it.
+    #[error("there is no path `{text}`; the nearest is `{nearest}`")]
+    Unknown {
+        /// What was written, as far as it is worth repeating.
+        text: String,
+        /// The valid path that is nearest to that.
+        nearest: String,
+    },
+    /// Whatever it is, it is too long.
+    #[error("a path may have {LONGEST} bytes, and `{begins}…` has {bytes}")]
+    TooLong {
+        /// How it begins.
+        begins: String,
+        /// How many it has.
+        bytes: usize,
+    },
 }
 
 /// A layout that a path cannot have.
@@ -169,7 +185,14 @@ impl FromStr for Path {
 
     /// Reads a path. Case and spaces matter.
     fn from_str(text: &str) -> Result<Self, PathError> {
-        exact(text).ok_or_else(|| PathError { text: text.to_owned(), nearest: nearest(text) })
+        let begins = || text[..text.floor_char_boundary(REPEATED)].to_owned();
+        if text.len() > LONGEST {
+            return Err(PathError::TooLong { begins: begins(), bytes: text.len() });
+        }
+        exact(text).ok_or_else(|| {
+            let text = begins();
+            PathError::Unknown { nearest: nearest(&text), text }
+        })
     }
 }
 

@@ -2,15 +2,18 @@
 
 use proptest::prelude::*;
 
-use super::parse::{KEYED, PLAIN};
-use super::{Layout, Path, Want};
+use super::parse::{KEYED, LONGEST, PLAIN};
+use super::{Layout, Path, PathError, Want};
 
 fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 
 fn nearest(text: &str) -> String {
-    text.parse::<Path>().unwrap_err().nearest
+    match text.parse::<Path>() {
+        Err(PathError::Unknown { nearest, .. }) => nearest,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -30,10 +33,23 @@ proptest! {
 
     #[test]
     fn any_text_is_a_path_or_has_a_nearest_one(text in "(span\\.)?[a-z_.]{0,20}(\\[\"?.{0,6}\"?\\]?)?") {
-        if let Err(error) = text.parse::<Path>() {
-            prop_assert!(error.nearest.parse::<Path>().is_ok(), "{}", error);
+        if text.parse::<Path>().is_err() {
+            prop_assert!(nearest(&text).parse::<Path>().is_ok(), "{}", text);
         }
     }
+}
+
+#[test]
+fn what_is_too_long_is_said_in_few_words() {
+    let long = |len: usize| format!("attributes[\"{}\"]", "x".repeat(len - 14));
+    assert!(long(LONGEST).parse::<Path>().is_ok());
+    for text in [long(LONGEST + 1), "ä".repeat(10 << 20)] {
+        let said = text.parse::<Path>().unwrap_err().to_string();
+        assert!(said.len() < 400 && said.ends_with(&format!("has {}", text.len())), "{said}");
+    }
+    // Only its beginning is compared with the paths that there are.
+    let said = "x".repeat(LONGEST).parse::<Path>().unwrap_err().to_string();
+    assert!(said.len() < 400, "{said}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! A mill: one place where batches are run, with its own instances of the plugins and its own buffers.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otlp::batch::{Incoming, RequestContext};
@@ -197,13 +196,23 @@ impl Seat {
     fn pass(&mut self, run: &mut Run, shadows: &Shadows) -> Result<(), Refusal> {
         let Self { place: Place { stage, trial }, stage: slot, canary } = self;
         let stage = stage.as_deref();
-        let usual = |run: &mut Run, slot: &mut Slot, part| stage.map_or(Ok(()), |stage| run.stage(stage, slot, part));
+        let usual = |run: &mut Run, slot: &mut Slot, part| match stage {
+            Some(stage) => run.stage(stage, slot, part).map(drop),
+            None => Ok(()),
+        };
         let Some(trial) = trial else { return usual(run, slot, Part::All) };
         match trial.mode() {
             Mode::Canary(_) => {
+                if trial.stage().is_open() {
+                    // It is about to be withdrawn. Whatever its `on_error` says is for its own failures.
+                    return usual(run, slot, Part::All);
+                }
                 usual(run, slot, Part::OutsideOf(trial))?;
-                trial.report().batches.fetch_add(1, Ordering::Relaxed);
-                run.stage(trial.stage(), canary, Part::Of(trial))
+                match run.stage(trial.stage(), canary, Part::Of(trial)) {
+                    Ok(rows) => trial.has_seen(rows),
+                    Err(_) => usual(run, slot, Part::Of(trial))?,
+                }
+                Ok(())
             }
             Mode::Shadow => {
                 let before = shadows.before(trial, &run.batch);

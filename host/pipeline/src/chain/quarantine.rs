@@ -99,11 +99,20 @@ impl Quarantine {
         }
         // Not under the lock: it takes about as long as reading and writing the whole batch does.
         let Some(request) = encode::alone(batch, row) else { return };
-        let mut inner = self.inner.lock();
-        let (number, at) = (inner.next, SystemTime::now().duration_since(UNIX_EPOCH));
-        inner.next += 1;
-        inner.bytes += request.len();
-        inner.kept.push_back(SetAside {
+        self.inner.lock().set_aside(request, spec, fault);
+    }
+}
+
+impl Inner {
+    fn set_aside(&mut self, request: Bytes, spec: &StageSpec, fault: &Fault) {
+        if request.len() > self.limits.bytes {
+            tracing::warn!(plugin = %spec.name, bytes = request.len(), "a span on which a plugin fails is too large for the quarantine");
+            return; // Rather than let go of all others for it.
+        }
+        let (number, at) = (self.next, SystemTime::now().duration_since(UNIX_EPOCH));
+        self.next += 1;
+        self.bytes += request.len();
+        self.kept.push_back(SetAside {
             number,
             at: at.map_or(0, |at| at.as_millis() as u64),
             plugin: Arc::clone(&spec.name),
@@ -112,11 +121,9 @@ impl Quarantine {
             why: fault.message.clone(),
             request,
         });
-        inner.trim();
+        self.trim();
     }
-}
 
-impl Inner {
     fn may(&mut self, now: Instant) -> bool {
         if self.limits.spans == 0 {
             return false;

@@ -65,8 +65,8 @@ impl Clock {
 
 impl Run {
     /// Takes a part of the batch through a stage. `own` is the mill's instance of it. An error refuses the whole batch: an open breaker
-    /// of a stage without which nothing may pass.
-    pub(super) fn stage(&mut self, stage: &Stage, own: &mut Slot, part: Part<'_>) -> Result<(), Refusal> {
+    /// of a stage without which nothing may pass. Answers how many rows the plugin was shown.
+    pub(super) fn stage(&mut self, stage: &Stage, own: &mut Slot, part: Part<'_>) -> Result<u32, Refusal> {
         let mut rows = std::mem::take(&mut self.rows);
         let outcome = self.stage_rows(stage, own, part, &mut rows);
         self.rows = rows;
@@ -79,7 +79,7 @@ impl Run {
         own: &mut Slot,
         part: Part<'_>,
         rows: &mut Vec<u32>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<u32, Refusal> {
         rows.clear();
         let spans = self.batch.spans();
         if self.batch.live() == self.batch.rows() {
@@ -93,11 +93,11 @@ impl Run {
         if rows.is_empty() {
             // To find that nothing matches is work for the plugin as well.
             stage.count_calls(0, 0, elapsed());
-            return Ok(());
+            return Ok(0);
         }
-        let Some(pass) = stage.pass() else { return self.blocked(stage, rows) };
+        let Some(pass) = stage.pass() else { return self.blocked(stage, rows).map(|()| 0) };
         let mut leave = Leave { stage, pass, failed: true };
-        let mut calls = Calls { failed: false, made: 0 };
+        let mut calls = Calls { made: 0, failed: None, left: stage.spec().deadline * SEARCH_DEADLINES };
         match stage.spec().program.plan().affinity {
             Affinity::Any => self.rows(stage, own, rows, &mut calls),
             // Invariant: one instance lock at a time.
@@ -114,8 +114,8 @@ impl Run {
             }
         }
         stage.count_calls(calls.made, rows.len() as u64, elapsed());
-        leave.failed = calls.failed;
-        Ok(())
+        leave.failed = calls.failed.is_some();
+        Ok(rows.len() as u32)
     }
 
     /// What an open breaker does with rows.
@@ -135,18 +135,33 @@ impl Run {
         while !rows.is_empty() {
             let (shown, rest) = rows.split_at(otlp::columns::fitting(&self.batch, rows, wants));
             rows = rest;
-            calls.made += 1;
-            if let Err(fault) = self.call(stage, slot, shown) {
-                calls.failed = true;
+            let begun = Instant::now();
+            let outcome = match &calls.failed {
+                Some(known) if calls.left.is_zero() => Err(known.clone()),
+                _ => self.call(stage, slot, shown, stage.spec().deadline, calls),
+            };
+            if let Err(fault) = outcome {
+                // What the first one that fails takes is the batch's own; whatever else fails takes of what is left.
+                if calls.failed.replace(fault.clone()).is_some() {
+                    calls.spend(begun);
+                }
                 self.search(stage, slot, shown, &fault, calls);
             }
         }
     }
 
     /// One call, whole or not at all.
-    fn call(&mut self, stage: &Stage, slot: &mut Slot, rows: &[u32]) -> Result<(), Fault> {
+    fn call(
+        &mut self,
+        stage: &Stage,
+        slot: &mut Slot,
+        rows: &[u32],
+        deadline: Duration,
+        calls: &mut Calls,
+    ) -> Result<(), Fault> {
         let spec = stage.spec();
-        let outcome = self.try_call(stage, slot, rows);
+        calls.made += 1;
+        let outcome = self.try_call(stage, slot, rows, deadline);
         if let Err(fault) = &outcome {
             // Invariant: an instance that failed is never used again.
             *slot = None;
@@ -158,14 +173,14 @@ impl Run {
         outcome
     }
 
-    fn try_call(&mut self, stage: &Stage, slot: &mut Slot, rows: &[u32]) -> Result<(), Fault> {
+    fn try_call(&mut self, stage: &Stage, slot: &mut Slot, rows: &[u32], deadline: Duration) -> Result<(), Fault> {
         let spec = stage.spec();
         let instance = match slot {
             Some(instance) => instance,
             None => slot.insert(spec.program.instantiate()?),
         };
         let shown = self.cache.show(&self.batch, rows, &spec.program.plan().columns);
-        let call = Call { rows: rows.len() as u32, columns: &shown.columns, now: self.now, deadline: spec.deadline };
+        let call = Call { rows: rows.len() as u32, columns: &shown.columns, now: self.now, deadline };
         let edits = match instance.call(call) {
             Ok(edits) => edits,
             Err(fault) => {
@@ -193,7 +208,8 @@ impl Run {
     /// Finds the rows on which the plugin fails by halving, within a bounded time; clears the others.
     fn search(&mut self, stage: &Stage, slot: &mut Slot, rows: &[u32], fault: &Fault, calls: &mut Calls) {
         let spec = stage.spec();
-        let until = Instant::now() + spec.deadline * SEARCH_DEADLINES;
+        let begun = Instant::now();
+        let until = begun + calls.left;
         // Without an instance no half can do better.
         let hopeless = |fault: &Fault| fault.kind == FaultKind::Instantiate;
         let mut failing = vec![(rows, fault.clone())];
@@ -211,12 +227,17 @@ impl Run {
             }
             let (first, second) = rows.split_at(rows.len() / 2);
             for half in [first, second] {
-                calls.made += 1;
-                let failed =
-                    if Instant::now() >= until { Some(fault.clone()) } else { self.call(stage, slot, half).err() };
+                let left = until.saturating_duration_since(Instant::now());
+                let failed = if left.is_zero() {
+                    Some(fault.clone())
+                } else {
+                    // The last one has what is left, and no deadline of its own beyond that.
+                    self.call(stage, slot, half, spec.deadline.min(left), calls).err()
+                };
                 failing.extend(failed.map(|fault| (half, fault)));
             }
         }
+        calls.spend(begun);
         let (plugin, on_error, total) = (&spec.name, spec.on_error, rows.len());
         tracing::warn!(%plugin, %fault, spans = guilty, of = total, ?on_error, "plugin failed on a batch");
     }
@@ -241,9 +262,19 @@ impl Run {
     }
 }
 
+/// The calls of one batch at one stage.
 struct Calls {
-    failed: bool,
     made: u64,
+    /// How the last one of those failed that were not part of a search.
+    failed: Option<Fault>,
+    /// How much longer may be searched. Invariant: for the whole batch, however many calls and instances that takes.
+    left: Duration,
+}
+
+impl Calls {
+    fn spend(&mut self, begun: Instant) {
+        self.left = self.left.saturating_sub(begun.elapsed());
+    }
 }
 
 /// Leave to call a stage, which tells the breaker how it went however it ends. Invariant: a trial is always reported, because
@@ -278,5 +309,5 @@ pub(super) fn probe(stage: &Stage, sample: &otlp::batch::Incoming) -> Result<(),
             .map_err(|error| Fault { kind: FaultKind::Error, message: format!("the probe's own spans: {error}") })?;
     }
     let rows: Vec<u32> = (0..run.batch.rows()).collect();
-    run.try_call(stage, &mut None, &rows)
+    run.try_call(stage, &mut None, &rows, stage.spec().deadline)
 }

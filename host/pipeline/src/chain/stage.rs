@@ -69,6 +69,12 @@ pub(super) type Slot = Option<Box<dyn Instance>>;
 /// A shared instance, held by one mill. A mill that panics with it throws it away: nobody knows how it was left.
 pub(super) struct Locked<'a>(MutexGuard<'a, Slot>);
 
+impl<'a> Locked<'a> {
+    pub(super) fn new(slot: &'a Mutex<Slot>) -> Self {
+        Self(slot.lock())
+    }
+}
+
 impl Deref for Locked<'_> {
     type Target = Slot;
 
@@ -204,7 +210,7 @@ impl Stage {
 
     /// One of them.
     pub(super) fn lock(&self, shard: usize) -> Locked<'_> {
-        Locked(self.shared[shard].lock())
+        Locked::new(&self.shared[shard])
     }
 
     /// Lets go of the instances that mills share: nothing runs on it for now. Whoever calls it after all begins with fresh ones.

@@ -10,7 +10,7 @@ use otlp::batch::Batch;
 use otlp::compare::Differences;
 use parking_lot::Mutex;
 
-use super::stage::{Slot, Stage};
+use super::stage::{Locked, Slot, Stage};
 
 /// How a version is tried.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,34 +22,28 @@ pub enum Mode {
 }
 
 /// A version that is tried.
-#[derive(Debug)]
 pub struct Trial {
     stage: Arc<Stage>,
     mode: Mode,
     /// Traces whose hash is below it are its own.
     below: u64,
     report: Report,
-    /// The shadow's instance. Only the shadow's thread takes it.
-    shadow: Mutex<Shadow>,
+    /// The shadow's instance. Only the shadow's thread takes it, and keeps it through calls: nobody else may wait for it.
+    shadow: Mutex<Slot>,
+    /// What differed so far. Invariant: nobody who holds it calls a plugin.
+    differences: Mutex<Differences>,
 }
 
-/// What the shadow's thread needs of a trial.
-#[derive(Default)]
-pub(super) struct Shadow {
-    pub(super) slot: Slot,
-    pub(super) differences: Differences,
-}
-
-impl std::fmt::Debug for Shadow {
+impl std::fmt::Debug for Trial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shadow").field("differences", &self.differences).finish_non_exhaustive()
+        f.debug_struct("Trial").field("stage", &self.stage).field("mode", &self.mode).finish_non_exhaustive()
     }
 }
 
 /// What the data plane counts of a trial.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    /// Batches that went through it.
+    /// Batches of which it was shown rows.
     pub(super) batches: AtomicU64,
     /// Batches that were not copied, because the shadow is behind.
     pub(super) skipped: AtomicU64,
@@ -58,7 +52,7 @@ pub(super) struct Report {
 /// What was seen of a trial so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
-    /// Batches of which rows were shown to it, or to its conditions.
+    /// Batches of which it was shown rows.
     pub batches: u64,
     /// Batches that the shadow had no time for.
     pub skipped: u64,
@@ -100,7 +94,7 @@ impl Trial {
             Mode::Canary(share) => share.clamp(0.0, 1.0),
         };
         let below = (share * u64::MAX as f64) as u64;
-        Self { stage, mode, below, report: Report::default(), shadow: Mutex::default() }
+        Self { stage, mode, below, report: Report::default(), shadow: Mutex::default(), differences: Mutex::default() }
     }
 
     /// The version that is tried.
@@ -115,14 +109,14 @@ impl Trial {
         self.mode
     }
 
-    /// What was seen of it. May wait for the shadow to finish a batch.
+    /// What was seen of it.
     #[must_use]
     pub fn seen(&self) -> Seen {
         Seen {
             batches: self.report.batches.load(Ordering::Relaxed),
             skipped: self.report.skipped.load(Ordering::Relaxed),
             work: self.stage.work(),
-            differences: self.shadow.lock().differences.clone(),
+            differences: self.differences.lock().clone(),
         }
     }
 
@@ -130,8 +124,19 @@ impl Trial {
         &self.report
     }
 
-    pub(super) fn shadow(&self) -> &Mutex<Shadow> {
-        &self.shadow
+    pub(super) fn shadow(&self) -> Locked<'_> {
+        Locked::new(&self.shadow)
+    }
+
+    pub(super) fn differences(&self) -> &Mutex<Differences> {
+        &self.differences
+    }
+
+    /// It has been through a batch, of which so many rows were shown to it.
+    pub(super) fn has_seen(&self, rows: u32) {
+        if rows > 0 {
+            self.report.batches.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Whether a trace is the canary's own. By a hash of the whole id that no sampler uses: with the bits by which traces are sampled, a small

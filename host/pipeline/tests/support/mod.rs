@@ -29,7 +29,7 @@ use tracemill_pipeline::request::{Answer, Refusal, Request};
 /// Which instance saw which names, in the order of calls.
 pub type Seen = Arc<Mutex<Vec<(usize, Vec<String>)>>>;
 
-/// Drops spans named `drop-me`, fails on spans named `poison`, panics on those named `bug` as if a part of the host did, in one
+/// Drops spans named `drop-me`, fails on spans named `poison`, does so after the whole deadline on those named `endless`, panics on those named `bug` as if a part of the host did, in one
 /// column of names.
 #[derive(Debug)]
 pub struct ByName {
@@ -42,6 +42,8 @@ pub struct ByName {
     pub columns: Columns,
     /// Held by who wants calls to wait.
     pub turn: Arc<Mutex<()>>,
+    /// The deadlines that endless calls have used up.
+    pub endless: Arc<Mutex<Vec<Duration>>>,
 }
 
 /// Columns that were shown.
@@ -52,7 +54,14 @@ impl ByName {
         let columns = vec![Want { path: Path::Name, layout: Layout::Text }];
         let (reads, writes, when, options) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let plan = Plan { columns, reads, writes, may_drop: true, when, affinity, on_error, tables: None, options };
-        Self { plan, instances: Arc::default(), seen: Arc::default(), columns: Arc::default(), turn: Arc::default() }
+        Self {
+            plan,
+            instances: Arc::default(),
+            seen: Arc::default(),
+            columns: Arc::default(),
+            turn: Arc::default(),
+            endless: Arc::default(),
+        }
     }
 }
 
@@ -64,7 +73,7 @@ impl Program for ByName {
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
         let number = self.instances.fetch_add(1, Ordering::SeqCst);
         let (seen, columns, turn) = (self.seen.clone(), self.columns.clone(), self.turn.clone());
-        Ok(Box::new(ByNameInstance { number, seen, columns, turn }))
+        Ok(Box::new(ByNameInstance { number, seen, columns, turn, endless: self.endless.clone() }))
     }
 }
 
@@ -73,6 +82,7 @@ struct ByNameInstance {
     seen: Seen,
     columns: Columns,
     turn: Arc<Mutex<()>>,
+    endless: Arc<Mutex<Vec<Duration>>>,
 }
 
 impl Instance for ByNameInstance {
@@ -85,6 +95,11 @@ impl Instance for ByNameInstance {
         drop(self.turn.lock());
         let rows_named = |wanted: &str| (0..call.rows).filter(|&row| name(row) == wanted).collect::<Vec<u32>>();
         assert!(rows_named("bug").is_empty(), "a bug of the host's");
+        if !rows_named("endless").is_empty() {
+            std::thread::sleep(call.deadline);
+            self.endless.lock().push(call.deadline);
+            return Err(Fault { kind: FaultKind::Deadline, message: "endless".into() });
+        }
         if !rows_named("poison").is_empty() {
             return Err(Fault { kind: FaultKind::Trap, message: "poison".into() });
         }
@@ -154,12 +169,11 @@ pub fn spans_of(body: &[u8]) -> Vec<Span> {
 
 /// A request with spans of these names; each is a trace of its own.
 pub fn request_of(names: &[&str]) -> Vec<u8> {
-    let spans = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| Span {
-            trace_id: [&[7u8; 15][..], &[i as u8 + 1]].concat(),
-            span_id: vec![i as u8 + 1; 8],
+    let spans = (1_u64..)
+        .zip(names)
+        .map(|(number, name)| Span {
+            trace_id: [[7; 8], number.to_be_bytes()].concat(),
+            span_id: number.to_be_bytes().to_vec(),
             name: (*name).to_owned(),
             ..Span::default()
         })
@@ -189,6 +203,10 @@ impl Rig {
     }
 
     pub fn stage(&self, name: &str, program: ByName) -> Arc<Stage> {
+        self.stage_with(name, program, Duration::from_secs(5))
+    }
+
+    pub fn stage_with(&self, name: &str, program: ByName, deadline: Duration) -> Arc<Stage> {
         let on_error = program.plan.on_error;
         let spec = StageSpec {
             name: name.into(),
@@ -196,7 +214,7 @@ impl Rig {
             program: Arc::new(program),
             when: Vec::new(),
             on_error,
-            deadline: Duration::from_secs(5),
+            deadline,
             breaker: BreakerPolicy { faults: 1000, ..BreakerPolicy::default() },
         };
         self.chains.stage(spec).expect("the plan is sound")

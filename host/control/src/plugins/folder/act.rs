@@ -165,8 +165,9 @@ impl Worker {
 
     pub(super) fn made(&mut self, made: Made) {
         self.makers.done(&made);
-        let Made { stage: name, recipe, counts, times, outcome, .. } = made;
-        let Some(slot) = self.slots.get_mut(&name).filter(|slot| slot.known.loading.as_ref() == Some(&recipe)) else {
+        let Made { stage: name, recipe, number: made, counts, times, outcome, .. } = made;
+        let is_wanted = |slot: &&mut Slot| slot.known.loading.as_ref() == Some(&recipe) && slot.loading == Some(made);
+        let Some(slot) = self.slots.get_mut(&name).filter(is_wanted) else {
             if self.slots.get(&name).is_none() {
                 // What making it has left behind after it was removed.
                 self.ground.maker.forget(&name);

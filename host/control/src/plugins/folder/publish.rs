@@ -51,6 +51,9 @@ impl Worker {
         self.state.generation = generation;
         for (name, slot) in self.slots.iter_mut() {
             if slot.published(generation, Instant::now()) {
+                if let Some(sidecar) = &slot.sidecar {
+                    self.ground.maker.counts(name, sidecar);
+                }
                 self.drain.remove(slot.number);
                 self.history.enter(slot.number, Phase::Live);
                 let replaced = slot.previous.as_ref().map(|previous| previous.number);
@@ -62,6 +65,9 @@ impl Worker {
             if let Some(tried) = &mut slot.trial
                 && !std::mem::replace(&mut tried.is_published, true)
             {
+                if slot.stage.is_none() {
+                    self.ground.maker.counts(name, &tried.sidecar);
+                }
                 let phase = match tried.trial.mode() {
                     Mode::Shadow => Phase::Shadowing,
                     Mode::Canary(_) => Phase::Canary,

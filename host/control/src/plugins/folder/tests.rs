@@ -22,11 +22,12 @@ mod trust;
 use super::*;
 use crate::plugins::make::{AsLive, Job, Ready};
 use crate::plugins::shelf::Files;
-use crate::plugins::sidecar;
+use crate::plugins::sidecar::{self, Sidecar};
 use crate::plugins::status::{Failure, State, Step};
 use crate::plugins::took::Steps;
 use crate::wait;
 
+mod changes;
 mod data_path;
 
 #[derive(Debug)]
@@ -75,6 +76,8 @@ struct Held {
 type Kept = Arc<Mutex<BTreeSet<String>>>;
 
 impl Maker for NativeMaker {
+    fn counts(&self, _: &Arc<str>, _: &Sidecar) {}
+
     fn forget(&self, stage: &str) {
         self.kept.lock().unwrap().remove(stage);
     }
@@ -173,8 +176,13 @@ impl Setup {
     }
 
     fn over(folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str]) -> Self {
+        Self::at(folder.path().to_owned(), folder, shelf, required)
+    }
+
+    /// Follows a folder that is, or will be, in another one.
+    fn at(plugins: PathBuf, folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str]) -> Self {
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
-        let settings = settings(folder.path(), required);
+        let settings = settings(&plugins, required);
         let kept = Kept::default();
         let (made, held) = (Arc::<AtomicU32>::default(), Arc::<Held>::default());
         let maker = NativeMaker {
