@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::sys::statfs::statfs;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
@@ -24,6 +25,8 @@ pub struct Watch {
     whole: Whole,
     /// The kernel's watch, and the inode of the folder that it watches.
     watcher: Option<(RecommendedWatcher, u64)>,
+    /// Whether others may change the folder without this kernel.
+    elsewhere: bool,
     /// Whether a failure was logged: once is enough.
     complained: bool,
 }
@@ -39,6 +42,7 @@ impl Watch {
             hint: Arc::new(hint),
             whole: Whole::default(),
             watcher: None,
+            elsewhere: false,
             complained: false,
         };
         watch.renew();
@@ -53,6 +57,7 @@ impl Watch {
         }
         self.watcher = None;
         let Some(inode) = inode else { return };
+        self.elsewhere = statfs(&self.folder).is_ok_and(|known| is_elsewhere(known.filesystem_type().0 as i64));
         match start(&self.folder, self.hint.clone(), self.whole.clone()) {
             Ok(watcher) => self.watcher = Some((watcher, inode)),
             Err(error) if !self.complained => {
@@ -72,8 +77,17 @@ impl Watch {
     /// How long to wait for a hint before looking without one.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        if self.watcher.is_some() { WATCHED } else { UNWATCHED }
+        if self.watcher.is_some() && !self.elsewhere { WATCHED } else { UNWATCHED }
     }
+}
+
+/// Whether a file system of this kind (`statfs`'s number) is one of other machines or of another process: a watch on it succeeds, and tells what
+/// this machine changes there alone.
+fn is_elsewhere(kind: i64) -> bool {
+    // NFS, SMB and its successors, 9P, FUSE, Ceph, AFS, VirtualBox.
+    const KINDS: [u32; 8] =
+        [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x6573_5546, 0x00c3_6400, 0x5346_414f];
+    KINDS.contains(&(kind as u32))
 }
 
 fn start(folder: &Path, hint: Arc<dyn Fn() + Send + Sync>, whole: Whole) -> notify::Result<RecommendedWatcher> {
@@ -131,6 +145,21 @@ mod tests {
         assert!(hinted.try_recv().is_err());
         std::fs::write(folder.path().join("new"), "x").unwrap();
         hinted.recv_timeout(SOON).unwrap();
+    }
+
+    #[test]
+    fn what_other_machines_change_is_looked_for() {
+        let (nfs, smb2, fuse) = (0x6969, 0xfe53_4d42, 0x6573_5546);
+        assert!([nfs, smb2, fuse].into_iter().all(is_elsewhere));
+        // As it comes where the number is a signed one of 32 bits.
+        assert!(is_elsewhere(i64::from(0xfe53_4d42_u32 as i32)));
+        let (ext4, tmpfs, overlay) = (0xef53, 0x0102_1994, 0x794c_7630);
+        assert!(![ext4, tmpfs, overlay].into_iter().any(is_elsewhere));
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(folder.path(), || {});
+        assert_eq!(watch.patience(), WATCHED);
+        watch.elsewhere = true;
+        assert_eq!(watch.patience(), UNWATCHED);
     }
 
     #[test]

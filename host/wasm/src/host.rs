@@ -131,7 +131,7 @@ mod tests {
     fn host(state: &Arc<StateStore>) -> HostState {
         let sink = Metrics::default().sink("p");
         HostState {
-            limiter: Limiter::new(0, 0),
+            limiter: Limiter::new(0, 0, 0),
             deadline: Deadline::default(),
             journal: Journal::new(Arc::clone(&sink), Arc::clone(state), 32, 16 << 10),
             tables: Finder::new(Access::default(), sink, 0),

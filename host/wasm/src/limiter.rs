@@ -4,11 +4,14 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::options::MOST_MEMORIES;
+
 /// Keeps an instance's memories and tables within their bounds.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     memory_limit: usize,
     table_limit: usize,
+    instance_limit: usize,
     memory: usize,
     elements: usize,
     refused: Option<Refused>,
@@ -24,8 +27,8 @@ pub(crate) enum Refused {
 }
 
 impl Limiter {
-    pub(crate) fn new(memory_limit: usize, table_limit: usize) -> Self {
-        Self { memory_limit, table_limit, memory: 0, elements: 0, refused: None }
+    pub(crate) fn new(memory_limit: usize, table_limit: usize, instance_limit: usize) -> Self {
+        Self { memory_limit, table_limit, instance_limit, memory: 0, elements: 0, refused: None }
     }
 
     /// Bytes in use.
@@ -45,6 +48,18 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
+    fn instances(&self) -> usize {
+        self.instance_limit
+    }
+
+    fn tables(&self) -> usize {
+        self.instance_limit
+    }
+
+    fn memories(&self) -> usize {
+        self.instance_limit.min(MOST_MEMORIES)
+    }
+
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.memory.saturating_add(desired.saturating_sub(current));
         if wanted > self.memory_limit {
@@ -72,7 +87,7 @@ mod tests {
 
     #[test]
     fn memories_share_one_limit() {
-        let mut limiter = Limiter::new(3 << 20, 10);
+        let mut limiter = Limiter::new(3 << 20, 10, 100);
         assert!(limiter.memory_growing(0, 2 << 20, None).unwrap());
         assert!(limiter.memory_growing(0, 1 << 20, None).unwrap());
         assert!(!limiter.memory_growing(1 << 20, 2 << 20, None).unwrap());
@@ -81,5 +96,6 @@ mod tests {
         assert_eq!(refused.to_string(), "it wanted 4 MiB of memory; its limit is 3 MiB");
         assert_eq!(limiter.take_refused(), None);
         assert!(!limiter.table_growing(0, 11, None).unwrap());
+        assert_eq!((limiter.instances(), limiter.tables(), limiter.memories()), (100, 100, MOST_MEMORIES));
     }
 }

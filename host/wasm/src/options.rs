@@ -10,6 +10,9 @@ pub struct Options {
     pub memory: usize,
     /// Elements that all its tables may have.
     pub table_elements: usize,
+    /// Core instances that it may be made of, and tables; a component may have thousands that hold nothing, each with its upkeep. Memories are fewer,
+    /// see [`MOST_MEMORIES`].
+    pub instances: usize,
     /// How long instantiation and `configure` may take together, in CPU time.
     pub configure_deadline: Duration,
     /// After so many calls an instance makes way for a fresh one, so that what rots in it is bounded.
@@ -24,12 +27,17 @@ pub struct Options {
     pub log_bytes: usize,
 }
 
+/// Memories that a plugin may have: each reserves gigabytes of addresses, whatever it holds, and toolchains make one or two.
+pub const MOST_MEMORIES: usize = 16;
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
             // C# components have ten thousand and more; a table element costs the host 8 bytes.
             table_elements: 100_000,
+            // Python's have some dozens.
+            instances: 256,
             // Python takes some milliseconds; the rest is for machines under load.
             configure_deadline: Duration::from_secs(2),
             calls: 1_000_000,

@@ -90,11 +90,12 @@ pub(crate) struct Made {
 
 impl Recipe {
     fn store(&self) -> Store<HostState> {
-        let Options { memory, table_elements, configure_deadline, answer, log_lines, log_bytes, .. } = self.options;
+        let Options { memory, table_elements, instances, configure_deadline, answer, log_lines, log_bytes, .. } =
+            self.options;
         let mut deadline = Deadline::default();
         deadline.begin(configure_deadline);
         let state = HostState {
-            limiter: Limiter::new(memory, table_elements),
+            limiter: Limiter::new(memory, table_elements, instances),
             deadline,
             journal: Journal::new(Arc::clone(&self.sink), Arc::clone(&self.state), log_lines, log_bytes),
             tables: Finder::new(self.tables.clone(), Arc::clone(&self.sink), answer),

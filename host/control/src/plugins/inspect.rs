@@ -1,6 +1,6 @@
 //! What a plugin is, before anybody runs it on spans: for people who got a file and want to know what it would see and could do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use otlp::path::Want;
@@ -8,7 +8,7 @@ use pipeline::chain::plan::{Affinity, Plan};
 use pipeline::chain::stage::Program as _;
 use serde::Serialize;
 use wasm::tables::Access;
-use wasm::{Engine, Metrics, StateLimits, StateStore};
+use wasm::{Checked, Engine, Metrics, StateLimits, StateStore};
 
 use super::digest::Digest;
 use super::oci::{Puller, Reference};
@@ -59,8 +59,12 @@ pub struct Inspection {
     /// The sidecar whose settings were used, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sidecar: Option<String>,
-    /// What it wants to see and to do with these settings.
-    pub plan: Shown,
+    /// What it wants to see and to do with these settings; none where it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Shown>,
+    /// Why not: the sidecar is wrong, it cannot be compiled, or `configure` refuses or fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What there is of a signature.
@@ -143,7 +147,7 @@ impl Source {
 }
 
 /// Looks at a plugin: checks and compiles it, and has it configured with its sidecar's settings, under the limits that it would have.
-/// Answers why that fails, for people. What its signature is worth is answered, and stops nothing.
+/// Answers why it is no plugin, for people. What its signature is worth, and why it plans nothing, is answered, and stops nothing.
 pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
     let said = |why: &dyn std::fmt::Display| format!("{}: {why}", asked.plugin);
     let source = Source::read(asked).map_err(|why| said(&why))?;
@@ -156,28 +160,11 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
     let kind = if checked.is_module() { "core module" } else { "component" };
     let sidecars = file.iter().flat_map(|file| ["yaml", "yml"].map(|ending| file.with_extension(ending)));
     let beside = sidecars.into_iter().find(|path| path.exists());
-    let (shown, text) = match &beside {
-        Some(path) => (
-            path.display().to_string(),
-            std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?,
-        ),
-        None => (String::new(), String::new()),
-    };
-    let sidecar = sidecar::read(&shown, &text, &Defaults::default(), &config::env::process)
-        .map_err(|report| report.to_string())?;
-    let engine = Engine::new(&wasm::EngineOptions::default()).map_err(|why| said(&why))?;
-    let component = checked.compile(&engine).map_err(|why| said(&why))?;
-    let options = sidecar.limits.options(sidecar.memory);
-    let state = Arc::new(StateStore::new(StateLimits::default()));
     let stage = name::stage_of(&stem).to_owned();
-    let sink = Metrics::default().sink(&stage);
-    // There are no tables here: what a plugin asks of them is not what it plans.
-    let program = component.configure(&sidecar.settings, options, state, Access::default(), sink);
-    let program = program.map_err(|why| said(&why))?;
-    let mut plan = Shown::of(program.plan());
-    if let Some(word) = sidecar.on_error {
-        plan.on_error = word.name();
-    }
+    let (plan, error) = match plan(checked, &stage, beside.as_deref()) {
+        Ok(plan) => (Some(plan), None),
+        Err(why) => (None, Some(why)),
+    };
     Ok(Inspection {
         file: asked.plugin.clone(),
         pulled: pulled.filter(|_| file.is_some()).map(|reference| reference.to_string()),
@@ -192,7 +179,33 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
         exports,
         sidecar: beside.map(|path| path.display().to_string()),
         plan,
+        error,
     })
+}
+
+/// What a plugin plans with the settings of a sidecar.
+fn plan(checked: Checked, stage: &str, sidecar: Option<&Path>) -> Result<Shown, String> {
+    let (shown, text) = match sidecar {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
+            (path.display().to_string(), text)
+        }
+        None => (String::new(), String::new()),
+    };
+    let sidecar = sidecar::read(&shown, &text, &Defaults::default(), &config::env::process);
+    let sidecar = sidecar.map_err(|report| report.to_string())?;
+    let engine = Engine::new(&wasm::EngineOptions::default()).map_err(|why| why.to_string())?;
+    let component = checked.compile(&engine).map_err(|why| why.to_string())?;
+    let options = sidecar.limits.options(sidecar.memory);
+    let state = Arc::new(StateStore::new(StateLimits::default()));
+    let sink = Metrics::default().sink(stage);
+    // There are no tables here: what a plugin asks of them is not what it plans.
+    let program = component.configure(&sidecar.settings, options, state, Access::default(), sink);
+    let mut plan = Shown::of(program.map_err(|why| why.to_string())?.plan());
+    if let Some(word) = sidecar.on_error {
+        plan.on_error = word.name();
+    }
+    Ok(plan)
 }
 
 impl Shown {

@@ -114,7 +114,7 @@ mod tests {
     fn each_limit_is_the_sidecars_or_else_that_of_all_plugins() {
         let limits = Limits { edits: 100, output: 1 << 20, calls: 7, ..Limits::default() };
         let defaults = Defaults { limits, ..Defaults::default() };
-        let text = "limits: { file: 1MiB, edits: 50, log_lines: 3, log_bytes: 1KiB, table_elements: 9 }";
+        let text = "limits: { file: 1MiB, edits: 50, log_lines: 3, log_bytes: 1KiB, table_elements: 9, instances: 5, configure: 3s }";
         let read = read("10-a.yaml", text, &defaults, &|_| None).unwrap().limits;
         let expected = Limits {
             file: 1 << 20,
@@ -123,6 +123,8 @@ mod tests {
             log_lines: 3,
             log_bytes: 1 << 10,
             table_elements: 9,
+            instances: 5,
+            configure: Duration::from_secs(3),
             calls: 7,
         };
         assert_eq!(read, expected);

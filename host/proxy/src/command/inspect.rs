@@ -37,6 +37,10 @@ pub fn inspect(options: &cli::Inspect) -> End {
             say(&line);
         }
     }
+    if let Some(why) = &inspection.error {
+        complain(&format!("{}: {why}", options.plugin));
+        return End::Failed;
+    }
     let is_trusted = matches!(inspection.signature, Signature::Valid(_));
     if asked.keys.are_asked_for() && !is_trusted {
         complain(&format!("{}: not signed by {}", options.plugin, asked.keys));
@@ -83,6 +87,7 @@ fn lines(inspection: &Inspection) -> Vec<String> {
         exports,
         sidecar,
         plan,
+        error: _,
     } = inspection;
     let mut lines = vec![
         format!("{file}: {kind}, {} KiB", size.div_ceil(1024)),
@@ -92,10 +97,6 @@ fn lines(inspection: &Inspection) -> Vec<String> {
         format!("contract  tracemill:plugin@{contract}"),
         format!("imports   {}", listed(imports)),
         format!("exports   {}", listed(exports)),
-        match sidecar {
-            Some(sidecar) => format!("its plan, with the settings of {sidecar}"),
-            None => "its plan, without settings".to_owned(),
-        },
     ];
     if let Some(version) = version {
         lines.insert(2, format!("version   {version}"));
@@ -103,6 +104,11 @@ fn lines(inspection: &Inspection) -> Vec<String> {
     if let Some(pulled) = pulled {
         lines.insert(1, format!("pulled    {pulled}"));
     }
+    let Some(plan) = plan else { return lines };
+    lines.push(match sidecar {
+        Some(sidecar) => format!("its plan, with the settings of {sidecar}"),
+        None => "its plan, without settings".to_owned(),
+    });
     let Shown { columns, reads, writes, may_drop, tables, when, affinity, on_error } = plan;
     let when: Vec<String> = when.iter().map(|all| all.join(" and ")).collect();
     let rows = [

@@ -85,6 +85,7 @@ fn inspect_shows_what_a_plugin_is_and_would_do_before_anybody_runs_it() -> Resul
     for part in [
         "stage     scrub-pii",
         "contract  tracemill:plugin@0.2.",
+        "imports   tracemill:plugin/",
         "values as entries",
         "may drop  no",
         "on error  drop",
@@ -93,7 +94,16 @@ fn inspect_shows_what_a_plugin_is_and_would_do_before_anybody_runs_it() -> Resul
     }
     let shown: serde_json::Value = serde_json::from_slice(&run(true)?.stdout)?;
     assert_eq!(shown["kind"], "core module");
-    assert_eq!(shown["sha256"].as_str().map(str::len), Some(64));
+    let hashed = Command::new("sha256sum").arg(&plugin).output()?;
+    let hash = String::from_utf8(hashed.stdout)?;
+    assert_eq!(shown["sha256"].as_str(), hash.split_whitespace().next());
+    assert_eq!(shown["size"].as_u64(), Some(std::fs::metadata(&plugin)?.len()));
+    // One that does not tell its plan is shown all the same.
+    std::fs::write(place.path().join("20-scrub-pii.yaml"), "settings: { no_such: 1 }\n")?;
+    let unplanned = run(false)?;
+    assert_eq!(unplanned.status.code(), Some(1));
+    assert!(String::from_utf8(unplanned.stdout)?.contains(hash.split_whitespace().next().unwrap_or("none")));
+    assert!(String::from_utf8(unplanned.stderr)?.contains("no_such"));
     std::fs::write(&plugin, "#!/bin/sh")?;
     let refused = run(false)?;
     assert_eq!(refused.status.code(), Some(1));

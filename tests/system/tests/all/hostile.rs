@@ -227,6 +227,7 @@ async fn each_limit_can_be_set_for_all_plugins_and_for_one_and_is_what_ends_a_ho
         ("many-edits", json!({ "limits": { "edits": 60 } }), "a call answered 40000 edits; the limit is 60"),
         ("log-giant", json!({ "limits": { "output": "1MiB" } }), "too much data is being copied"),
         ("nothing", json!({ "limits": { "table_elements": 1 } }), "tables of "),
+        ("nothing", json!({ "limits": { "instances": 1 } }), "instance count too high"),
         ("nothing", json!({ "limits": { "file": "2KiB" } }), "bytes; the limit is 2048"),
         ("bombs", json!({ "memory": "8MiB" }), "of memory; its limit is 8 MiB"),
         ("bombs", json!({}), "of memory; its limit is 32 MiB"),

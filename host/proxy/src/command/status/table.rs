@@ -1,5 +1,6 @@
 //! A status for people: what runs, where it goes, and what has failed.
 
+mod history;
 mod trials;
 
 use std::fmt::Write as _;
@@ -56,6 +57,7 @@ pub fn show(status: &Status) -> String {
     for note in &status.plugins.notes {
         line(&mut out, &format!("  {note}"));
     }
+    history::show(&mut out, &status.plugins.versions);
     line(&mut out, "");
 
     if !status.tables.is_empty() {
