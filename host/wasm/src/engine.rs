@@ -28,13 +28,15 @@ const NICE: i32 = 10;
 pub struct EngineOptions {
     /// How many threads compile plugins, all together; they run at low priority.
     pub compile_threads: usize,
+    /// Whether guests can be interrupted. Only a bench asks what that costs: without it an endless loop is one.
+    pub interrupts: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
         // All cores: a swap is over sooner, and the priority sees to it that spans go first.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { compile_threads: cores.clamp(1, 4) }
+        Self { compile_threads: cores.clamp(1, 4), interrupts: true }
     }
 }
 
@@ -83,7 +85,7 @@ impl Engine {
 
     /// The same with a folder of what was compiled before.
     pub fn with_cache(options: &EngineOptions, cache: Option<CompileCache>) -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(|error| EngineError::new(&error))?;
+        let wasmtime = wasmtime::Engine::new(&config(options.interrupts)).map_err(|error| EngineError::new(&error))?;
         let (plain, with_wasi) = linkers(&wasmtime).map_err(|error| EngineError::new(&error))?;
         let compilers = rayon::ThreadPoolBuilder::new()
             .num_threads(options.compile_threads.max(1))
@@ -128,10 +130,10 @@ impl Engine {
     }
 }
 
-fn config() -> Config {
+fn config(interrupts: bool) -> Config {
     let mut config = Config::new();
     config
-        .epoch_interruption(true)
+        .epoch_interruption(interrupts)
         // Unwind tables cost every load and unload a walk over all others.
         .native_unwind_info(false)
         .gc_support(false)

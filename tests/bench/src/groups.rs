@@ -1,5 +1,6 @@
 //! What is measured: one file a group, each makes its tables.
 
+mod call;
 mod cost;
 mod durable;
 mod latency;
@@ -7,6 +8,7 @@ mod memory;
 mod plugins;
 mod shadow;
 mod swap;
+mod swaps;
 mod tls;
 
 use anyhow::Result;
@@ -36,11 +38,15 @@ pub enum Group {
     Shadow,
     /// From a file dropped to its generation live.
     Swap,
+    /// Latency of requests while plugins are swapped.
+    Swaps,
+    /// What a call of a plugin costs, with and without a deadline.
+    Call,
 }
 
 impl Group {
     /// All, in the order of the report.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Cost,
         Self::Matrix,
         Self::Latency,
@@ -50,6 +56,8 @@ impl Group {
         Self::Plugins,
         Self::Shadow,
         Self::Swap,
+        Self::Swaps,
+        Self::Call,
     ];
 
     /// Measures it.
@@ -64,6 +72,8 @@ impl Group {
             Self::Plugins => plugins::run(arguments).await?,
             Self::Shadow => shadow::run(arguments).await?,
             Self::Swap => swap::run(arguments).await?,
+            Self::Swaps => swaps::run(arguments)?,
+            Self::Call => call::run(arguments)?,
         }])
     }
 }

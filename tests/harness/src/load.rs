@@ -28,7 +28,7 @@ pub struct Sent {
     pub acknowledged: Vec<u64>,
     /// Those among them that are health checks.
     pub health: Vec<u64>,
-    /// How long each accepted request took, without retries.
+    /// How long each accepted request took from when it was due, with its retries.
     pub latencies: Vec<Duration>,
     /// How often a request was refused and sent again.
     pub retries: u64,
@@ -97,7 +97,7 @@ async fn sender(client: Client, source: Arc<Mutex<Source>>, sent: Arc<Mutex<Sent
     loop {
         let Some((made, due)) = source.lock().next() else { return Ok(()) };
         tokio::time::sleep_until(due).await;
-        let latency = deliver(&client, &made, &sent).await?;
+        let latency = deliver(&client, &made, &sent, due).await?;
         let mut sent = sent.lock();
         sent.latencies.push(latency);
         sent.acknowledged.extend(made.ids);
@@ -105,13 +105,13 @@ async fn sender(client: Client, source: Arc<Mutex<Source>>, sent: Arc<Mutex<Sent
     }
 }
 
-async fn deliver(client: &Client, made: &Made, sent: &Mutex<Sent>) -> Result<Duration> {
+/// Answers how long it took from when it was due, with all retries: what waits for its turn to be sent waits too.
+async fn deliver(client: &Client, made: &Made, sent: &Mutex<Sent>, due: Instant) -> Result<Duration> {
     let message = client.encode(&made.request)?;
     let give_up = Instant::now() + LAST_RETRY;
     loop {
-        let started = Instant::now();
         match client.send_bytes(message.clone()).await? {
-            answer if answer.is_whole() => return Ok(started.elapsed()),
+            answer if answer.is_whole() => return Ok(due.elapsed()),
             Answer::Refused(refusal) if refusal.is_retryable() && Instant::now() < give_up => {
                 sent.lock().retries += 1;
                 tokio::time::sleep(refusal.delay.unwrap_or(BACKOFF)).await;

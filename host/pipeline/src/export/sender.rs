@@ -85,8 +85,9 @@ impl Sender {
         let counters = shared.queue.counters();
         let started = Instant::now();
         let mut backoff = Backoff::new(&shared.config.retry);
-        // What went wrong last.
+        // What went wrong last, and how often something has.
         let mut failure: Option<String> = None;
+        let mut attempts = 0;
         loop {
             // Asked for before looking, so that nothing is told in between.
             let news = pin!(shared.targets.news().notified());
@@ -153,7 +154,9 @@ impl Sender {
             };
             shared.count(&target, Outcome::Retry);
             target.site.trouble.is(&reason);
-            if is_only {
+            // Of several, each has failed: that none rests any longer by then does not mean that one takes anything.
+            attempts += 1;
+            if attempts >= shared.targets.current().len() {
                 shared.queue.set_down(true);
             }
             if shared.queue.is_ending() && batch.is_on_disk() {

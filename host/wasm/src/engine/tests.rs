@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[test]
 fn instances_are_made_and_called_while_all_compilers_are_busy() {
     const COMPILERS: usize = 2;
-    let engine = Engine::new(&EngineOptions { compile_threads: COMPILERS }).expect("an engine");
+    let engine =
+        Engine::new(&EngineOptions { compile_threads: COMPILERS, ..EngineOptions::default() }).expect("an engine");
     let component = crate::load(&engine, guests::probe()).expect("a plugin");
     let sink = Metrics::default().sink("probe");
     let (options, tables) = (Options::default(), crate::tables::Access::default());

@@ -1,10 +1,11 @@
 //! What was compiled once is not compiled again: over restarts, by content, and never from where others could have put it.
 
 use anyhow::{Context as _, Result, ensure};
-use harness::{Proxy, wait};
+use harness::{Proxy, plugins, wait};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use system::stage;
 
 const PLUGINS: [&str; 2] = ["drop-health", "enrich"];
@@ -75,5 +76,46 @@ async fn a_folder_that_others_can_write_to_is_refused_with_what_to_do() -> Resul
     for part in ["plugins.cache.folder", "is open to other users", "chmod 0700"] {
         ensure!(said.contains(part), "no {part} in {said}");
     }
+    Ok(())
+}
+
+/// How many plugins there are in the restart that must be quick, and how many of them in Python.
+const MANY: u32 = 20;
+const IN_PYTHON: u32 = 2;
+/// From the process's start until spans are taken.
+const QUICK: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+#[ignore = "long: cargo xtask test --full"]
+async fn a_restart_with_twenty_plugins_of_which_two_are_in_python_takes_less_than_two_seconds() -> Result<()> {
+    let python = backends::python_guest()?.or_fail("a restart with guests in Python")?;
+    let place = tempfile::tempdir()?;
+    let cache = place.path().join("compiled");
+    let (python, rust) = (fs::read(python)?, fs::read(plugins::official("scrub-pii")?)?);
+    let with_all = async || {
+        let mut setup = Proxy::setup()?.set("plugins.cache.folder", cache.display().to_string());
+        for number in 0..MANY {
+            let (kind, plugin) = if number < IN_PYTHON { ("python", &python) } else { ("scrub", &rust) };
+            let file = format!("{}-{kind}-{number}", 10 + number);
+            setup = setup.file(&format!("{file}.wasm"), &plugins::renewed(plugin, number))?;
+            if kind == "python" {
+                setup = setup.sidecar(&file, &serde_json::json!({ "memory": "256MiB", "deadline": "5s" }))?;
+            }
+        }
+        setup.start().await
+    };
+    let mut proxy = with_all().await?;
+    wait::until("all to be kept", async || (kept(&cache).len() == MANY as usize).then_some(())).await?;
+    ensure!(proxy.stop().await?.success());
+    let begun = Instant::now();
+    let mut proxy = with_all().await?;
+    let took = begun.elapsed();
+    eprintln!("a restart with {MANY} plugins, {IN_PYTHON} of them in Python, took {took:?}");
+    let status = proxy.plugin_status().await?;
+    let stages = status["stages"].as_array().context("stages")?;
+    let is_so = |stage: &&serde_json::Value| stage["state"] == "live" && stage["took"]["cached"] == true;
+    ensure!(stages.iter().filter(is_so).count() == MANY as usize, "{status:#}");
+    ensure!(took < QUICK, "{took:?}");
+    ensure!(proxy.stop().await?.success());
     Ok(())
 }

@@ -7,13 +7,14 @@
 mod remains;
 mod script;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use harness::load::{self, Load, Sent};
 use harness::spans::Mix;
 use harness::{Client, Generator, Profile, Proxy, Sink, wait};
 use remains::{Remains, resident};
 use script::{Script, enrich};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,21 +22,24 @@ use std::time::{Duration, Instant};
 const RATE: usize = 6_000;
 const PER_REQUEST: usize = 100;
 const SENDERS: usize = 6;
-/// Far beyond what users would bear: a bound for what hangs. How the two percentiles compare is printed, and is the bench's to judge.
+/// Far beyond what users would bear: a bound for what hangs, where a few seconds are too few for a percentile.
 const STUCK: Duration = Duration::from_secs(5);
+/// How many times the quiet one the 99th percentile under swaps may be, in minutes; and below what nobody asks.
+const TIMES: u32 = 2;
+const UNNOTICED: Duration = Duration::from_millis(50);
 /// How much memory may come and go with what happens to run.
 const BREATHING: u64 = 64 << 20;
 
 #[ignore = "long: cargo xtask test --full"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn some_seconds_of_swaps_under_load_lose_double_and_leave_nothing() -> Result<()> {
-    soak(Duration::from_secs(4)).await
+    soak(Duration::from_secs(4), |_| STUCK).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: cargo xtask test --full"]
 async fn minutes_of_swaps_under_load_lose_double_and_leave_nothing() -> Result<()> {
-    soak(Duration::from_secs(set("SOAK_SECONDS")?.unwrap_or(180))).await
+    soak(Duration::from_secs(set("SOAK_SECONDS")?.unwrap_or(180)), |quiet| (quiet * TIMES).max(UNNOTICED)).await
 }
 
 fn set(variable: &str) -> Result<Option<u64>> {
@@ -43,7 +47,8 @@ fn set(variable: &str) -> Result<Option<u64>> {
     text.parse().map(Some).with_context(|| format!("{variable}={text}"))
 }
 
-async fn soak(time: Duration) -> Result<()> {
+/// `bound`: what the 99th percentile may be, from the quiet one.
+async fn soak(time: Duration, bound: impl Fn(Duration) -> Duration) -> Result<()> {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
     let seed = set("SOAK_SEED")?.unwrap_or(now);
     let rate = set("SOAK_RATE")?.map_or(RATE, |rate| rate as usize);
@@ -95,12 +100,12 @@ async fn soak(time: Duration) -> Result<()> {
             let acknowledged = traffic.all.acknowledged.len() as u64;
             eprintln!("{acknowledged} spans, {} dropped, {} delivered", sums.door.dropped, sink.spans());
             ensure!(sums.door.dropped + sink.spans() == acknowledged, "{sums:?}");
-            compare(&traffic.all, &sink)?;
+            compare(&traffic.all, &sink, script.canaries())?;
             ensure!(
                 generations as f64 >= time.as_secs_f64() / 2.0 && script.commands_took_effect(),
                 "{generations} generations"
             );
-            ensure!(p99 < STUCK, "p99 {p99:?}");
+            ensure!(p99 <= bound(quiet), "p99 {p99:?}, and {quiet:?} where it is quiet");
             ensure!(late < early + BREATHING, "memory has grown from {early} to {late} bytes");
             nothing_is_left(process, &before).await
         })
@@ -161,17 +166,25 @@ async fn quietly(sink: &Sink, rate: usize, time: Duration) -> Result<()> {
 }
 
 /// Every span that was acknowledged has arrived once, from one generation; health checks may have been dropped, whatever version of which plugin ran.
-fn compare(sent: &Sent, sink: &Sink) -> Result<()> {
+/// What is noted as one generation was stamped by one version of the plugin, or, while a canary was tried, by one of two.
+fn compare(sent: &Sent, sink: &Sink, canaries: &[RangeInclusive<u64>]) -> Result<()> {
     let acknowledged: HashSet<u64> = sent.acknowledged.iter().copied().collect();
     let health: HashSet<u64> = sent.health.iter().copied().collect();
     ensure!(acknowledged.len() == sent.acknowledged.len(), "ids that are not unique prove nothing");
     sink.arrivals(|arrivals| {
+        let mut stamps: BTreeMap<u64, HashSet<&str>> = BTreeMap::new();
         let lost = acknowledged.iter().filter(|id| !health.contains(id) && !arrivals.ids.contains_key(id)).count();
         ensure!(lost == 0, "{lost} acknowledged spans did not arrive");
         for (id, span) in &arrivals.ids {
             ensure!(acknowledged.contains(id), "a span that nobody was told is taken");
             ensure!(span.times == 1, "a span came {} times", span.times);
-            ensure!(span.generations.len() == 1, "generations {:?} on one span", span.generations);
+            let [generation] = span.generations[..] else { bail!("generations {:?} on one span", span.generations) };
+            let stamp = span.stamp.as_deref().context("a span that met no version of the plugin that stamps")?;
+            stamps.entry(generation.cast_unsigned()).or_default().insert(stamp);
+        }
+        for (generation, stamps) in stamps {
+            let may_be_two = canaries.iter().any(|range| range.contains(&generation));
+            ensure!(stamps.len() <= 1 + usize::from(may_be_two), "generation {generation} has stamped {stamps:?}");
         }
         Ok(())
     })

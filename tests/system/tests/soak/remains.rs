@@ -15,7 +15,7 @@ pub struct Remains {
     files: Counts,
     /// Threads by their names.
     threads: Counts,
-    /// Mappings that hold code without a file behind it: what compiled plugins are.
+    /// Mappings that hold the code of compiled plugins.
     code: usize,
     /// All mappings.
     mappings: usize,
@@ -23,8 +23,6 @@ pub struct Remains {
 
 /// So many mappings more are the allocator's, which divides and joins its own as it likes.
 const ALLOCATORS: usize = 200;
-/// Each of the stages keeps the version before, with its code, for a rollback; the script has this many.
-const KEPT: usize = 4;
 
 impl Remains {
     /// Of a process now.
@@ -34,7 +32,10 @@ impl Remains {
             // Those that are closed meanwhile do not count.
             let Ok(target) = entry.and_then(|entry| fs::read_link(entry.path())) else { continue };
             let target = target.to_string_lossy().into_owned();
+            // Compiled plugins are of one kind, whatever each is called.
+            let is_compiled = target.trim_end_matches(" (deleted)").ends_with(".cwasm");
             let kind = target.split_once(":[").map_or(&*target, |(kind, _)| kind);
+            let kind = if is_compiled { "compiled plugins (.cwasm)" } else { kind };
             *remains.files.entry(kind.to_owned()).or_default() += 1;
         }
         for entry in fs::read_dir(format!("/proc/{process}/task")).context("reading its threads")? {
@@ -53,15 +54,12 @@ impl Remains {
         for (what, now, then) in [("files", &self.files, &before.files), ("threads", &self.threads, &before.threads)] {
             for (kind, count) in now {
                 let was = then.get(kind).copied().unwrap_or_default();
-                // What an instance's memory begins with belongs to the code.
-                let is_of_code = kind.contains("wasm-memory-image") || kind.contains(".cwasm");
-                let kept = if is_of_code { KEPT } else { 0 };
-                if *count > was + kept {
+                if *count > was {
                     more.push(format!("{what}: {count} {kind}, there were {was}"));
                 }
             }
         }
-        if self.code > before.code + KEPT {
+        if self.code > before.code {
             more.push(format!("{} mappings of code, there were {}", self.code, before.code));
         }
         if self.mappings > before.mappings + ALLOCATORS {
@@ -79,10 +77,11 @@ impl Display for Remains {
     }
 }
 
-/// `7f0000000000-7f0000001000 r-xp 00000000 00:00 0`, and nothing behind it.
+/// `7f0000000000-7f0000001000 r-xp 00000000 00:00 0`, and nothing behind it but a compiled plugin's file.
 fn is_code(line: &str) -> bool {
     let mut fields = line.split_ascii_whitespace().skip(1);
-    fields.next().is_some_and(|rights| rights.starts_with("r-x")) && fields.nth(3).is_none()
+    fields.next().is_some_and(|rights| rights.starts_with("r-x"))
+        && fields.nth(3).is_none_or(|file| file.ends_with(".cwasm"))
 }
 
 /// Bytes of a process that are in memory.

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use system::{error_of, stage, typed};
 
 /// Everything that is done, by what the printed summary calls it.
-const DEEDS: [&str; 12] = [
+const DEEDS: [&str; 14] = [
     "replace",
     "break",
     "refuse settings",
@@ -26,7 +27,13 @@ const DEEDS: [&str; 12] = [
     "shadow and promote",
     "shadow and roll back",
     "canary and promote",
+    "canary and roll back",
+    "roll back",
 ];
+
+/// Those that are commands.
+const COMMANDS: [&str; 5] =
+    ["shadow and promote", "shadow and roll back", "canary and promote", "canary and roll back", "roll back"];
 
 /// The stages that are there whenever it is quiet.
 const STAGES: [(&str, &str); 3] = [("10-drop-health", "drop-health"), ("20-stamp", "stamp"), ("30-enrich", "enrich")];
@@ -43,12 +50,25 @@ pub struct Script<'a> {
     done: BTreeMap<&'static str, u32>,
     /// Commands that found nothing to promote or roll back.
     vain: u32,
+    /// The generation when the last deed was done.
+    generation: u64,
+    /// Those in which a canary may have stamped spans beside the version that counts.
+    canaries: Vec<RangeInclusive<u64>>,
 }
 
 impl<'a> Script<'a> {
     /// The same seed does the same.
     pub fn new(proxy: &'a Proxy, sink: &'a Sink, seed: u64) -> Self {
-        Self { proxy, sink, random: SmallRng::seed_from_u64(seed), version: 0, done: BTreeMap::new(), vain: 0 }
+        Self {
+            proxy,
+            sink,
+            random: SmallRng::seed_from_u64(seed),
+            version: 0,
+            done: BTreeMap::new(),
+            vain: 0,
+            generation: 0,
+            canaries: Vec::new(),
+        }
     }
 
     /// Every deed once, in any order.
@@ -80,10 +100,15 @@ impl<'a> Script<'a> {
         format!("{done} deeds, {} commands in vain: {:?}", self.vain, self.done)
     }
 
+    /// The generations in which two versions may have stamped spans.
+    pub fn canaries(&self) -> &[RangeInclusive<u64>] {
+        &self.canaries
+    }
+
     /// Whether most commands did what they say.
     pub fn commands_took_effect(&self) -> bool {
         let of = |deed| self.done.get(deed).copied().unwrap_or_default();
-        let commands = of("shadow and promote") + of("shadow and roll back") + of("canary and promote");
+        let commands: u32 = COMMANDS.into_iter().map(of).sum();
         self.vain * 2 <= commands
     }
 
@@ -114,12 +139,34 @@ impl<'a> Script<'a> {
             };
             stages == STAGES.len() && STAGES.iter().all(|(_, name)| runs_anew(name))
         };
-        self.proxy.plugin_status_that("the folder to be as usual", is_usual).await.map(drop)
+        self.proxy.plugin_status_that("the folder to be as usual", is_usual).await?;
+        self.note(true).await
+    }
+
+    /// Notes the generation, and whether a canary may have been tried since this was noted last.
+    async fn note(&mut self, with_canary: bool) -> Result<()> {
+        let now = self.proxy.generation().await?;
+        if with_canary {
+            self.canaries.push(self.generation..=now);
+        }
+        self.generation = now;
+        Ok(())
+    }
+
+    /// Whether a canary is tried, or would be if the plugin changed.
+    async fn may_be_canary(&self) -> Result<bool> {
+        let sidecar = fs::read_to_string(self.proxy.plugins().join("20-stamp.yaml")).unwrap_or_default();
+        let status = self.proxy.plugin_status().await?;
+        let mode = stage(&status, "stamp").map(|stage| stage["trial"]["mode"].clone());
+        Ok(sidecar.contains("canary") || mode == Some(json!("canary")))
     }
 
     async fn act(&mut self, deed: &'static str) -> Result<()> {
         *self.done.entry(deed).or_default() += 1;
-        self.go(deed).await.with_context(|| format!("{deed}, after {}", self.summary()))
+        let before = self.may_be_canary().await?;
+        self.go(deed).await.with_context(|| format!("{deed}, after {}", self.summary()))?;
+        let after = self.may_be_canary().await?;
+        self.note(before || after).await
     }
 
     async fn go(&mut self, deed: &'static str) -> Result<()> {
@@ -158,7 +205,9 @@ impl<'a> Script<'a> {
             }
             "shadow and promote" => self.attempt(&json!({ "mode": "shadow" }), "promote").await,
             "shadow and roll back" => self.attempt(&json!({ "mode": "shadow" }), "rollback").await,
-            _ => self.attempt(&json!({ "mode": "canary", "share": "30%" }), "promote").await,
+            "canary and promote" => self.attempt(&json!({ "mode": "canary", "share": "30%" }), "promote").await,
+            "canary and roll back" => self.attempt(&json!({ "mode": "canary", "share": "30%" }), "rollback").await,
+            _ => self.command("rollback").await,
         }
     }
 
@@ -197,6 +246,10 @@ impl<'a> Script<'a> {
                 .is_some_and(|stage| stage["trial"].is_object() && Some(&stage["trial"]["version"]) != known.as_ref())
         };
         self.proxy.plugin_status_that("the new version to be tried", is_tried).await?;
+        self.command(command).await
+    }
+
+    async fn command(&mut self, command: &'static str) -> Result<()> {
         let (done, said) = typed(self.proxy, command, "stamp").await?;
         ensure!(done || !said.is_empty(), "a command that says nothing");
         self.vain += u32::from(!done);
