@@ -169,7 +169,7 @@ fn entries(batch: &Batch, rows: &[usize], starts: &[u32], place: &Place) -> (typ
     let mut values = types::Texts::default();
     for (number, &row) in rows.iter().enumerate() {
         let record = &batch.rows[row];
-        if starts.contains(&(number as u32)) {
+        if starts.binary_search(&(number as u32)).is_ok() {
             seen_resources.clear();
             seen_scopes.clear();
         }

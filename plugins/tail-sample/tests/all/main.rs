@@ -1,0 +1,8 @@
+//! The plugin in the native harness: policies, plans, limits, rates, settings.
+
+mod beyond;
+mod common;
+mod limits;
+mod plan;
+mod policies;
+mod settings;
