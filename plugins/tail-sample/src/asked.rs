@@ -45,12 +45,12 @@ pub struct Asked<'s> {
 
 impl Asked<'_> {
     /// What all policies say.
-    pub fn verdict(&self, call: &mut Call<'_, '_>, case: &mut Case<'_>) -> Verdict<Reason> {
+    pub fn poll(&self, call: &mut Call<'_, '_>, case: &mut Case<'_>) -> Poll<Reason> {
         let mut poll = Poll::new();
         for named in self.drops {
             poll.drop(named.policy.vote(call, case), named.reason);
             if poll.is_dropped() {
-                return poll.verdict(case.randomness);
+                return poll;
             }
         }
         self.cap(&mut poll, call, case);
@@ -72,7 +72,7 @@ impl Asked<'_> {
                 poll.keep(vote, case.part.unwrap_or(named.reason));
             }
         }
-        poll.verdict(case.randomness)
+        poll
     }
 
     /// What the policies say whose yes is final, of a trace that is still growing; none if there is no yes yet.

@@ -13,7 +13,7 @@ use crate::predicate::Predicate;
 use crate::randomness::Randomness;
 use crate::rates::Rates;
 use crate::settings::{self, Kind, Otherwise, Settings};
-use crate::vote::Verdict;
+use crate::vote::{Verdict, Vote};
 
 /// When a trace that was asked about early, and in vain, may be asked about again.
 const NOT_YET: Duration = Duration::from_secs(1);
@@ -113,13 +113,14 @@ impl Sampler for TailSample {
                 }
                 continue;
             }
-            let mut verdict = asked.verdict(&mut call, &mut case);
+            let mut poll = asked.poll(&mut call, &mut case);
+            let mut verdict = poll.verdict(case.randomness);
             let is_kept = remember(verdict, &case, known.as_mut());
-            if let (Some(known), Some((_, reason)), false) = (known.as_mut(), &self.linked, is_kept) {
-                let may_be_kept = !matches!(verdict, Verdict::Drop(_));
-                if may_be_kept && known.has(&trace) {
-                    verdict = Verdict::Kept(*reason);
-                }
+            if let (Some(known), Some((_, reason)), false) = (known.as_mut(), &self.linked, is_kept)
+                && known.has(&trace)
+            {
+                poll.keep(Vote::Chosen(true), *reason);
+                verdict = poll.verdict(case.randomness);
             }
             match (verdict, self.otherwise) {
                 (Verdict::Nobody, Otherwise::Drop) => decisions.drop(&trace, self.nobody),

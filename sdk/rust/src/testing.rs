@@ -27,12 +27,14 @@ mod sampling;
 mod span;
 pub(crate) mod stub;
 mod trace;
+mod trace_case;
 mod when;
 
 pub use case::{Case, Expected};
 pub use sampler::{Decided, Sampler, refused_sampler, sampler};
 pub use span::{Attributes, Event, Link, Request, Resource, Scope, Span, Status, Value};
 pub use trace::{Gathered, trace};
+pub use trace_case::{CaseTrace, TraceCase, TraceFate, Undecided, golden_traces};
 
 use std::path::Path;
 

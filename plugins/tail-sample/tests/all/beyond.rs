@@ -180,3 +180,19 @@ fn a_root_field_looks_at_the_root_alone() {
     ]);
     assert_eq!([0, 1, 2, 3].map(|index| decided.is_kept(index)), [true, false, true, true]);
 }
+
+#[test]
+fn linked_traces_are_thinned_with_the_rest_above_a_load() {
+    let mut sampler = with(
+        r#"{"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
+           {"name": "linked", "type": "linked"},
+           {"name": "stress", "type": "stress_relief", "stress_relief": {"per_second": 1}}"#,
+    );
+    let link = Link { trace_id: id(0.9), ..Link::default() };
+    let linking = |share: f64| testing::trace(id(share), [Span { links: vec![link.clone()], ..Span::named("a") }]);
+    let error = || testing::trace(id(0.9), [Span::named("a").status(2, "")]);
+    sampler.decide([error(), error()]);
+    sampler.set_now(SECOND);
+    let decided = sampler.decide([linking(0.4), linking(0.6)]);
+    assert_eq!([decided.decision(0), decided.decision(1)], [Decision::Drop, Decision::Kept(None)], "a half is spared");
+}

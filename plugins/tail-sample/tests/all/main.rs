@@ -3,6 +3,7 @@
 mod beyond;
 mod common;
 mod limits;
+mod model;
 mod plan;
 mod policies;
 mod settings;

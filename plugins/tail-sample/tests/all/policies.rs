@@ -198,3 +198,8 @@ fn shares_hold() {
     let decided = with(&settings).decide(ids(10_000).map(|id| Span::named("a").trace(id)));
     assert!((2350..2650).contains(&decided.kept()), "{}", decided.kept());
 }
+
+#[test]
+fn golden_cases() {
+    testing::golden_traces::<tail_sample::TailSample>("tests/cases");
+}

@@ -194,3 +194,21 @@ fn what_is_the_hosts_is_said_to_be() {
     let unknown = settings("").replacen('{', r#"{"polices": 5, "#, 1);
     assert!(testing::refused_sampler::<TailSample>(&unknown).starts_with("settings.polices: unknown field"));
 }
+
+#[test]
+fn the_examples_of_the_readme_are_taken() {
+    let mut sampler = testing::sampler::<TailSample>(&settings(
+        r#"{"name": "slow queries of the shop", "type": "condition", "condition": [
+              [{"path": "resource.attributes[\"service.name\"]", "equals": "shop"}, {"path": "attributes[\"db.query.text\"]", "exists": true},
+               {"path": "duration", "greater": 500000000}],
+              {"path": "events.attributes[\"exception.type\"]", "matches": "^Timeout"}]},
+           {"name": "new", "type": "rare", "rare": {"field_list": ["service.name", "http.route"], "first": 3, "interval": "10m"}},
+           {"name": "by tenant", "type": "budget", "budget": {"per_second": 5000}},
+           {"name": "relief", "type": "stress_relief", "stress_relief": {"per_second": 100000}}"#,
+    ));
+    let query = || Span::named("SELECT").attribute("db.query.text", "SELECT 1").lasting(500_000_001);
+    let decided = sampler.decide([query().service("shop"), query().service("cart")]);
+    assert_eq!([decided.reason(0), decided.reason(1)], ["slow queries of the shop", "by tenant"]);
+    let apart = testing::trace("0000000000000000000000000000000a", [query(), Span::named("a").service("shop")]);
+    assert_ne!(sampler.decide([apart]).reason(0), "slow queries of the shop", "on one span");
+}

@@ -247,8 +247,8 @@ fn outcome(trace: &Gathered, decision: Decision) -> Result<Option<String>, Strin
     };
     match decision {
         Decision::Abstain | Decision::Drop | Decision::Wait(_) => Ok(None),
-        // As a proportion of 1, which keeps the weight that it came with.
-        Decision::Keep => sampled(1.0, Sampling::Proportional),
+        // Whoever keeps all of a kind changes nobody's weight.
+        Decision::Keep => Ok(Some(first.trace_state.clone())),
         Decision::Sample(probability) => sampled(probability, Sampling::Equalizing),
         Decision::Proportional(probability) => sampled(probability, Sampling::Proportional),
         Decision::Kept(probability) => state.weigh(probability).map(Some),
