@@ -21,8 +21,10 @@ pub struct Builder<'p> {
     pub predicates: Vec<Predicate>,
     /// The rates of all policies.
     pub rates: Vec<Rates>,
-    /// True if something looks at spans other than roots.
+    /// True if something looks at all spans.
     pub looks_at_spans: bool,
+    /// True if something looks at roots.
+    pub looks_at_roots: bool,
     /// True if a hash salt is set, which says nothing here.
     pub has_salt: bool,
     /// Names in the state that are taken.
@@ -33,7 +35,7 @@ impl<'p> Builder<'p> {
     /// Before the first policy.
     pub fn new(plan: &'p mut SamplerPlanBuilder) -> Self {
         let (predicates, rates, names) = (Vec::new(), Vec::new(), Vec::new());
-        Self { plan, predicates, rates, looks_at_spans: false, has_salt: false, names }
+        Self { plan, predicates, rates, looks_at_spans: false, looks_at_roots: false, has_salt: false, names }
     }
 
     /// A policy. `at` is where it stands in the settings, `name` what it is called, with those that it is within.
@@ -137,6 +139,7 @@ impl<'p> Builder<'p> {
     fn fields(&mut self, list: &[String], at: &str) -> Result<Fields, Refusal> {
         let fields = Fields::declare(list, at, self.plan)?;
         self.looks_at_spans |= !fields.are_of_roots();
+        self.looks_at_roots |= !list.is_empty();
         Ok(fields)
     }
 

@@ -65,14 +65,14 @@ impl Sampler for TailSample {
                 }
             }
         }
-        let Builder { plan, predicates, rates, looks_at_spans, has_salt, .. } = builder;
+        let Builder { plan, predicates, rates, looks_at_spans, looks_at_roots, has_salt, .. } = builder;
         if has_salt {
             host::log(Level::Info, "hash_salt says nothing here: shares are decided by each trace's own randomness");
         }
         let all = || drops.iter().chain(&caps).chain(&keeps);
         let chooses = linked.is_some() || all().any(|named| named.nature == Nature::Choosing);
         let states = (chooses && all().any(|named| named.policy.has_share())).then(|| plan.words("trace_state"));
-        if states.is_some() && !looks_at_spans {
+        if (states.is_some() || looks_at_roots) && !looks_at_spans {
             plan.show(Show::Roots);
         }
         // What may be dropped for spans yet to come is not decided early.

@@ -29,7 +29,7 @@ pub fn check(name: &str, module: &[u8]) -> Result<()> {
             _ => {}
         }
     }
-    ensure!(is_typed, "it has no section `{TYPES}`; does it call `export_plugin!`?");
+    ensure!(is_typed, "it has no section `{TYPES}`; does it call `export_plugin!` or `export_sampler!`?");
     let own = LARGEST_WITH_REGEX.iter().find(|(plugin, _)| *plugin == name);
     let largest = own.map_or(LARGEST, |(_, bytes)| *bytes);
     ensure!(module.len() <= largest, "it has {} bytes; {largest} are allowed", module.len());

@@ -9,6 +9,9 @@ use super::{
     Probabilistic, Rare, Rate, SpanCount, StatusCodes, Stress, Subs, Throughput, TraceState,
 };
 
+/// Bytes of a name, which is a part of keys in the state.
+const LONGEST_NAME: usize = 128;
+
 /// A policy as it is written. Of the blocks it has the one that its type is named after.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,6 +123,9 @@ impl Policy {
     pub fn check(&self, at: &str) -> Result<(), Refusal> {
         if self.name.is_empty() {
             return Err(Refusal::at(&format!("{at}.name"), "must not be empty: it is the reason that is shown"));
+        }
+        if self.name.len() > LONGEST_NAME {
+            return Err(Refusal::at(&format!("{at}.name"), format!("is longer than {LONGEST_NAME} bytes")));
         }
         if self.kind == Kind::OttlCondition {
             return Err(Refusal::at(&format!("{at}.type"), INSTEAD_OF_OTTL));

@@ -26,7 +26,7 @@ fn only_what_policies_need_is_shown() {
         (attributes.into(), Show::EverySpan)
     );
     let of_root = r#"{"name": "a", "type": "rare", "rare": {"field_list": ["root.name"]}}"#;
-    assert_eq!(paths(of_root), (vec!["name".to_owned()], Show::EverySpan));
+    assert_eq!(paths(of_root), (vec!["name".to_owned()], Show::Roots));
 }
 
 /// What is decided of a trace that is asked about early.
