@@ -9,6 +9,8 @@
     reason = "generated; the contract itself is the documentation, and its ABI needs unsafe code"
 )]
 
+pub mod sampler;
+
 wit_bindgen::generate!({
     world: "span-processor",
     path: "../../wit/0.2.0",

@@ -1,4 +1,4 @@
-//! The Rust SDK for tracemill plugins: columns in, edits out.
+//! The Rust SDK for tracemill plugins: columns in, edits out; or, for samplers, traces in, decisions out.
 //!
 //! A plugin is a type with two functions. [`Plugin::configure`] reads the settings and says which columns of a span it
 //! wants to see and what it may change. [`Plugin::process`] is given those columns for up to 4,096 spans at a time and
@@ -48,6 +48,7 @@
 //! | [`plan`] | what a plugin declares: columns, reads, writes, conditions, affinity |
 //! | [`batch`], [`layout`] | reading columns, row by row or column by column |
 //! | [`rows`], [`edits`] | choosing rows and changing them |
+//! | [`sampler`] | samplers: whole traces in, decisions out |
 //! | [`host`], [`state`] | what the host offers: log, counters, time, shared state |
 //! | [`tables`] | what the operator's lookup tables have for many keys at once |
 //! | [`settings`], [`pattern`] | parsing settings, with errors that name the key; texts with `*` |
@@ -64,6 +65,7 @@ pub mod plan;
 pub mod plugin;
 pub mod prelude;
 pub mod rows;
+pub mod sampler;
 pub mod settings;
 pub mod state;
 pub mod tables;
@@ -76,6 +78,7 @@ pub use edits::{Edits, Rewrites, RowEdits};
 pub use plan::{Column, PlanBuilder, Reason, Source, Target};
 pub use plugin::{Plugin, Refusal};
 pub use rows::{Mask, Rows};
+pub use sampler::{Decisions, Sampler, SamplerPlanBuilder, Traces};
 
 /// Makes a type that implements [`Plugin`] the plugin that this crate exports. Use it once, in a crate of type `cdylib`.
 ///
@@ -85,14 +88,7 @@ macro_rules! export_plugin {
     ($plugin:ty) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            // The custom section `version` of the tool conventions: shown beside the content's hash wherever the plugin is.
-            const TEXT: &[u8] = ::core::env!("CARGO_PKG_VERSION").as_bytes();
-            #[used]
-            #[unsafe(link_section = "version")]
-            static VERSION: [u8; TEXT.len()] = match TEXT.first_chunk() {
-                ::core::option::Option::Some(text) => *text,
-                ::core::option::Option::None => ::core::panic!("a text is as long as itself"),
-            };
+            $crate::__version_section!();
             ::std::thread_local! {
                 static SLOT: $crate::plugin::Slot<$plugin> = const { $crate::plugin::Slot::empty() };
             }
@@ -114,6 +110,55 @@ macro_rules! export_plugin {
         const _: () = {
             const fn is_a_plugin<P: $crate::Plugin>() {}
             is_a_plugin::<$plugin>()
+        };
+    };
+}
+
+/// Makes a type that implements [`Sampler`] the sampler that this crate exports. Use it once, in a crate of type `cdylib`.
+///
+/// Outside WebAssembly it exports nothing and only checks that the type is a sampler.
+#[macro_export]
+macro_rules! export_sampler {
+    ($sampler:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            $crate::__version_section!();
+            ::std::thread_local! {
+                static SLOT: $crate::sampler::Slot<$sampler> = const { $crate::sampler::Slot::empty() };
+            }
+            struct Exported;
+            impl $crate::bindings::sampler::exports::tracemill::plugin::sampler::Guest for Exported {
+                fn configure(settings: String) -> Result<$crate::bindings::sampler::contract::SamplerPlan, String> {
+                    SLOT.with(|slot| slot.configure(&settings))
+                }
+                fn decide(
+                    traces: $crate::bindings::sampler::contract::Traces,
+                    columns: Vec<$crate::bindings::types::Column>,
+                ) -> Result<$crate::bindings::sampler::contract::Decisions, String> {
+                    SLOT.with(|slot| slot.decide(&traces, &columns))
+                }
+            }
+    $crate::bindings::sampler::export!(Exported with_types_in $crate::bindings::sampler);
+        };
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            const fn is_a_sampler<S: $crate::Sampler>() {}
+            is_a_sampler::<$sampler>()
+        };
+    };
+}
+
+/// The custom section `version` of the tool conventions: shown beside the content's hash wherever the plugin is.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __version_section {
+    () => {
+        const TEXT: &[u8] = ::core::env!("CARGO_PKG_VERSION").as_bytes();
+        #[used]
+        #[unsafe(link_section = "version")]
+        static VERSION: [u8; TEXT.len()] = match TEXT.first_chunk() {
+            ::core::option::Option::Some(text) => *text,
+            ::core::option::Option::None => ::core::panic!("a text is as long as itself"),
         };
     };
 }

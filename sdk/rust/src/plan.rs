@@ -24,6 +24,19 @@ impl<L> Clone for Column<L> {
 
 impl<L> Copy for Column<L> {}
 
+impl<L: Layout> Column<L> {
+    /// The column of a path, which is added to `columns` if it is not there in this layout.
+    pub(crate) fn among(columns: &mut Vec<types::Want>, path: String) -> Self {
+        let want = types::Want { path, layout: L::LAYOUT };
+        let known = columns.iter().position(|known| known.path == want.path && known.layout == want.layout);
+        let index = known.unwrap_or_else(|| {
+            columns.push(want);
+            columns.len() - 1
+        });
+        Self { index: index as u32, layout: PhantomData }
+    }
+}
+
 /// A place that the plugin may write, move or remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target(pub(crate) u32);
@@ -107,14 +120,7 @@ impl PlanBuilder {
 
     /// A column in the layout `L`. The same path in the same layout is declared only once.
     pub fn column<L: Layout>(&mut self, path: impl Into<String>) -> Column<L> {
-        let want = types::Want { path: path.into(), layout: L::LAYOUT };
-        let columns = &mut self.declared.plan.columns;
-        let known = columns.iter().position(|known| known.path == want.path && known.layout == want.layout);
-        let index = known.unwrap_or_else(|| {
-            columns.push(want);
-            columns.len() - 1
-        });
-        Column { index: index as u32, layout: PhantomData }
+        Column::among(&mut self.declared.plan.columns, path.into())
     }
 
     /// A place to copy from. Columns and conditions need no such declaration.
@@ -199,7 +205,7 @@ impl Declared {
 }
 
 /// The index of `item` in `list`, to which it is added if it is new.
-fn add(list: &mut Vec<String>, item: String) -> u32 {
+pub(crate) fn add(list: &mut Vec<String>, item: String) -> u32 {
     let known = list.iter().position(|known| *known == item);
     known.unwrap_or_else(|| {
         list.push(item);

@@ -41,6 +41,12 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for String {
+    fn from(refusal: Refusal) -> Self {
+        refusal.0
+    }
+}
+
 impl From<String> for Refusal {
     fn from(message: String) -> Self {
         Self(message)

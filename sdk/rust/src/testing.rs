@@ -22,13 +22,19 @@ mod case;
 mod columns;
 mod model;
 mod place;
+mod sampler;
 mod sampling;
 mod span;
 pub(crate) mod stub;
+mod trace;
+mod trace_case;
 mod when;
 
 pub use case::{Case, Expected};
+pub use sampler::{Decided, Sampler, refused_sampler, sampler};
 pub use span::{Attributes, Event, Link, Request, Resource, Scope, Span, Status, Value};
+pub use trace::{Gathered, trace};
+pub use trace_case::{CaseTrace, TraceCase, TraceFate, Undecided, golden_traces};
 
 use std::path::Path;
 
@@ -117,7 +123,7 @@ impl<P: Processor> Plugin<P> {
         self.host.begin_call();
         for rows in shown.chunks(MOST_ROWS) {
             let plan = &self.running.declared.plan;
-            let slice = columns::Slice::build(&batch, rows, &plan.columns)?;
+            let slice = columns::Slice::build(&batch, rows, &[], &plan.columns)?;
             let running = &mut self.running;
             let edits = self.host.during(|| running.process(rows.len() as u32, &slice.columns));
             let edits = edits.map_err(|refusal| refusal.to_string())?;

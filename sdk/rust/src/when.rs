@@ -79,11 +79,22 @@ impl Subject {
 }
 
 impl Condition {
+    /// The condition as the contract has it, for what reads conditions from settings.
+    pub fn as_contract(&self) -> &types::Condition {
+        &self.0
+    }
+
     /// Turns the whole condition around, so that an absent value matches.
     #[must_use]
     pub fn negated(mut self) -> Self {
         self.0.negated = !self.0.negated;
         self
+    }
+}
+
+impl From<types::Condition> for Condition {
+    fn from(condition: types::Condition) -> Self {
+        Self(condition)
     }
 }
 

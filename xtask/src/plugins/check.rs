@@ -6,7 +6,7 @@ use wasmparser::{Parser, Payload};
 
 /// The largest file of a plugin; those that carry a regex engine are named with a bound of their own.
 const LARGEST: usize = 200_000;
-const LARGEST_WITH_REGEX: &[(&str, usize)] = &[("scrub-pii", 800_000)];
+const LARGEST_WITH_REGEX: &[(&str, usize)] = &[("scrub-pii", 800_000), ("tail-sample", 1_000_000)];
 
 /// What all imports begin with.
 const CONTRACT: &str = "tracemill:plugin/";
@@ -29,7 +29,7 @@ pub fn check(name: &str, module: &[u8]) -> Result<()> {
             _ => {}
         }
     }
-    ensure!(is_typed, "it has no section `{TYPES}`; does it call `export_plugin!`?");
+    ensure!(is_typed, "it has no section `{TYPES}`; does it call `export_plugin!` or `export_sampler!`?");
     let own = LARGEST_WITH_REGEX.iter().find(|(plugin, _)| *plugin == name);
     let largest = own.map_or(LARGEST, |(_, bytes)| *bytes);
     ensure!(module.len() <= largest, "it has {} bytes; {largest} are allowed", module.len());

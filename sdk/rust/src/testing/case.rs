@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -117,15 +117,8 @@ impl Case {
 }
 
 pub(super) fn run_folder<P: Processor>(folder: &Path) {
-    let mut files: Vec<_> = match std::fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(error) => panic!("{}: {error}", folder.display()),
-    };
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-    files.sort();
-    assert!(!files.is_empty(), "no cases in {}", folder.display());
     let mut report = String::new();
-    for file in files {
+    for file in json_files(folder) {
         let outcome = std::fs::read_to_string(&file)
             .map_err(|error| error.to_string())
             .and_then(|json| Case::from_json(&json))
@@ -149,4 +142,16 @@ pub(super) fn run_folder<P: Processor>(folder: &Path) {
         }
     }
     assert!(report.is_empty(), "{report}");
+}
+
+/// The `*.json` files of a folder, in order. Panics if there is none.
+pub(super) fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = match std::fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) => panic!("{}: {error}", folder.display()),
+    };
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    assert!(!files.is_empty(), "no cases in {}", folder.display());
+    files
 }

@@ -21,12 +21,13 @@ pub(super) struct EntryOf {
 }
 
 impl Slice {
-    pub fn build(batch: &Batch, rows: &[usize], wants: &[types::Want]) -> Result<Self, String> {
+    /// The columns of these rows. Values that are shared stand once, but anew from each of `starts` on.
+    pub fn build(batch: &Batch, rows: &[usize], starts: &[u32], wants: &[types::Want]) -> Result<Self, String> {
         let mut slice = Self { rows: rows.to_vec(), columns: Vec::new(), entries: Vec::new() };
         for want in wants {
             let place = place::parse(&want.path)?;
             let (column, entries) = if want.layout == Layout::Entries {
-                entries(batch, rows, &place)
+                entries(batch, rows, starts, &place)
             } else {
                 let values = rows.iter().map(|&row| place::read(batch, &batch.rows[row], &place));
                 (plain(values.collect(), want.layout, &place)?, Vec::new())
@@ -159,7 +160,7 @@ impl Builder {
     }
 }
 
-fn entries(batch: &Batch, rows: &[usize], place: &Place) -> (types::Column, Vec<EntryOf>) {
+fn entries(batch: &Batch, rows: &[usize], starts: &[u32], place: &Place) -> (types::Column, Vec<EntryOf>) {
     let mut seen_resources = Vec::new();
     let mut seen_scopes = Vec::new();
     let mut of = Vec::new();
@@ -168,6 +169,10 @@ fn entries(batch: &Batch, rows: &[usize], place: &Place) -> (types::Column, Vec<
     let mut values = types::Texts::default();
     for (number, &row) in rows.iter().enumerate() {
         let record = &batch.rows[row];
+        if starts.binary_search(&(number as u32)).is_ok() {
+            seen_resources.clear();
+            seen_scopes.clear();
+        }
         let with_resource = first(&mut seen_resources, record.resource);
         let with_scope = first(&mut seen_scopes, record.scope);
         for found in place::leaves(batch, record, place, with_resource, with_scope) {

@@ -156,7 +156,28 @@ impl Place {
 
 /// What the host checks of a plan before it takes it.
 pub(super) fn check_plan(plan: &types::Plan) -> Result<(), String> {
-    for want in &plan.columns {
+    check_columns(&plan.columns)?;
+    for path in &plan.reads {
+        if parse(path)?.is_many() {
+            return Err(format!("`{path}` stands for many places and cannot be copied from"));
+        }
+    }
+    for path in &plan.writes {
+        if !parse(path)?.is_writable() {
+            return Err(format!("`{path}` cannot be written"));
+        }
+    }
+    check_conditions(&plan.when)
+}
+
+/// That conditions are about places.
+pub(super) fn check_conditions(lists: &[Vec<types::Condition>]) -> Result<(), String> {
+    lists.iter().flatten().try_for_each(|condition| parse(&condition.path).map(|_| ()))
+}
+
+/// That columns are of places, in layouts that those can have.
+pub(super) fn check_columns(columns: &[types::Want]) -> Result<(), String> {
+    for want in columns {
         let place = parse(&want.path)?;
         let fits = match want.layout {
             types::Layout::Entries => place.is_many() || matches!(place, Place::Attribute(..)),
@@ -168,19 +189,6 @@ pub(super) fn check_plan(plan: &types::Plan) -> Result<(), String> {
         if !fits {
             return Err(format!("`{}` cannot have the layout {:?}", want.path, want.layout));
         }
-    }
-    for path in &plan.reads {
-        if parse(path)?.is_many() {
-            return Err(format!("`{path}` stands for many places and cannot be copied from"));
-        }
-    }
-    for path in &plan.writes {
-        if !parse(path)?.is_writable() {
-            return Err(format!("`{path}` cannot be written"));
-        }
-    }
-    for condition in plan.when.iter().flatten() {
-        parse(&condition.path)?;
     }
     Ok(())
 }

@@ -37,6 +37,11 @@ impl<'s> State<'s> {
         Self { text: trace_state, randomness, threshold }
     }
 
+    /// How many spans this one stands for.
+    pub fn weight(&self) -> f64 {
+        MAX as f64 / (MAX - self.threshold.unwrap_or(0)) as f64
+    }
+
     pub fn sample(&self, probability: f64, how: Sampling) -> Result<Outcome, String> {
         if !(0.0..=1.0).contains(&probability) {
             return Err(format!("a probability of {probability} is not between 0 and 1"));

@@ -54,6 +54,10 @@ impl Host {
         std::mem::take(&mut self.logs)
     }
 
+    pub(super) fn logs(&self) -> &[(Level, String)] {
+        &self.logs
+    }
+
     pub(super) fn take_counts(&mut self) -> Vec<(String, u64)> {
         std::mem::take(&mut self.counts)
     }

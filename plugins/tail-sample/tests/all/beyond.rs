@@ -1,0 +1,198 @@
+//! What goes beyond the Collector: rates by key, targets, budgets, load, what is rare, linked traces.
+
+use crate::common::{SECOND, id, ids, trace, with};
+use tail_sample::TailSample;
+use tracemill_sdk::prelude::*;
+use tracemill_sdk::testing::{Gathered, Link};
+
+/// Traces of one span for each service, as many as said, spread over the instances.
+fn send(sampler: &mut testing::Sampler<TailSample>, instances: usize, services: &[(&str, u64)]) -> Vec<f64> {
+    let share = |(service, count): &(&str, u64)| {
+        let mut kept = 0;
+        for instance in 0..instances {
+            let ids = ids(*count).skip(instance).step_by(instances);
+            kept += sampler.decide_in(instance, ids.map(|id| trace(id, 1, service))).kept();
+        }
+        kept as f64 / *count as f64
+    };
+    services.iter().map(share).collect()
+}
+
+#[test]
+fn dynamic_rates_meet_their_goal_and_keep_what_is_rare() {
+    for kind in ["dynamic", "ema_dynamic"] {
+        let mut sampler = with(&format!(
+            r#"{{"name": "a", "type": "{kind}", "{kind}": {{"goal_sample_rate": 10, "field_list": ["service.name"]}}}}"#
+        ));
+        let instances = 1 + sampler.add_instance().expect("the settings are the same");
+        let services = [("frequent", 2000), ("usual", 300), ("rare", 10)];
+        let first = send(&mut sampler, instances, &services);
+        assert!(first.iter().all(|share| (0.0..0.5).contains(share)), "{kind}: all alike at first: {first:?}");
+        for round in 1..4 {
+            sampler.set_now(round * 30 * SECOND);
+            sampler.decide_in(0, [trace(id(0.1), 1, "usual")]);
+            sampler.set_now(round * 30 * SECOND + 2 * SECOND);
+            let shares = send(&mut sampler, instances, &services);
+            let kept = shares[0] * 2000.0 + shares[1] * 300.0 + shares[2] * 10.0;
+            assert!((195.0..270.0).contains(&kept), "{kind}: {kept} of 2310, a tenth is wanted");
+            assert!(shares[2] > 0.99 && shares[1] > 2.0 * shares[0], "{kind}: {shares:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_for_certain_is_no_part_of_a_goal() {
+    let mut sampler = with(
+        r#"{"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
+           {"name": "rest", "type": "throughput", "throughput": {"goal_throughput_per_sec": 10}}"#,
+    );
+    let error = |id| testing::trace(id, [Span::named("a").status(2, "")]);
+    let both = || ids(1000).map(error).chain(ids(1000).map(|id| trace(id, 1, "a")));
+    for second in 0..20 {
+        sampler.set_now(second * SECOND);
+        let decided = sampler.decide(both());
+        assert!((0..1000).all(|index| decided.decision(index) == Decision::Keep));
+        if second > 2 {
+            let kept = decided.kept() - 1000;
+            assert!((5..16).contains(&kept), "{kept} in second {second}, ten are wanted");
+            assert!(matches!(decided.decision(1500), Decision::Sample(share) if (share - 0.01).abs() < 0.001));
+        }
+    }
+}
+
+#[test]
+fn a_share_is_of_what_arrives() {
+    let mut sampler = with(
+        r#"{"name": "a", "type": "throughput", "throughput": {"goal_throughput_per_sec": 50, "adjustment_interval": "1s"}}"#,
+    );
+    let halved = |id: String| testing::trace(id, [Span::named("a").trace_state("ot=th:8")]);
+    for second in 0..4 {
+        sampler.set_now(second * SECOND);
+        // Ids of the upper half alone, as a sampler before this one has left them.
+        let decided = sampler.decide((0..100).map(|index| halved(id(0.5 + f64::from(index) / 200.0))));
+        if second > 0 {
+            assert!(matches!(decided.decision(0), Decision::Sample(share) if (share - 0.25).abs() < 0.01));
+            assert!((48..=52).contains(&decided.kept()), "{}", decided.kept());
+        }
+    }
+}
+
+#[test]
+fn budgets_are_shared_at_each_level() {
+    let mut sampler = with(
+        r#"{"name": "a", "type": "budget", "budget": {"per_second": 100, "adjustment_interval": "1s", "weight": 1,
+            "by": ["tenant", "service.name"]}}"#,
+    );
+    let of = |tenant: &'static str, service: &'static str, count: u64| {
+        ids(count).map(move |id| testing::trace(id, [Span::named("a").attribute("tenant", tenant).service(service)]))
+    };
+    // One tenant floods with one service and has a modest one; the other asks for little.
+    let all = || of("loud", "flood", 2000).chain(of("loud", "modest", 20)).chain(of("quiet", "shop", 30));
+    for second in 0..5 {
+        sampler.set_now(second * SECOND);
+        let decided = sampler.decide(all());
+        let kept = |from: usize, to: usize| (from..to).filter(|&index| decided.is_kept(index)).count();
+        if second > 0 {
+            assert_eq!((kept(2000, 2020), kept(2020, 2050)), (20, 30), "second {second}");
+            assert!((40..61).contains(&kept(0, 2000)), "{} of 50", kept(0, 2000));
+            assert_eq!(decided.decision(0), Decision::Sample(0.025));
+        }
+    }
+}
+
+#[test]
+fn above_a_load_everything_is_thinned() {
+    let mut sampler = with(
+        r#"{"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
+           {"name": "stress", "type": "stress_relief", "stress_relief": {"per_second": 100}}"#,
+    );
+    let error = |id| testing::trace(id, [Span::named("a").status(2, "")]);
+    for (second, load, expected) in
+        [(0, 50, None), (1, 400, None), (2, 400, Some(0.25)), (3, 50, Some(0.25)), (4, 50, None)]
+    {
+        sampler.set_now(second * SECOND);
+        let decided = sampler.decide(ids(load).map(error));
+        let decision = expected.map_or(Decision::Keep, Decision::Sample);
+        assert_eq!(decided.decision(0), decision, "second {second}");
+    }
+}
+
+#[test]
+fn the_first_of_each_key_are_kept() {
+    let mut sampler = with(
+        r#"{"name": "new", "type": "rare", "rare": {"field_list": ["service.name", "http.route"], "first": 2, "interval": "10s"}},
+           {"name": "share", "type": "probabilistic", "probabilistic": {"sampling_percentage": 50}}"#,
+    );
+    let other = sampler.add_instance().expect("the settings are the same");
+    let of = |service: &str, route: &str| {
+        testing::trace(id(0.1), [Span::named("a").service(service).attribute("http.route", route)])
+    };
+    let mut kept = |instance, service, route| {
+        let decided = sampler.decide_in(instance, [of(service, route)]);
+        (decided.is_kept(0), decided.reason(0).to_owned())
+    };
+    assert_eq!(kept(0, "cart", "/a"), (true, "new".to_owned()));
+    assert_eq!(kept(other, "cart", "/a"), (true, "new".to_owned()));
+    assert_eq!(kept(0, "cart", "/a"), (false, "share".to_owned()));
+    assert!(kept(other, "cart", "/b").0 && kept(0, "shop", "/a").0, "other keys have their own");
+    sampler.set_now(5 * SECOND);
+    let decided = sampler.decide([of("cart", "/a"), of("cart", "/a")]);
+    assert_eq!((decided.decision(0), decided.decision(1)), (Decision::Kept(None), Decision::Sample(0.5)));
+}
+
+#[test]
+fn linked_traces_are_kept_together() {
+    let mut sampler = with(
+        r#"{"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
+           {"name": "linked", "type": "linked"}"#,
+    );
+    let other = sampler.add_instance().expect("the settings are the same");
+    let linking = |id: &str, to: &[&str], code| {
+        let mut span = Span::named("a").status(code, "");
+        span.links = to.iter().map(|id| Link { trace_id: (*id).to_owned(), ..Link::default() }).collect();
+        testing::trace(id, [Span::named("a"), span])
+    };
+    let name = |number: u8| format!("000000000000000000000000000000{number:02x}");
+    let [producer, consumer, third, batch, late, stranger] = [1, 2, 3, 4, 5, 6].map(name);
+    let mut decide = |instance, trace: Gathered| {
+        let decided = sampler.decide_in(instance, [trace]);
+        (decided.decision(0), decided.reason(0).to_owned())
+    };
+    let kept = || (Decision::Kept(None), "linked".to_owned());
+    assert_eq!(decide(0, linking(&producer, &[], 2)).0, Decision::Keep);
+    assert_eq!(decide(other, linking(&consumer, &[&producer], 0)), kept(), "it links to one that was kept");
+    assert_eq!(decide(0, linking(&third, &[&consumer], 0)).0, Decision::Drop, "kept for another's sake brings nobody");
+    assert_eq!(decide(0, linking(&batch, &[&third, &late], 2)).0, Decision::Keep);
+    assert_eq!(decide(other, linking(&late, &[], 0)), kept(), "one that was kept links to it");
+    assert_eq!(decide(0, linking(&stranger, &[], 0)).0, Decision::Drop);
+}
+
+#[test]
+fn a_root_field_looks_at_the_root_alone() {
+    let mut sampler =
+        with(r#"{"name": "new", "type": "rare", "rare": {"field_list": ["root.name"], "interval": "1h"}}"#);
+    let child = |name: &str| Span { parent_span_id: "00000000000000ff".to_owned(), ..Span::named(name) };
+    let decided = sampler.decide([
+        testing::trace(id(0.1), [child("x"), Span::named("GET /")]),
+        testing::trace(id(0.1), [child("y"), Span::named("GET /")]),
+        testing::trace(id(0.1), [child("x"), Span::named("PUT /")]),
+        testing::trace(id(0.1), [child("x")]),
+    ]);
+    assert_eq!([0, 1, 2, 3].map(|index| decided.is_kept(index)), [true, false, true, true]);
+}
+
+#[test]
+fn linked_traces_are_thinned_with_the_rest_above_a_load() {
+    let mut sampler = with(
+        r#"{"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
+           {"name": "linked", "type": "linked"},
+           {"name": "stress", "type": "stress_relief", "stress_relief": {"per_second": 1}}"#,
+    );
+    let link = Link { trace_id: id(0.9), ..Link::default() };
+    let linking = |share: f64| testing::trace(id(share), [Span { links: vec![link.clone()], ..Span::named("a") }]);
+    let error = || testing::trace(id(0.9), [Span::named("a").status(2, "")]);
+    sampler.decide([error(), error()]);
+    sampler.set_now(SECOND);
+    let decided = sampler.decide([linking(0.4), linking(0.6)]);
+    assert_eq!([decided.decision(0), decided.decision(1)], [Decision::Drop, Decision::Kept(None)], "a half is spared");
+}
