@@ -149,7 +149,11 @@ async fn a_canary_has_its_share_of_the_traces_and_always_the_same_ones() {
 #[tokio::test]
 async fn a_canary_that_is_promoted_keeps_the_instances_that_mills_share() {
     let rig = Rig::new(2);
-    let sharing = || ByName { hands_over: true, ..ByName::new(Failure::Pass, Affinity::One) };
+    let sharing = || {
+        let mut program = ByName::new(Failure::Pass, Affinity::One);
+        program.hands_over = true;
+        program
+    };
     let (current, new) = (sharing(), sharing());
     let (made, seen) = (new.instances.clone(), new.seen.clone());
     let trial = Arc::new(Trial::new(stage(&rig.chains, new, false), Mode::Canary(0.5)));

@@ -174,6 +174,9 @@ fn what_was_noted_stays_while_the_folder_or_a_file_cannot_be_read() {
     let kept = Place::new();
     let setup = kept.start();
     setup.twice("ok 1", "ok 2").ask(Ask::Rollback, "a").unwrap();
+    let noted = || kept.shelf(setup.folder.path()).records();
+    wait::until(|| if noted().is_empty() { Err("nothing is noted".to_owned()) } else { Ok(()) });
+    let noted = noted();
     let is_back = |stage: &Stage| stage.version == of("ok 1") && stage.held == of("ok 2");
 
     let Setup { folder, running, .. } = setup;
@@ -183,6 +186,7 @@ fn what_was_noted_stays_while_the_folder_or_a_file_cannot_be_read() {
     fs::rename(&plugins, &aside).unwrap();
     let setup = Setup::at(plugins.clone(), folder, shelf, &[]);
     setup.until("a note", |status, _| status.settled && !status.notes.is_empty());
+    assert_eq!(kept.shelf(&plugins).records(), noted);
     fs::rename(&aside, &plugins).unwrap();
     setup.stage("what counted", is_back);
 
@@ -192,9 +196,10 @@ fn what_was_noted_stays_while_the_folder_or_a_file_cannot_be_read() {
     fs::rename(&file, &aside).unwrap();
     fs::create_dir(&file).unwrap();
     let shelf = kept.shelf(&plugins);
-    let setup = Setup::at(plugins, folder, shelf, &[]);
+    let setup = Setup::at(plugins.clone(), folder, shelf, &[]);
     let unread = setup.until("an error", |status, _| status.settled && !status.stages.is_empty());
     assert_eq!(unread.stages[0].error.as_ref().map(|error| error.step), Some(Step::Read));
+    assert_eq!(kept.shelf(&plugins).records(), noted);
     fs::remove_dir(&file).unwrap();
     fs::rename(&aside, &file).unwrap();
     setup.stage("what counted", is_back);
