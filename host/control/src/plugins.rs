@@ -22,6 +22,7 @@ pub mod shelf;
 pub mod sidecar;
 pub mod signature;
 mod slot;
+mod slots;
 pub mod status;
 pub mod took;
 pub mod trying;

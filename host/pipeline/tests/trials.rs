@@ -147,6 +147,34 @@ async fn a_canary_has_its_share_of_the_traces_and_always_the_same_ones() {
 }
 
 #[tokio::test]
+async fn a_canary_that_is_promoted_keeps_the_instances_that_mills_share() {
+    let rig = Rig::new(2);
+    let sharing = || {
+        let mut program = ByName::new(Failure::Pass, Affinity::One);
+        program.hands_over = true;
+        program
+    };
+    let (current, new) = (sharing(), sharing());
+    let (made, seen) = (new.instances.clone(), new.seen.clone());
+    let trial = Arc::new(Trial::new(stage(&rig.chains, new, false), Mode::Canary(0.5)));
+    rig.chains.publish([Place { stage: Some(rig.stage("by-name", current)), trial: Some(trial.clone()) }]);
+    rig.send(request_of(&["a"; 64])).await.unwrap();
+    rig.chains.publish([trial.stage().clone()]);
+    rig.send(request_of(&["a"; 64])).await.unwrap();
+    assert_eq!(
+        made.load(Ordering::SeqCst),
+        1,
+        "what it has learned as a canary is not replaced by what the other one knew"
+    );
+    assert!(seen.lock().iter().all(|(instance, _)| *instance == 0));
+    // Going back it hands on what it has.
+    let back = sharing();
+    let made = back.instances.clone();
+    rig.chains.publish([rig.stage("by-name", back)]);
+    assert_eq!(made.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn a_canary_that_fails_costs_only_its_own_traces() {
     let rig = Rig::new(1);
     let trial = Arc::new(Trial::new(stage(&rig.chains, program(), false), Mode::Canary(0.5)));

@@ -24,7 +24,7 @@ use super::scan::Scan;
 use super::settle::QUIET;
 use super::shelf::{Record, Shelf};
 use super::signature::Keys;
-use super::slot::Slots;
+use super::slots::Slots;
 use super::status::{Shared, Status};
 use super::version::Phase;
 use crate::config::plugins::Defaults;
@@ -35,6 +35,7 @@ mod act;
 pub mod command;
 mod drain;
 mod publish;
+mod records;
 mod trials;
 mod trust;
 
@@ -103,33 +104,8 @@ impl Folder {
     /// Starts to follow the folder.
     pub fn start(settings: Settings, ground: Ground) -> io::Result<Self> {
         let (events, waiting) = sync_channel(EVENTS);
-        let status = Shared::default();
-        let (open, opened) = phase::channel(false);
-        let makers = Makers::start(&ground.maker, &events)?;
-        let records = ground.shelf.records();
-        let worker = Worker {
-            noted: records.iter().map(|(stage, record)| (stage.as_str().into(), record.clone())).collect(),
-            records,
-            history: History::default(),
-            drain: Drain::default(),
-            scan: Scan::new(&settings.folder),
-            watch: Watch::new(&settings.folder, hint(&events)),
-            settings,
-            revision: 0,
-            ground,
-            makers,
-            slots: Slots::default(),
-            order: Vec::new(),
-            twice: Vec::new(),
-            notes: Vec::new(),
-            moving: true,
-            looked: false,
-            due: None,
-            state: Status::default(),
-            status: status.clone(),
-            open,
-            events: events.clone(),
-        };
+        let worker = Worker::new(settings, ground, events.clone())?;
+        let (status, opened) = (worker.status.clone(), worker.open.subscribe());
         let worker = std::thread::Builder::new().name("plugins".into()).spawn(move || worker.run(&waiting))?;
         Ok(Self { events, status, opened, worker: Some(worker) })
     }
@@ -199,10 +175,12 @@ struct Worker {
     looked: bool,
     /// When the next look is due, if files are changing.
     due: Option<Instant>,
-    /// What was noted before the start and has not been followed yet.
-    records: BTreeMap<String, Record>,
+    /// What was noted before the start, or is to count by a command, and has not been followed yet.
+    records: BTreeMap<Arc<str>, Record>,
     /// What is noted.
     noted: BTreeMap<Arc<str>, Record>,
+    /// Whether files may be kept that nobody needs.
+    untidy: bool,
     history: History,
     drain: Drain,
     state: Status,
@@ -212,16 +190,37 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(settings: Settings, ground: Ground, events: SyncSender<Event>) -> io::Result<Self> {
+        let noted = Self::noted(&ground.shelf);
+        Ok(Self {
+            records: noted.clone(),
+            noted,
+            history: History::default(),
+            drain: Drain::default(),
+            scan: Scan::new(&settings.folder),
+            watch: Watch::new(&settings.folder, hint(&events)),
+            settings,
+            revision: 0,
+            makers: Makers::start(&ground.maker, &events)?,
+            ground,
+            slots: Slots::default(),
+            order: Vec::new(),
+            twice: Vec::new(),
+            notes: Vec::new(),
+            moving: true,
+            looked: false,
+            due: None,
+            untidy: true,
+            state: Status::default(),
+            status: Shared::default(),
+            open: phase::channel(false).0,
+            events,
+        })
+    }
+
     fn run(mut self, waiting: &Receiver<Event>) {
         loop {
-            self.watch.renew();
-            self.look();
-            self.distrust();
-            self.judge();
-            self.publish();
-            self.note();
-            self.retire_drained();
-            self.snapshot();
+            self.round();
             let now = Instant::now();
             let left = |due: Instant| due.saturating_duration_since(now);
             // What is due to be tried again may have to wait until its file stands still.
@@ -233,6 +232,19 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Does all that can be done now.
+    fn round(&mut self) {
+        self.watch.renew();
+        self.look();
+        self.distrust();
+        self.judge();
+        self.publish();
+        self.note();
+        self.retire_drained();
+        self.tidy();
+        self.snapshot();
     }
 
     /// Takes the next event and all that wait behind it. Answers whether to go on.
@@ -266,6 +278,7 @@ impl Worker {
         if settings.folder != self.settings.folder {
             self.scan = Scan::new(&settings.folder);
             self.watch = Watch::new(&settings.folder, hint(&self.events));
+            self.take_shelf(&settings.folder);
         }
         if settings != self.settings {
             self.state.remember("the configuration of the plugins was changed");
@@ -275,7 +288,7 @@ impl Worker {
 
     fn look(&mut self) {
         let whole = self.watch.take_whole();
-        let found = match self.scan.look(self.revision, self.settings.keys.are_asked_for(), &whole) {
+        let mut found = match self.scan.look(self.revision, self.settings.keys.are_asked_for(), &whole) {
             Ok(found) => found,
             Err(error) => {
                 let note = format!("the folder cannot be read: {error}");
@@ -289,6 +302,7 @@ impl Worker {
             }
         };
         self.looked = true;
+        self.recall(&mut found.wanted, found.moving);
         let plan = plan::plan(&self.slots.known(Instant::now()), &found.wanted);
         self.execute(plan, found);
     }

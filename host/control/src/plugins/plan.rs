@@ -20,10 +20,10 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Whether the files are the same, whatever the configuration says about all plugins.
+    /// Whether it is the same plugin with the same sidecar, whoever has signed it, and whatever the configuration says about all plugins.
     #[must_use]
-    pub fn is_same_files(&self, other: &Self) -> bool {
-        self.plugin == other.plugin && self.sidecar == other.sidecar && self.signature == other.signature
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        self.plugin == other.plugin && self.sidecar == other.sidecar
     }
 }
 
@@ -58,10 +58,8 @@ pub struct Known {
     pub failed: Option<Recipe>,
     /// What is tried beside it.
     pub tried: Option<Recipe>,
-    /// What was rolled back, or withdrawn: it is not made again until its files change.
+    /// What was rolled back, or withdrawn: it is not made again until the plugin or its sidecar changes.
     pub held: Option<Recipe>,
-    /// Whether what is being made counted before a restart: what the folder holds comes after it.
-    pub restoring: bool,
     /// Whether an error is shown.
     pub troubled: bool,
 }
@@ -75,6 +73,8 @@ pub struct Plan {
     pub load: Vec<(Arc<str>, String, Recipe)>,
     /// Stages whose last failure no longer matters, because what runs is what is wanted.
     pub settle: Vec<Arc<str>>,
+    /// Stages whose last failure no longer matters, because what is wanted is tried or held.
+    pub calm: Vec<Arc<str>>,
     /// Stages whose file is gone.
     pub retire: Vec<Arc<str>>,
     /// Files that cannot be a stage because an earlier one is: the file, and the earlier one.
@@ -93,18 +93,20 @@ pub fn plan(known: &BTreeMap<Arc<str>, Known>, wanted: &[Wanted]) -> Plan {
         plan.order.push((stage.clone(), file.clone()));
         let Some(recipe) = recipe else { continue };
         let nothing = Known::default();
-        let Known { live, loading, failed, tried, held, restoring, troubled } = known.get(stage).unwrap_or(&nothing);
-        if *restoring || loading.as_ref() == Some(recipe) {
+        let Known { live, loading, failed, tried, held, troubled } = known.get(stage).unwrap_or(&nothing);
+        if loading.as_ref() == Some(recipe) {
             continue;
         }
+        let is_version = |known: &Option<Recipe>| known.as_ref().is_some_and(|known| known.is_same_version(recipe));
         if live.as_ref() == Some(recipe) {
             if failed.is_some() || loading.is_some() || tried.is_some() || held.is_some() || *troubled {
                 plan.settle.push(stage.clone());
             }
-        } else if loading.is_none()
-            && (tried.as_ref() == Some(recipe) || held.as_ref().is_some_and(|held| held.is_same_files(recipe)))
-        {
-            // It is where it belongs.
+        } else if tried.as_ref() == Some(recipe) || is_version(held) {
+            // It is where it belongs, and an error of its own stays.
+            if loading.is_some() || (failed.is_some() || *troubled) && !is_version(failed) {
+                plan.calm.push(stage.clone());
+            }
         } else if loading.is_some() || failed.as_ref() != Some(recipe) {
             plan.load.push((stage.clone(), file.clone(), recipe.clone()));
         }
@@ -206,13 +208,6 @@ mod tests {
     }
 
     #[test]
-    fn what_counted_before_a_restart_comes_first() {
-        let restoring = Known { loading: Some(recipe("1")), restoring: true, ..Known::default() };
-        assert_eq!(plan(&known([("a", restoring)]), &[wanted("10-a.wasm", "2")]).load, []);
-        assert_eq!(loads(&plan(&known([("a", live("1"))]), &[wanted("10-a.wasm", "2")])), ["10-a.wasm"]);
-    }
-
-    #[test]
     fn what_is_tried_or_was_rolled_back_is_not_made_again_until_it_changes() {
         let tried = Known { tried: Some(recipe("2")), ..live("1") };
         let held = Known { held: Some(recipe("2")), ..live("1") };
@@ -230,6 +225,36 @@ mod tests {
         assert_eq!(plan(&known([("a", held)]), std::slice::from_ref(&changed)).load, []);
         let tried = Known { tried: Some(recipe("2")), ..live("1") };
         assert_eq!(loads(&plan(&known([("a", tried)]), &[changed])), ["10-a.wasm"]);
+    }
+
+    #[test]
+    fn what_failed_meanwhile_is_forgotten_when_the_folder_holds_again_what_is_tried_or_held() {
+        let (two, three) = (Some(recipe("2")), Some(recipe("3")));
+        let tried = Known { tried: two.clone(), ..live("1") };
+        let held = Known { held: two.clone(), ..live("1") };
+        for so in [tried, held] {
+            let back = |known_so: Known| plan(&known([("a", known_so)]), &[wanted("10-a.wasm", "2")]);
+            for other in [
+                Known { failed: three.clone(), troubled: true, ..so.clone() },
+                // It is due to be tried again, or a file could not be read.
+                Known { troubled: true, ..so.clone() },
+                Known { loading: three.clone(), ..so.clone() },
+            ] {
+                let plan = back(other);
+                assert_eq!((plan.calm, plan.load, plan.settle), (vec!["a".into()], vec![], vec![]));
+            }
+            // Its own failure is another matter: a canary was withdrawn.
+            let own = back(Known { failed: two.clone(), troubled: true, ..so });
+            assert_eq!(own, Plan { order: own.order.clone(), ..Plan::default() });
+        }
+    }
+
+    #[test]
+    fn a_signature_makes_no_other_version_of_what_was_rolled_back() {
+        let held = Known { held: Some(recipe("2")), ..live("1") };
+        let mut signed = wanted("10-a.wasm", "2");
+        signed.recipe.as_mut().unwrap().signature = Some(Digest::of(b"signed"));
+        assert_eq!(plan(&known([("a", held)]), &[signed]).load, []);
     }
 
     #[test]

@@ -8,8 +8,10 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwapOption;
 use serde::{Deserialize, Serialize};
 use wasm::{UNFINISHED, forget_unfinished, write_whole};
 
@@ -17,20 +19,26 @@ use super::digest::Digest;
 use super::name;
 use super::plan::Recipe;
 
-/// Where versions are kept for one plugin folder; `None` keeps nothing.
+/// Where versions are kept for one plugin folder; by default nowhere.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    folder: Option<PathBuf>,
+    /// Where the shelves of all plugin folders are, and how many bytes they may have.
+    all: Option<(PathBuf, u64)>,
+    own: ArcSwapOption<PathBuf>,
 }
 
-/// Which version of a stage counts, where the plugin folder does not say it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a restart has to know of a stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The version that counts.
-    pub current: Key,
+    /// The version that counts, where the plugin folder does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Key>,
     /// The version in the folder that was rolled back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Key>,
+    /// The version to which a rollback returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Key>,
 }
 
 /// What a version is made from.
@@ -75,24 +83,58 @@ impl From<&Recipe> for Key {
     }
 }
 
+impl Key {
+    /// Whether it is the same plugin with the same sidecar, whoever has signed it.
+    #[must_use]
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        self.plugin == other.plugin && self.sidecar == other.sidecar
+    }
+}
+
+impl Record {
+    /// The versions whose files are needed.
+    pub fn needed(&self) -> impl Iterator<Item = Key> {
+        self.current.iter().chain(&self.previous).cloned()
+    }
+}
+
 impl Shelf {
     /// Opens the shelf of a plugin folder among those in `folder`, which must be this user's alone; all of them together may have `most`
     /// bytes, and those go first that were used longest ago.
     pub fn open(folder: &Path, plugins: &Path, most: u64) -> io::Result<Self> {
-        let plugins = fs::canonicalize(plugins).unwrap_or_else(|_| plugins.to_owned());
-        let own = folder.join(Digest::of(plugins.as_os_str().as_encoded_bytes()).short());
-        DirBuilder::new().recursive(true).mode(0o700).create(&own)?;
-        // The time of its last use.
-        File::open(&own)?.set_modified(SystemTime::now())?;
-        forget_unfinished(&own);
-        forget_oldest(folder, &own, most);
-        Ok(Self { folder: Some(own) })
+        let own = open(folder, plugins, most)?;
+        Ok(Self { all: Some((folder.to_owned(), most)), own: ArcSwapOption::from_pointee(own) })
+    }
+
+    /// Opens that of another plugin folder in its place, and takes these versions along. Where it cannot be opened nothing is kept, and that is
+    /// said.
+    pub fn follow(&self, plugins: &Path, keys: &[Key]) {
+        let Some((all, most)) = &self.all else { return };
+        let old: Vec<PathBuf> = self.files_of(keys).filter(|path| path.exists()).collect();
+        let own = open(all, plugins, *most);
+        let own = own.inspect_err(|error| {
+            tracing::warn!(folder = %all.display(), %error, "a rollback or a promotion will not be known after a restart");
+        });
+        self.own.store(own.ok().map(Arc::new));
+        let Some(own) = self.folder() else { return };
+        for (from, name) in old.iter().filter_map(|path| Some((path, path.file_name()?))) {
+            match fs::hard_link(from, own.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    tracing::warn!(file = %from.display(), %error, "this version cannot be kept for a rollback after a restart");
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Whether it keeps anything.
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        self.folder.is_some()
+        self.folder().is_some()
+    }
+
+    fn folder(&self) -> Option<Arc<PathBuf>> {
+        self.own.load_full()
     }
 
     /// Keeps the files of a version; `remote`: the plugin's says only where the plugin is. That they cannot be kept is said, and changes nothing.
@@ -120,7 +162,7 @@ impl Shelf {
     }
 
     fn paths(&self, key: &Key, remote: bool) -> Option<Paths> {
-        let folder = self.folder.as_ref()?;
+        let folder = self.folder()?;
         let Key { plugin, sidecar, signature } = key;
         let ending = if remote { name::REMOTE } else { name::PLUGIN };
         Some(Paths {
@@ -150,7 +192,7 @@ impl Shelf {
 
     /// Notes which version of a stage counts; `None`: the one that the plugin folder says.
     pub fn note(&self, stage: &str, record: Option<&Record>) {
-        let Some(folder) = &self.folder else { return };
+        let Some(folder) = self.folder() else { return };
         let path = folder.join(format!("{stage}.json"));
         let done = match record {
             Some(record) => {
@@ -169,9 +211,7 @@ impl Shelf {
 
     /// Lets go of all versions but these.
     pub fn keep_only(&self, keys: &[Key]) {
-        let paths = keys.iter().flat_map(|key| [false, true].map(|remote| self.paths(key, remote))).flatten();
-        let kept: BTreeSet<PathBuf> =
-            paths.flat_map(|paths| [Some(paths.plugin), paths.sidecar, Some(paths.signature)]).flatten().collect();
+        let kept: BTreeSet<PathBuf> = self.files_of(keys).collect();
         // A maker may be writing one right now.
         let is_content =
             |path: &PathBuf| path.extension().is_some_and(|ending| ending != "json" && ending != UNFINISHED);
@@ -181,12 +221,30 @@ impl Shelf {
         }
     }
 
+    /// Where all files of these versions are, or would be.
+    fn files_of(&self, keys: &[Key]) -> impl Iterator<Item = PathBuf> {
+        let paths = keys.iter().flat_map(|key| [false, true].map(|remote| self.paths(key, remote))).flatten();
+        paths.flat_map(|paths| [Some(paths.plugin), paths.sidecar, Some(paths.signature)]).flatten()
+    }
+
     fn files(&self) -> impl Iterator<Item = PathBuf> {
-        files(self.folder.as_deref())
+        files(self.folder().as_deref().map(PathBuf::as_path))
     }
 }
 
-fn files(folder: Option<&Path>) -> impl Iterator<Item = PathBuf> {
+/// The shelf of a plugin folder, made if need be.
+fn open(folder: &Path, plugins: &Path, most: u64) -> io::Result<PathBuf> {
+    let plugins = fs::canonicalize(plugins).unwrap_or_else(|_| plugins.to_owned());
+    let own = folder.join(Digest::of(plugins.as_os_str().as_encoded_bytes()).short());
+    DirBuilder::new().recursive(true).mode(0o700).create(&own)?;
+    // The time of its last use.
+    File::open(&own)?.set_modified(SystemTime::now())?;
+    forget_unfinished(&own);
+    forget_oldest(folder, &own, most);
+    Ok(own)
+}
+
+fn files(folder: Option<&Path>) -> impl Iterator<Item = PathBuf> + use<> {
     folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
@@ -236,7 +294,7 @@ mod tests {
         let shelf = open(folder.path(), "/a/plugins", 1 << 20);
         shelf.put(&one, false, &Files { plugin: b"one", sidecar: Some(b"mode: live"), signature: Some(b"signed") });
         shelf.put(&other, true, &alone("oci://…".as_bytes()));
-        let record = Record { current: one.clone(), held: Some(other.clone()) };
+        let record = Record { current: Some(one.clone()), held: Some(other.clone()), previous: None };
         shelf.note("scrub", Some(&record));
         shelf.note("gone", Some(&record));
         shelf.note("gone", None);
@@ -251,7 +309,7 @@ mod tests {
         assert_eq!(fs::metadata(&paths.plugin).unwrap().mode() & 0o777, 0o600);
         let remote = again.find(&other).unwrap();
         assert!(name::is_remote(&remote.plugin.display().to_string()) && remote.sidecar.is_none());
-        let unfinished = again.folder.as_ref().unwrap().join("x.1-2.unfinished");
+        let unfinished = again.folder().unwrap().join("x.1-2.unfinished");
         fs::write(&unfinished, "half").unwrap();
         again.keep_only(std::slice::from_ref(&one));
         assert!(unfinished.exists(), "whoever writes it needs it");
@@ -262,10 +320,35 @@ mod tests {
     }
 
     #[test]
+    fn another_plugin_folder_has_another_shelf_to_which_what_runs_goes_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = open(folder.path(), "/a/plugins", 1 << 20);
+        let record = Record { current: Some(key("runs")), ..Record::default() };
+        for plugin in ["runs", "does not"] {
+            shelf.put(&key(plugin), false, &alone(plugin.as_bytes()));
+        }
+        shelf.note("scrub", Some(&record));
+        let before = shelf.find(&key("runs")).unwrap();
+        shelf.follow(Path::new("/b/plugins"), &[key("runs"), key("was never kept")]);
+        assert!(shelf.records().is_empty() && shelf.find(&key("does not")).is_none());
+        let after = shelf.find(&key("runs")).unwrap();
+        assert_eq!((fs::read(&after.plugin).unwrap(), after == before), (b"runs".to_vec(), false));
+        assert_eq!(
+            open(folder.path(), "/a/plugins", 1 << 20).records(),
+            BTreeMap::from([("scrub".to_owned(), record)])
+        );
+        shelf.follow(Path::new("/a/plugins"), &[key("runs")]);
+        assert_eq!((shelf.find(&key("runs")), shelf.records().len()), (Some(before), 1));
+        let nowhere = Shelf::default();
+        nowhere.follow(Path::new("/b/plugins"), &[key("runs")]);
+        assert!(!nowhere.is_kept());
+    }
+
+    #[test]
     fn a_record_that_cannot_be_read_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let shelf = open(folder.path(), "/a/plugins", 1 << 20);
-        fs::write(shelf.folder.as_ref().unwrap().join("scrub.json"), b"{ not json").unwrap();
+        fs::write(shelf.folder().unwrap().join("scrub.json"), b"{ not json").unwrap();
         assert!(shelf.records().is_empty());
     }
 
@@ -276,13 +359,17 @@ mod tests {
             let shelf = open(folder.path(), plugins, 1 << 20);
             shelf.put(&key(plugins), false, &alone(&[0; 1000]));
             let then = SystemTime::now() - std::time::Duration::from_secs(age);
-            File::open(shelf.folder.unwrap()).unwrap().set_modified(then).unwrap();
+            File::open(&*shelf.folder().unwrap()).unwrap().set_modified(then).unwrap();
         }
         let own = open(folder.path(), "/own", 1500);
         assert_eq!(files(Some(folder.path())).count(), 2, "the oldest has gone");
         own.put(&key("own"), false, &alone(&[0; 2000]));
         let own = open(folder.path(), "/own", 1500);
-        assert_eq!(files(Some(folder.path())).collect::<Vec<_>>(), [own.folder.clone().unwrap()], "its own stays");
+        assert_eq!(
+            files(Some(folder.path())).collect::<Vec<_>>(),
+            [own.folder().unwrap().to_path_buf()],
+            "its own stays"
+        );
     }
 
     #[test]

@@ -1,6 +1,5 @@
-//! What is known of each stage of the folder: what runs, what is tried, what is being made, what failed.
+//! What is known of a stage of the folder: what runs, what is tried, what is being made, what failed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,13 +9,16 @@ use pipeline::chain::trial::{Mode, Trial};
 
 use super::again::Again;
 use super::make::{AsLive, Ready};
-use super::name;
 use super::plan::{Known, Recipe};
+use super::shelf::{Key, Record};
 use super::sidecar::Sidecar;
-use super::signature::{Keys, Signed};
-use super::status::{self, Failure, State, Step};
+use super::signature::Signed;
+use super::status::Failure;
 use super::took::{Steps, Times, Took};
 use super::trying::Rule;
+
+mod shown;
+mod trust;
 
 /// One stage.
 #[derive(Default)]
@@ -37,6 +39,10 @@ pub struct Slot {
     pub signed: Option<Signed>,
     /// What ran before it, for who wants it back.
     pub previous: Option<Previous>,
+    /// The same where only its files are kept: it ran before a restart.
+    pub before: Option<Key>,
+    /// What the folder holds; `None` while it cannot be read.
+    pub wanted: Option<Recipe>,
     /// What is tried beside it.
     pub trial: Option<Tried>,
     /// The number in the history of what is being made.
@@ -89,100 +95,25 @@ pub struct Tried {
     pub is_published: bool,
 }
 
-/// All stages by name.
-#[derive(Default)]
-pub struct Slots(BTreeMap<Arc<str>, Slot>);
-
-impl Slots {
-    /// What the plan needs to know.
-    #[must_use]
-    pub fn known(&self, now: Instant) -> BTreeMap<Arc<str>, Known> {
-        let known = |slot: &Slot| {
-            let mut known = Known { troubled: slot.error.is_some(), ..slot.known.clone() };
-            if slot.again.is_some_and(|again| again.due() <= now) {
-                known.failed = None;
-            }
-            known
-        };
-        self.0.iter().map(|(stage, slot)| (stage.clone(), known(slot))).collect()
-    }
-
-    /// When the next attempt is due at what has failed.
-    #[must_use]
-    pub fn due(&self) -> Option<Instant> {
-        let waiting = self.0.values().filter(|slot| slot.known.loading.is_none());
-        waiting.filter_map(|slot| Some(slot.again?.due())).min()
-    }
-
-    /// One stage.
-    #[must_use]
-    pub fn get(&self, stage: &str) -> Option<&Slot> {
-        self.0.get(stage)
-    }
-
-    /// One stage, to be changed.
-    pub fn get_mut(&mut self, stage: &str) -> Option<&mut Slot> {
-        self.0.get_mut(stage)
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
-        self.0.iter()
-    }
-
-    /// All of them, to be changed.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Slot)> {
-        self.0.iter_mut()
-    }
-
-    /// The stages in the folder's order.
-    #[must_use]
-    pub fn order(&self) -> Vec<Arc<str>> {
-        let mut order: Vec<_> = self.0.iter().map(|(stage, slot)| (&slot.file, stage.clone())).collect();
-        // As `ls` shows them.
-        order.sort();
-        order.into_iter().map(|(_, stage)| stage).collect()
-    }
-
-    /// The stage's file is this one.
-    pub fn place(&mut self, stage: &Arc<str>, file: &str) {
-        let slot = self.0.entry(stage.clone()).or_default();
-        if slot.file != file {
-            file.clone_into(&mut slot.file);
-        }
-        slot.gone = false;
-    }
-
-    /// What is to be tried again is tried now: what it failed for may be another matter by now.
-    pub fn hasten(&mut self, now: Instant) {
-        for again in self.0.values_mut().filter_map(|slot| slot.again.as_mut()) {
-            again.hasten(now);
-        }
-    }
-
-    /// The stages of which something runs, or is tried, that nobody of `keys` has signed, once making them anew has failed for good.
-    #[must_use]
-    pub fn distrusted(&self, keys: &Keys) -> Vec<Arc<str>> {
-        let failed = |slot: &Slot| slot.error.is_some() && slot.known.loading.is_none() && slot.again.is_none();
-        let trusted = |slot: &Slot| {
-            (slot.stage.is_none() || keys.trust(slot.signed.as_ref()))
-                && slot.trial.as_ref().is_none_or(|tried| keys.trust(tried.signed.as_ref()))
-        };
-        self.0.iter().filter(|(_, slot)| failed(slot) && !trusted(slot)).map(|(stage, _)| stage.clone()).collect()
-    }
-
-    /// Forgets a stage.
-    pub fn remove(&mut self, stage: &str) -> Option<Slot> {
-        self.0.remove(stage)
-    }
-}
-
 impl Slot {
-    /// What runs is what is wanted: what was tried or held since no longer matters. Answers the trial that ends.
+    /// What runs is what is wanted: what was tried, held or made since no longer matters. Answers the trial that ends.
     pub fn settle(&mut self) -> Option<Tried> {
-        (self.known.loading, self.known.failed, self.known.held) = (None, None, None);
-        (self.error, self.again) = (None, None);
+        self.known.held = None;
         self.withdraw()
+    }
+
+    /// What failed last no longer matters, and neither does what is being made. Answers the number of that.
+    #[must_use]
+    pub fn calm(&mut self) -> Option<u64> {
+        (self.known.failed, self.error, self.again) = (None, None, None);
+        self.interrupt()
+    }
+
+    /// What is being made is no longer wanted. Answers its number.
+    #[must_use]
+    pub fn interrupt(&mut self) -> Option<u64> {
+        self.known.loading = None;
+        self.loading.take()
     }
 
     /// Nothing is tried any more.
@@ -202,25 +133,26 @@ impl Slot {
         let Ready { stage, signed, steps, sidecar, .. } = ready;
         let replaced = self.replace(Previous { stage, recipe, number, sidecar, signed });
         self.made = Some((times, steps));
+        (self.known.held, self.known.loading, self.loading) = (None, None, None);
+        (self.known.failed, self.error, self.again) = (None, None, None);
         replaced
     }
 
-    /// Another version counts from the next chain on.
+    /// Another version counts from the next chain on. What is being made, what is held and what has failed stays so.
     fn replace(&mut self, next: Previous) -> Replaced {
         let Previous { stage, recipe, number, sidecar, signed } = next;
         let old = self.take_current();
         let was_published = self.since.is_some();
-        self.known = Known { live: Some(recipe), ..Known::default() };
+        self.known.live = Some(recipe);
         (self.stage, self.number, self.sidecar) = (Some(stage), number, Some(sidecar));
         (self.signed, self.distrusted) = (signed, false);
         (self.since, self.made, self.took) = (None, None, None);
-        (self.error, self.again, self.loading) = (None, None, None);
-        let trial = self.trial.take();
-        let mut replaced = Replaced { old: None, unpublished: None, trial };
+        let trial = self.withdraw();
+        let mut replaced = Replaced { trial, ..Replaced::default() };
         match old {
             Some(old) if was_published => {
                 replaced.old = Some((old.number, Arc::clone(&old.stage)));
-                self.previous = Some(old);
+                (self.previous, self.before) = (Some(old), None);
             }
             // No batch has met it.
             Some(old) => replaced.unpublished = Some(old.number),
@@ -234,19 +166,55 @@ impl Slot {
         Some(Previous { stage, recipe, number: self.number, sidecar, signed: self.signed.take() })
     }
 
-    /// Whether the version that ran before, if there is one, is signed by a trusted key.
-    #[must_use]
-    pub fn can_roll_back(&self, keys: &Keys) -> bool {
-        self.previous.as_ref().is_none_or(|previous| keys.trust(previous.signed.as_ref()))
-    }
-
-    /// The version that ran before runs again; what runs is held. `false` where there is none.
+    /// The version that ran before runs again; what the folder holds is held, however far it is. `None` where there is no such version.
     pub fn roll_back(&mut self) -> Option<Replaced> {
         let previous = self.previous.take()?;
-        let held = self.known.live.clone();
+        let wanted = self.wanted.clone().or_else(|| self.known.live.clone());
         let replaced = self.replace(previous);
-        self.known.held = held;
+        let interrupted = self.calm();
+        let live = self.known.live.as_ref();
+        self.known.held = wanted.filter(|wanted| !live.is_some_and(|live| live.is_same_version(wanted)));
+        Some(Replaced { interrupted, ..replaced })
+    }
+
+    /// What was rolled back, and is what the folder holds, runs again. `None` where it was not kept.
+    pub fn bring_back(&mut self) -> Option<Replaced> {
+        let previous = self.previous.take()?;
+        let replaced = self.replace(previous);
+        self.known.held = None;
         Some(replaced)
+    }
+
+    /// What the folder holds is made again.
+    pub fn unhold(&mut self) {
+        let held = self.known.held.take();
+        let failed = self.known.failed.as_ref();
+        if failed.zip(held.as_ref()).is_some_and(|(failed, held)| failed.is_same_version(held)) {
+            (self.known.failed, self.error, self.again) = (None, None, None);
+        }
+    }
+
+    /// What the folder holds is held, if it is what was noted to be.
+    pub fn hold_as(&mut self, noted: Option<&Key>) {
+        let is_noted = |wanted: &Recipe| noted.is_some_and(|noted| noted.is_same_version(&wanted.into()));
+        self.known.held = self.wanted.clone().filter(is_noted);
+    }
+
+    /// What was to count instead of what the folder holds cannot, and that was held: nothing counts until somebody says so.
+    pub fn stay_held(&mut self, noted: Option<&Key>) {
+        self.hold_as(noted);
+        if self.known.held.is_some() {
+            (self.known.failed, self.again) = (self.known.held.clone(), None);
+        }
+    }
+
+    /// What is tried is withdrawn because of this, and held. Answers it.
+    pub fn break_off(&mut self, failure: impl FnOnce(&Self, &Tried) -> Failure) -> Option<(Tried, Failure)> {
+        let tried = self.withdraw()?;
+        let failure = failure(self, &tried);
+        (self.known.held, self.known.failed) = (Some(tried.recipe.clone()), Some(tried.recipe.clone()));
+        (self.error, self.again) = (Some(failure.clone()), None);
+        Some((tried, failure))
     }
 
     /// What was tried counts from the next chain on.
@@ -287,28 +255,28 @@ impl Slot {
         true
     }
 
-    /// What runs is not trusted, and stays because it is required. Answers whether that is new.
-    pub fn distrust(&mut self) -> bool {
-        !std::mem::replace(&mut self.distrusted, true)
-    }
-
-    /// Nothing of the stage is to run. Answers what did, and what was tried.
+    /// Nothing is to count. Answers what did.
     pub fn take_out(&mut self) -> Replaced {
         let was_published = self.since.is_some();
         let old = self.take_current().map(|old| (old.number, old.stage));
         (self.made, self.took, self.since, self.distrusted) = (None, None, None, false);
         let (old, unpublished) = if was_published { (old, None) } else { (None, old.map(|(number, _)| number)) };
-        Replaced { old, unpublished, trial: self.withdraw() }
+        Replaced { old, unpublished, ..Replaced::default() }
     }
 
-    /// Its files cannot be read: whatever they hold is made once they can be.
-    pub fn unreadable(&mut self) {
-        (self.known.loading, self.known.failed, self.again) = (None, None, None);
+    /// Its files cannot be read: whatever they hold is made once they can be. Answers the number of what was being made.
+    #[must_use]
+    pub fn unreadable(&mut self, failure: Failure) -> Option<u64> {
+        let interrupted = self.calm();
+        (self.wanted, self.error) = (None, Some(failure));
+        interrupted
     }
 
-    /// The stage stays although its file is gone.
-    pub fn gone(&mut self) {
-        (self.gone, self.known.loading, self.again) = (true, None, None);
+    /// The stage stays although its file is gone. Answers the number of what was being made.
+    #[must_use]
+    pub fn gone(&mut self) -> Option<u64> {
+        (self.gone, self.again) = (true, None);
+        self.interrupt()
     }
 
     /// What counts is live under this generation. Answers whether it was not before; how long it took, [`Slot::took`] says then.
@@ -321,12 +289,6 @@ impl Slot {
         true
     }
 
-    /// Whether nothing was made for it yet.
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.stage.is_none() && self.trial.is_none() && self.known.loading.is_none()
-    }
-
     /// Whether what counts is what was made, but for how it is to be tried: then there is nothing to try.
     #[must_use]
     pub fn is_alike(&self, recipe: &Recipe, ready: &Ready) -> bool {
@@ -334,10 +296,32 @@ impl Slot {
             && self.sidecar.as_ref().is_some_and(|sidecar| sidecar.is_same_otherwise(&ready.sidecar))
     }
 
-    /// Whether what counts does so because it was promoted, though its sidecar wants it tried.
+    /// What a restart has to know, if anything.
     #[must_use]
-    pub fn is_promoted(&self) -> bool {
-        self.sidecar.as_ref().is_some_and(|sidecar| sidecar.trying.mode.is_some())
+    pub fn record(&self) -> Option<Record> {
+        let Known { live, failed, held, .. } = &self.known;
+        let is_promoted = self.sidecar.as_ref().is_some_and(|sidecar| sidecar.trying.mode.is_some());
+        // Otherwise the folder says it.
+        let deviates = is_promoted || held.is_some() || failed.is_some() || self.trial.is_some();
+        let record = Record {
+            current: live.as_ref().filter(|_| deviates).map(Into::into),
+            held: held.as_ref().map(Into::into),
+            previous: self.before(),
+        };
+        (record != Record::default()).then_some(record)
+    }
+
+    /// The version to which a rollback returns.
+    #[must_use]
+    pub fn before(&self) -> Option<Key> {
+        self.previous.as_ref().map(|previous| (&previous.recipe).into()).or_else(|| self.before.clone())
+    }
+
+    /// The versions whose files a rollback or a restart might need.
+    pub fn needed(&self) -> impl Iterator<Item = Key> {
+        let tried = self.trial.as_ref().map(|tried| &tried.recipe);
+        let recipes = [self.known.live.as_ref(), self.known.loading.as_ref(), tried];
+        recipes.into_iter().flatten().map(Into::into).chain(self.before())
     }
 
     /// What stands at its place in the chain.
@@ -357,45 +341,10 @@ impl Slot {
         let runs = self.stage.is_some() || self.trial.is_some();
         self.known.loading.is_none() && (runs || !self.again.is_some_and(|again| again.is_early()))
     }
-
-    /// For people.
-    #[must_use]
-    pub fn status(&self, stage: &str) -> status::Stage {
-        let state = match (&self.stage, &self.error) {
-            _ if self.gone => State::Gone,
-            (Some(_), _) => State::Live,
-            (None, _) if self.trial.is_some() => State::Tried,
-            (None, Some(_)) => State::Failed,
-            (None, None) => State::Loading,
-        };
-        let spec = self.stage.as_ref().map(|stage| stage.spec());
-        status::Stage {
-            version: spec.map(|spec| spec.version.to_string()),
-            signature: self.signed.as_ref().map(Signed::shown),
-            generation: self.since,
-            took: self.took,
-            on_error: spec.map(|spec| spec.on_error.name().to_owned()),
-            error: self.error.clone(),
-            trial: self.trial.as_ref().map(Tried::status),
-            previous: self.previous.as_ref().map(|previous| previous.stage.spec().version.to_string()),
-            held: self.known.held.as_ref().map(|held| held.plugin.short()),
-            ..status::Stage::new(stage.to_owned(), self.file.clone(), state)
-        }
-    }
-
-    /// A file whose stage is already another one's.
-    #[must_use]
-    pub fn twice(file: &str, earlier: &str) -> status::Stage {
-        let stage = name::stage_of(name::stem_of(file));
-        let why = format!("{earlier} is already stage {stage}; give it another name");
-        let file = file.to_owned();
-        let error =
-            Failure { file: file.clone(), version: None, step: Step::Name, why, passing: false, at: status::now() };
-        status::Stage { error: Some(error), ..status::Stage::new(stage.to_owned(), file, State::Failed) }
-    }
 }
 
 /// What no longer runs because another version does.
+#[derive(Default)]
 pub struct Replaced {
     /// What counted: its number in the history, and the stage.
     pub old: Option<(u64, Arc<Stage>)>,
@@ -403,6 +352,8 @@ pub struct Replaced {
     pub unpublished: Option<u64>,
     /// What was tried.
     pub trial: Option<Tried>,
+    /// What was being made.
+    pub interrupted: Option<u64>,
 }
 
 impl Tried {
@@ -410,20 +361,5 @@ impl Tried {
     #[must_use]
     pub fn rule(&self) -> Option<Rule> {
         self.sidecar.trying.rule
-    }
-
-    fn status(&self) -> status::Trial {
-        let (mode, share) = match self.trial.mode() {
-            Mode::Shadow => ("shadow", None),
-            Mode::Canary(share) => ("canary", Some(share)),
-        };
-        status::Trial {
-            version: self.trial.stage().spec().version.to_string(),
-            mode: mode.to_owned(),
-            share,
-            promote: self.rule(),
-            not_promoted: self.not_promoted.clone(),
-            ..status::Trial::default()
-        }
     }
 }

@@ -206,13 +206,28 @@ mod tests {
         ] {
             assert_eq!(walk(way), Err(refused), "{way:?}");
         }
-        for from in Phase::ALL {
-            assert!(!from.may_become(from), "{from:?}");
-            let to = Phase::ALL.into_iter().filter(|&to| from.may_become(to)).count();
-            assert!(
-                to >= 1,
-                "{from:?} is no end: what failed may be tried again, what is retired may be rolled back to"
-            );
+    }
+
+    /// Every pair, so that no way comes about unnoticed. A row says where a phase leads, in the order of [`Phase::ALL`]:
+    /// noticed, checking, compiling, probing, shadowing, canary, live, draining, retired, failed.
+    #[test]
+    fn each_phase_leads_where_this_table_says() {
+        let table = [
+            (Phase::Noticed, "-x------xx"),
+            (Phase::Checking, "--x-----xx"),
+            (Phase::Compiling, "---x----xx"),
+            (Phase::Probing, "----xxx-xx"),
+            (Phase::Shadowing, "------x-xx"),
+            (Phase::Canary, "------xx--"),
+            (Phase::Live, "-------x--"),
+            (Phase::Draining, "------x-x-"),
+            (Phase::Retired, "------x---"),
+            (Phase::Failed, "x-------x-"),
+        ];
+        assert_eq!(table.map(|(from, _)| from), Phase::ALL);
+        for (from, row) in table {
+            let ways = Phase::ALL.map(|to| if from.may_become(to) { 'x' } else { '-' });
+            assert_eq!(ways.iter().collect::<String>(), row, "from {from:?}");
         }
     }
 

@@ -85,8 +85,12 @@ impl Chains {
         let generation = self.inner.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let chain = Chain { generation, places: places.into_iter().map(Into::into).collect() };
         let old = self.current();
-        for stage in chain.stages().filter(|stage| !old.stages().any(|old| Arc::ptr_eq(old, stage))) {
+        let is_fresh = |stage: &&Arc<Stage>| {
+            let tried = old.places.iter().filter_map(|place| place.trial.as_ref()).map(|trial| trial.stage());
             // Where a canary is promoted, its own instances have what they have.
+            !old.stages().chain(tried).any(|old| Arc::ptr_eq(old, stage))
+        };
+        for stage in chain.stages().filter(is_fresh) {
             if let Some(before) = old.stages().find(|old| old.spec().name == stage.spec().name) {
                 hand_over_shared(before, stage);
             }

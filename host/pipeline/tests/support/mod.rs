@@ -44,6 +44,8 @@ pub struct ByName {
     pub turn: Arc<Mutex<()>>,
     /// The deadlines that endless calls have used up.
     pub endless: Arc<Mutex<Vec<Duration>>>,
+    /// Whether its instances hand their memory on.
+    pub hands_over: bool,
 }
 
 /// Columns that were shown.
@@ -61,6 +63,7 @@ impl ByName {
             columns: Arc::default(),
             turn: Arc::default(),
             endless: Arc::default(),
+            hands_over: false,
         }
     }
 }
@@ -68,6 +71,10 @@ impl ByName {
 impl Program for ByName {
     fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    fn hands_over(&self) -> bool {
+        self.hands_over
     }
 
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
@@ -112,6 +119,14 @@ impl Instance for ByNameInstance {
     }
 
     fn settle(&mut self, _kept: bool) {}
+
+    fn save(&mut self, _deadline: Duration) -> Result<Vec<u8>, Fault> {
+        Ok(vec![self.number as u8])
+    }
+
+    fn restore(&mut self, _from: &str, _saved: Vec<u8>, _deadline: Duration) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// Keeps what it is given; refuses while it is told to, and what is larger than its room.

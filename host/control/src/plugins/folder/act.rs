@@ -12,9 +12,10 @@ use crate::plugins::make::{Job, Made, Ready};
 use crate::plugins::name;
 use crate::plugins::plan::{Plan, Recipe};
 use crate::plugins::scan::Found;
-use crate::plugins::shelf::{Key, Paths, Record};
+use crate::plugins::shelf::Paths;
 use crate::plugins::slot::{Replaced, Slot, Tried};
 use crate::plugins::status::{self, Failure, Step};
+use crate::plugins::took::Times;
 use crate::plugins::version::Phase;
 
 impl Worker {
@@ -26,11 +27,11 @@ impl Worker {
         for stage in &plan.retire {
             self.retire(stage);
         }
-        for (stage, file) in &plan.order {
-            self.slots.place(stage, file);
-        }
         for stage in &plan.settle {
             self.settle(stage);
+        }
+        for stage in &plan.calm {
+            self.calm(stage, "the folder holds again what is tried or held");
         }
         for (file, earlier) in &plan.twice {
             if !self.twice.iter().any(|(known, _)| known == file) {
@@ -42,11 +43,9 @@ impl Worker {
         for (stem, file, why) in found.unreadable {
             let failure = Failure { file, version: None, step: Step::Read, why, passing: false, at: status::now() };
             let stage = name::stage_of(&stem);
-            self.report(stage, &failure);
-            if let Some(slot) = self.slots.get_mut(stage) {
-                slot.unreadable();
-                slot.error = Some(failure);
-            }
+            self.say_failed(stage, &failure);
+            let interrupted = self.slots.get_mut(stage).and_then(|slot| slot.unreadable(failure));
+            self.overtaken(interrupted);
         }
         for (stage, file, recipe) in plan.load {
             self.load(&stage, &file, recipe);
@@ -56,35 +55,34 @@ impl Worker {
 
     /// The folder holds what runs.
     fn settle(&mut self, stage: &Arc<str>) {
-        let Some(slot) = self.slots.get_mut(stage) else { return };
-        let was_troubled = slot.error.is_some();
-        let trial = slot.settle();
-        let overtaken = slot.loading.take();
-        if was_troubled {
-            tracing::info!(plugin = %stage, "the folder holds again what runs");
-            self.state.remember(format!("{stage}: the folder holds again what runs"));
-        }
-        self.overtaken(overtaken);
+        self.calm(stage, "the folder holds again what runs");
+        let trial = self.slots.get_mut(stage).and_then(Slot::settle);
         self.withdrawn(trial, "the folder holds again what counts");
+    }
+
+    /// What failed, or is being made, no longer matters.
+    fn calm(&mut self, stage: &Arc<str>, why: &str) {
+        let Some(slot) = self.slots.get_mut(stage) else { return };
+        if slot.error.is_some() {
+            tracing::info!(plugin = %stage, "{why}");
+            self.state.remember(format!("{stage}: {why}"));
+        }
+        let interrupted = slot.calm();
+        self.overtaken(interrupted);
     }
 
     /// Has a stage made: what the folder holds, or what was noted that it counts.
     fn load(&mut self, stage: &Arc<str>, file: &str, recipe: Recipe) {
         let (settled, stem) = (Instant::now(), name::stem_of(file));
         let noticed = self.scan.take_noticed(stem).unwrap_or(settled);
-        let is_fresh = self.slots.get(stage).is_some_and(Slot::is_fresh);
-        let record = self.records.remove(&**stage).filter(|_| is_fresh);
-        let shelved = record.as_ref().and_then(|record| self.shelved(stage, &recipe, record));
-        let restoring = shelved.is_some();
-        let counts = restoring || record.is_some_and(|record| record.current == (&recipe).into());
+        let counts = self.is_recorded(stage, &recipe);
         let folder = self.scan.folder();
-        let (Paths { plugin, sidecar, signature }, recipe) = shelved.unwrap_or_else(|| {
+        let Paths { plugin, sidecar, signature } = self.shelved(stage, &recipe).unwrap_or_else(|| {
             let sidecar = recipe.sidecar.map(|_| {
                 let sidecar = folder.join(format!("{stem}.yaml"));
                 if sidecar.exists() { sidecar } else { folder.join(format!("{stem}.yml")) }
             });
-            let signature = folder.join(name::signature_of(stem));
-            (Paths { plugin: folder.join(file), sidecar, signature }, recipe)
+            Paths { plugin: folder.join(file), sidecar, signature: folder.join(name::signature_of(stem)) }
         });
         let number = self.history.noticed(stage, file.to_owned(), &recipe);
         let job = Job {
@@ -101,30 +99,9 @@ impl Worker {
             number,
             counts,
         };
-        let overtaken = self.slots.get_mut(stage).and_then(|slot| {
-            slot.known.restoring = restoring;
-            slot.begin(recipe, number)
-        });
+        let overtaken = self.slots.get_mut(stage).and_then(|slot| slot.begin(recipe, number));
         self.overtaken(overtaken.filter(|&overtaken| overtaken != number));
         self.makers.make(job);
-    }
-
-    /// The files of the version that counts, where a record says that it is not what the folder holds.
-    fn shelved(&mut self, stage: &Arc<str>, wanted: &Recipe, record: &Record) -> Option<(Paths, Recipe)> {
-        if record.current == wanted.into() {
-            return None;
-        }
-        let Key { plugin, sidecar, signature } = record.current;
-        // Kept before signatures were asked for, or without one, it is refused as the folder's would be.
-        let signature = signature.filter(|_| self.settings.keys.are_asked_for());
-        let recipe = Recipe { plugin, sidecar, signature, defaults: wanted.defaults };
-        let paths = self.ground.shelf.find(&record.current)?;
-        let is_held = record.held.as_ref().is_some_and(|held| *held == wanted.into());
-        if is_held && let Some(slot) = self.slots.get_mut(stage) {
-            slot.known.held = Some(wanted.clone());
-        }
-        tracing::info!(plugin = %stage, version = recipe.plugin.short(), folder_holds = wanted.plugin.short(), "the version that counted before the restart counts");
-        Some((paths, recipe))
     }
 
     fn retire(&mut self, stage: &Arc<str>) {
@@ -133,9 +110,8 @@ impl Worker {
         if required && slot.stage.is_some() {
             if !slot.gone {
                 let trial = slot.withdraw();
-                let overtaken = slot.loading.take();
-                slot.gone();
-                self.overtaken(overtaken);
+                let interrupted = slot.gone();
+                self.overtaken(interrupted);
                 self.withdrawn(trial, "its file is gone");
                 self.state.remember(format!("{stage}: its file is gone, and it is required"));
                 tracing::error!(plugin = %stage, "a required plugin is gone, traffic is refused until it is back");
@@ -172,60 +148,76 @@ impl Worker {
                 // What making it has left behind after it was removed.
                 self.ground.maker.forget(&name);
             }
+            self.untidy = true;
             return; // Overtaken by another change, or removed.
         };
-        let number = slot.loading.take().unwrap_or_default();
-        slot.known.restoring = false;
-        let (outcome, counts) = match outcome {
-            Ok(ready) if !counts && slot.is_alike(&recipe, &ready) => (counted(ready), true),
-            outcome => (outcome, counts),
-        };
+        slot.loading = None;
         match outcome {
-            Ok(ready) => {
-                tracing::debug!(plugin = %name, version = %ready.stage.spec().version, "plugin is ready");
-                self.history.change(number, |version| version.plugin_version.clone_from(&ready.plugin_version));
-                if let Some(mode) = ready.sidecar.trying.mode.filter(|_| !counts) {
-                    let ended = slot.tried(recipe, number, mode, ready, times);
-                    self.withdrawn(ended, "another version is tried");
-                    return;
-                }
-                let held = slot.known.held.take().filter(|_| counts);
-                let replaced = slot.counts(recipe, number, ready, times);
-                slot.known.held = held;
-                self.follow(replaced, "another version counts");
+            Ok(ready) if !counts && slot.is_alike(&recipe, &ready) => match counted(ready) {
+                Ok(ready) => self.succeeded(&name, (recipe, made), ready, times, true),
+                Err(failure) => self.failed(&name, (recipe, made), failure, false),
+            },
+            Ok(ready) => self.succeeded(&name, (recipe, made), ready, times, counts),
+            Err(failure) => self.failed(&name, (recipe, made), failure, counts),
+        }
+    }
+
+    fn succeeded(&mut self, name: &Arc<str>, made: (Recipe, u64), ready: Ready, times: Times, counts: bool) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let (recipe, number) = made;
+        tracing::debug!(plugin = %name, version = %ready.stage.spec().version, "plugin is ready");
+        self.history.change(number, |version| version.plugin_version.clone_from(&ready.plugin_version));
+        if let Some(mode) = ready.sidecar.trying.mode.filter(|_| !counts) {
+            let ended = slot.tried(recipe, number, mode, ready, times);
+            self.withdrawn(ended, "another version is tried");
+            return;
+        }
+        let replaced = slot.counts(recipe, number, ready, times);
+        if let Some(record) = self.records.remove(name) {
+            slot.hold_as(record.held.as_ref());
+        }
+        self.follow(replaced, "another version counts");
+    }
+
+    fn failed(&mut self, name: &Arc<str>, made: (Recipe, u64), failure: Failure, counts: bool) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let ((recipe, number), now) = (made, Instant::now());
+        let is_shelved = slot.wanted.as_ref().is_some_and(|wanted| !wanted.is_same_version(&recipe));
+        let is_silent = match failure.step {
+            // The look was overtaken by a change or by a new name, so the next one trusts nothing of it.
+            Step::Read => {
+                self.scan.forget(name::stem_of(&slot.file));
+                slot.once_more(&recipe, Again::at_once(now))
             }
-            Err(failure) => {
-                let now = Instant::now();
-                if counts {
-                    // What was noted could not be made: the folder's word holds.
-                    slot.known.held = None;
-                }
-                let why = failure.to_string();
-                let is_silent = match failure.step {
-                    // The look was overtaken by a change or by a new name, so the next one trusts nothing of it.
-                    Step::Read => {
-                        self.scan.forget(name::stem_of(&slot.file));
-                        slot.once_more(&recipe, Again::at_once(now))
-                    }
-                    // Of a plugin and its signature one comes before the other; the second is another recipe, and made at once.
-                    Step::Signature => slot.once_more(&recipe, Again::in_a_moment(now)),
-                    _ => false,
-                };
-                self.history.change(number, |version| version.why = Some(why));
-                self.history.enter(number, Phase::Failed);
-                if !is_silent {
-                    self.report(&name, &failure);
-                    if let Some(slot) = self.slots.get_mut(&name) {
-                        slot.not_made(recipe, failure, now);
-                    }
-                }
+            // Of a plugin and its signature one comes before the other; the second is another recipe, and made at once.
+            Step::Signature if !is_shelved => slot.once_more(&recipe, Again::in_a_moment(now)),
+            _ => false,
+        };
+        self.history.change(number, |version| version.why = Some(failure.to_string()));
+        self.history.enter(number, Phase::Failed);
+        if is_silent {
+            return;
+        }
+        // Nobody changes what is on the shelf, so that it becomes readable by itself.
+        let passing = failure.passing && !(is_shelved && failure.step == Step::Read);
+        let failure = Failure { passing, ..failure };
+        self.say_failed(name, &failure);
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let is_distrusted = failure.step == Step::Signature;
+        slot.not_made(recipe, failure, now);
+        if counts && !passing {
+            // The folder's word holds; but what was rolled back stays so where the other version only lost its key.
+            let held = self.records.remove(name).and_then(|record| record.held).filter(|_| is_distrusted);
+            if slot.stage.is_none() {
+                slot.stay_held(held.as_ref());
             }
         }
     }
 
     /// What no longer runs because another version does goes its way.
     pub(super) fn follow(&mut self, replaced: Replaced, why: &str) {
-        let Replaced { old, unpublished, trial } = replaced;
+        let Replaced { old, unpublished, trial, interrupted } = replaced;
+        self.untidy = true;
         if let Some((number, stage)) = old {
             self.replaced(true, number, &stage);
         }
@@ -233,10 +225,12 @@ impl Worker {
             self.history.enter(number, Phase::Retired);
         }
         self.withdrawn(trial, why);
+        self.overtaken(interrupted);
     }
 
     /// A version is no longer what counts.
     fn replaced(&mut self, was_published: bool, number: u64, stage: &Arc<Stage>) {
+        self.untidy = true;
         if was_published {
             self.history.enter(number, Phase::Draining);
             self.drain.add(number, stage);
@@ -254,14 +248,14 @@ impl Worker {
     }
 
     /// A version is no longer made, because something newer is.
-    fn overtaken(&mut self, number: Option<u64>) {
+    pub(super) fn overtaken(&mut self, number: Option<u64>) {
         let Some(number) = number else { return };
         self.history.change(number, |version| version.why = Some("overtaken by a newer change".to_owned()));
         self.history.enter(number, Phase::Retired);
     }
 
     /// Says what failed, unless that was said already.
-    pub(super) fn report(&mut self, stage: &str, failure: &Failure) {
+    pub(super) fn say_failed(&mut self, stage: &str, failure: &Failure) {
         if self.slots.get(stage).and_then(|slot| slot.error.as_ref()).is_some_and(|known| known.is_same(failure)) {
             return;
         }

@@ -4,6 +4,9 @@ use std::sync::{Arc, Weak};
 
 use pipeline::chain::stage::Stage;
 
+use super::Worker;
+use crate::plugins::version::Phase;
+
 /// The versions that drain, by their number in the history.
 #[derive(Debug, Default)]
 pub(super) struct Drain(Vec<(u64, Weak<Stage>)>);
@@ -31,5 +34,19 @@ impl Drain {
         let done = self.0.iter().filter(|(number, stage)| is_done(*number, stage)).map(|(number, _)| *number).collect();
         self.0.retain(|(number, stage)| !is_done(*number, stage));
         done
+    }
+}
+
+impl Worker {
+    /// Versions on which nothing runs any more are retired.
+    pub(super) fn retire_drained(&mut self) {
+        let kept =
+            |number| self.slots.iter().any(|(_, slot)| slot.previous.as_ref().is_some_and(|p| p.number == number));
+        for number in self.drain.take_done(kept) {
+            self.untidy = true;
+            self.history.enter(number, Phase::Retired);
+            let previous = self.slots.iter().filter_map(|(_, slot)| slot.previous.as_ref());
+            previous.filter(|previous| previous.number == number).for_each(|previous| previous.stage.let_go());
+        }
     }
 }

@@ -33,6 +33,9 @@ impl Worker {
         drop(live);
         if !same || self.state.generation == 0 {
             self.publish_chain(places);
+        } else {
+            // What counts again before anything else was published is in the chain already.
+            self.went_live(self.state.generation);
         }
         if reason.is_none() {
             if self.state.refusing.is_some() {
@@ -49,6 +52,14 @@ impl Worker {
         let generation = self.ground.chains.publish(places);
         (self.ground.published)();
         self.state.generation = generation;
+        self.went_live(generation);
+        let chain = if names.is_empty() { "no plugins".to_owned() } else { names.join(", ") };
+        tracing::info!(generation, chain, "chain is live");
+        self.state.remember(format!("generation {generation} is live: {chain}"));
+    }
+
+    /// Records what is in the live chain and was not before.
+    fn went_live(&mut self, generation: u64) {
         for (name, slot) in self.slots.iter_mut() {
             if slot.published(generation, Instant::now()) {
                 if let Some(sidecar) = &slot.sidecar {
@@ -78,9 +89,6 @@ impl Worker {
                 self.state.remember(format!("{name}: version {version} is tried ({})", phase.name()));
             }
         }
-        let chain = if names.is_empty() { "no plugins".to_owned() } else { names.join(", ") };
-        tracing::info!(generation, chain, "chain is live");
-        self.state.remember(format!("generation {generation} is live: {chain}"));
     }
 
     fn is_settled(&self) -> bool {
@@ -96,8 +104,9 @@ impl Worker {
                 Some(Slot { gone: true, .. }) => {
                     Some(format!("plugin {required} is required and was removed from {folder}"))
                 }
-                Some(Slot { distrusted: true, error: Some(error), .. }) => {
-                    Some(format!("plugin {required} is required and what runs is not signed by a trusted key: {error}"))
+                Some(Slot { distrusted: true, error, .. }) => {
+                    let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+                    Some(format!("plugin {required} is required and what runs is not signed by a trusted key{error}"))
                 }
                 Some(Slot { stage: Some(_), .. }) => None,
                 Some(Slot { trial: Some(_), .. }) => {
@@ -105,6 +114,9 @@ impl Worker {
                 }
                 Some(Slot { error: Some(error), .. }) => {
                     Some(format!("plugin {required} is required and failed: {error}"))
+                }
+                Some(slot) if slot.known.held.is_some() => {
+                    Some(format!("plugin {required} is required and the version in {folder} was withdrawn"))
                 }
                 Some(_) => Some(format!("plugin {required} is required and not ready yet")),
             }

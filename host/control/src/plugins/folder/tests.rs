@@ -1,6 +1,6 @@
 //! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
-//! of it: `ok…` can be made, `held…` once nobody holds the makers' turn, `late N` the time after it has failed N times, anything
-//! else fails.
+//! of it: `ok…` can be made (`ok fails…` fails on every batch, and `ok never…` cannot count once it was in the shadow), `held…` once nobody
+//! holds the makers' turn, `late N` the time after it has failed N times, anything else fails.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,9 +13,12 @@ use otlp::edit::Edit;
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::{Chain, Chains};
 use pipeline::chain::plan::{Affinity, Failure as OnError, Plan};
-use pipeline::chain::stage::{BreakerPolicy, Call, Fault, Instance, Program, StageSpec};
+use pipeline::chain::stage::{BreakerPolicy, Call, Fault, FaultKind, Instance, Program, StageSpec};
 use pipeline::chain::trial::Mode;
 
+mod restart;
+mod restart_commands;
+mod rounds;
 mod trials;
 mod trust;
 
@@ -31,24 +34,29 @@ mod changes;
 mod data_path;
 
 #[derive(Debug)]
-struct Native(Plan);
+struct Native {
+    plan: Plan,
+    fails: bool,
+}
 
 impl Program for Native {
     fn plan(&self) -> &Plan {
-        &self.0
+        &self.plan
     }
 
     fn instantiate(&self) -> Result<Box<dyn Instance>, Fault> {
-        Ok(Box::new(Idle))
+        Ok(Box::new(Idle { fails: self.fails }))
     }
 }
 
 /// An instance that edits nothing.
-struct Idle;
+struct Idle {
+    fails: bool,
+}
 
 impl Instance for Idle {
     fn call(&mut self, _: Call<'_>) -> Result<Vec<Edit>, Fault> {
-        Ok(Vec::new())
+        if self.fails { Err(Fault { kind: FaultKind::Error, message: "as it says".into() }) } else { Ok(Vec::new()) }
     }
 
     fn settle(&mut self, _: bool) {}
@@ -131,7 +139,7 @@ impl Maker for NativeMaker {
         let spec = StageSpec {
             name: job.stage.clone(),
             version: job.recipe.plugin.short().into(),
-            program: Arc::new(Native(plan)),
+            program: Arc::new(Native { plan, fails: content.starts_with("ok fails") }),
             when: Vec::new(),
             on_error: OnError::Pass,
             deadline: job.defaults.deadline,
@@ -140,8 +148,16 @@ impl Maker for NativeMaker {
         let text = job.sidecar.as_ref().map(|sidecar| fs::read_to_string(sidecar).unwrap()).unwrap_or_default();
         let sidecar = sidecar::read("sidecar", &text, &job.defaults, &|_| None).expect("the tests' sidecars are sound");
         let is_shadow = !job.counts && sidecar.trying.mode == Some(Mode::Shadow);
-        let live = (self.chains.clone(), spec.clone());
-        let as_live: AsLive = Box::new(move || Ok(live.0.stage(live.1.clone()).expect("it has no conditions")));
+        let live = (self.chains.clone(), spec.clone(), content.starts_with("ok never"), self.made.clone());
+        let as_live: AsLive = Box::new(move || {
+            let (chains, spec, never, made) = &live;
+            made.fetch_add(1, Ordering::Relaxed);
+            if *never {
+                let (file, why) = (spec.name.to_string(), "as it says".to_owned());
+                return Err(Failure { file, version: None, step: Step::Configure, why, passing: false, at: 0 });
+            }
+            Ok(chains.stage(spec.clone()).expect("it has no conditions"))
+        });
         let stage = if is_shadow { self.chains.shadow_stage(spec) } else { self.chains.stage(spec) };
         let files = Files {
             plugin: content.as_bytes(),
@@ -181,10 +197,21 @@ impl Setup {
 
     /// Follows a folder that is, or will be, in another one.
     fn at(plugins: PathBuf, folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str]) -> Self {
+        Self::held(plugins, folder, shelf, required, Arc::default())
+    }
+
+    /// The same with makers that somebody may hold up already.
+    fn held(
+        plugins: PathBuf,
+        folder: tempfile::TempDir,
+        shelf: Arc<Shelf>,
+        required: &[&str],
+        held: Arc<Held>,
+    ) -> Self {
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
         let settings = settings(&plugins, required);
         let kept = Kept::default();
-        let (made, held) = (Arc::<AtomicU32>::default(), Arc::<Held>::default());
+        let made = Arc::<AtomicU32>::default();
         let maker = NativeMaker {
             chains: chains.clone(),
             attempts: AtomicU32::new(0),
@@ -214,6 +241,14 @@ impl Setup {
             let is_so = wanted(&status, &chain) && status.generation == chain.generation;
             if is_so { Ok(status) } else { Err(format!("waited for {what}: {status:#?}")) }
         })
+    }
+
+    /// Once so many makers have come to where they can be held up.
+    fn until_makers(&self, makers: u32) {
+        wait::until(|| match self.held.makers.load(Ordering::SeqCst) {
+            so_many if so_many == makers => Ok(()),
+            so_many => Err(format!("{so_many} makers are at it")),
+        });
     }
 
     fn until_chain(&self, stages: &[&str]) -> Arc<Status> {

@@ -1,18 +1,15 @@
-//! Versions that are tried: judged by their rule, promoted, withdrawn, rolled back; and noted, so that a restart keeps to it.
+//! Versions that are tried: judged by their rule, promoted, withdrawn, rolled back.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pipeline::chain::trial::Mode;
 
 use super::Worker;
 use super::command::{Ask, Command, Refused};
-use crate::plugins::plan::Recipe;
-use crate::plugins::shelf::{Key, Record};
+use crate::plugins::shelf::Record;
 use crate::plugins::slot::{Replaced, Slot, Tried};
 use crate::plugins::status::{self, Failure, Step};
 use crate::plugins::trying::Verdict;
-use crate::plugins::version::Phase;
 
 impl Worker {
     /// Whether anything is tried that is judged by itself.
@@ -35,6 +32,10 @@ impl Worker {
                 Verdict::Promote => {
                     if let Err(error) = self.promote(&stage, "by its rule") {
                         tracing::error!(plugin = %stage, %error, "a version that its rule promotes cannot count");
+                        // Its rule has no second attempt: whoever asks for it has.
+                        if let Some(tried) = self.slots.get_mut(&stage).and_then(|slot| slot.trial.as_mut()) {
+                            tried.not_promoted = Some(error.to_string());
+                        }
                     }
                 }
                 Verdict::Never(why) => {
@@ -46,25 +47,20 @@ impl Worker {
         }
     }
 
-    /// A canary that keeps failing is withdrawn: its traces meet the version that counts again.
+    /// A canary that keeps failing is withdrawn, and held: its traces meet the version that counts again.
     fn broken(&mut self, stage: &Arc<str>) {
-        let Some(slot) = self.slots.get_mut(stage) else { return };
-        let Some(tried) = slot.withdraw() else { return };
-        let why = "its breaker opened after repeated faults, so it was withdrawn".to_owned();
-        let failure = Failure {
+        let why = "its breaker opened after repeated faults, so it was withdrawn";
+        let failure = |slot: &Slot, tried: &Tried| Failure {
             file: slot.file.clone(),
             version: Some(tried.trial.stage().spec().version.to_string()),
             step: Step::Trial,
-            why: why.clone(),
+            why: why.to_owned(),
             passing: false,
             at: status::now(),
         };
-        slot.known.failed = Some(tried.recipe.clone());
-        self.report(stage, &failure);
-        if let Some(slot) = self.slots.get_mut(stage) {
-            slot.error = Some(failure);
-        }
-        self.withdrawn(Some(tried), &why);
+        let Some((tried, failure)) = self.slots.get_mut(stage).and_then(|slot| slot.break_off(failure)) else { return };
+        self.say_failed(stage, &failure);
+        self.withdrawn(Some(tried), why);
     }
 
     pub(super) fn obey(&mut self, command: Command) {
@@ -102,12 +98,13 @@ impl Worker {
             Ok(made) => made,
             Err(failure) => {
                 slot.trial = Some(tried);
-                self.report(stage, &failure);
+                self.say_failed(stage, &failure);
                 return Err(Refused::Failed(failure.to_string()));
             }
         };
         let version = made.spec().version.clone();
         let replaced = slot.promote(tried, made);
+        self.forget_record(stage);
         let instead = replaced.old.as_ref().map(|(_, old)| format!(" instead of {}", old.spec().version));
         self.follow(replaced, "it counts");
         let what = format!("{stage} {version} counts{}", instead.unwrap_or_default());
@@ -119,17 +116,16 @@ impl Worker {
     fn unhold(&mut self, stage: &Arc<str>) -> Result<String, Refused> {
         let slot = self.slots.get_mut(stage).filter(|slot| slot.known.held.is_some());
         let Some(slot) = slot else { return Err(nothing(stage)) };
-        let held = slot.known.held.take();
-        if slot.previous.as_ref().map(|previous| &previous.recipe) != held.as_ref() {
+        if slot.previous.as_ref().map(|previous| &previous.recipe) != slot.known.held.as_ref() {
             // It was withdrawn, or rolled back before a restart: it is made anew, and tried or live as its sidecar says.
+            slot.unhold();
+            self.forget_record(stage);
             return Ok(format!("{stage}: the version in the folder is made again"));
         }
         if !slot.can_roll_back(&self.settings.keys) {
-            slot.known.held = held;
             return Err(distrusted(stage));
         }
-        let Some(replaced) = slot.roll_back() else { return Err(nothing(stage)) };
-        slot.known.held = None;
+        let Some(replaced) = slot.bring_back() else { return Err(nothing(stage)) };
         Ok(self.swapped(stage, replaced, "brought back"))
     }
 
@@ -148,10 +144,30 @@ impl Worker {
         if !slot.can_roll_back(&self.settings.keys) {
             return Err(distrusted(stage));
         }
-        let Some(replaced) = slot.roll_back() else {
-            return Err(Refused::Nothing(format!("no version of {stage} has counted before the one that does")));
-        };
-        Ok(self.swapped(stage, replaced, "rolled back"))
+        match slot.roll_back() {
+            Some(replaced) => Ok(self.swapped(stage, replaced, "rolled back")),
+            None => self.roll_back_to_kept(stage),
+        }
+    }
+
+    /// The version that counted before the restart counts again once it is made from the files that were kept of it: as a restart would have it
+    /// that finds it noted.
+    fn roll_back_to_kept(&mut self, stage: &Arc<str>) -> Result<String, Refused> {
+        let none = || Refused::Nothing(format!("no version of {stage} has counted before the one that does"));
+        if self.records.contains_key(stage) {
+            return Err(Refused::Nothing(format!("the version of {stage} that is to count is still being made")));
+        }
+        let slot = self.slots.get(stage).ok_or_else(none)?;
+        let before = slot.before.clone().ok_or_else(none)?;
+        let is_same = slot.known.live.as_ref().is_some_and(|live| before.is_same_version(&live.into()));
+        if is_same || self.ground.shelf.find(&before).is_none() {
+            return Err(none());
+        }
+        let held = slot.wanted.as_ref().map(Into::into);
+        let what = format!("{stage}: version {} was kept, and counts as soon as it is made", before.plugin.short());
+        self.records.insert(Arc::clone(stage), Record { current: Some(before), held, previous: None });
+        self.state.remember(what.clone());
+        Ok(what)
     }
 
     fn swapped(&mut self, stage: &Arc<str>, replaced: Replaced, how: &str) -> String {
@@ -162,6 +178,7 @@ impl Worker {
             self.history.change(*number, |version| version.why = Some(format!("{how} by command")));
         }
         self.follow(replaced, how);
+        self.forget_record(stage);
         let what = format!("{stage} {now} counts instead of {old}");
         tracing::info!(plugin = %stage, version = now, instead_of = old, "plugin {how}");
         self.state.remember(format!("{what}: {how}"));
@@ -172,58 +189,6 @@ impl Worker {
     fn until_restart(&self) -> &'static str {
         if self.ground.shelf.is_kept() { "" } else { ", until a restart: there is no plugins.cache.folder" }
     }
-
-    /// Notes which versions count where the folder does not say it, and lets go of files that nobody needs.
-    pub(super) fn note(&mut self) {
-        if !self.state.settled {
-            return; // What was noted before the start is being followed.
-        }
-        let mut noted = BTreeMap::new();
-        for (stage, slot) in self.slots.iter() {
-            let deviates = slot.is_promoted() || slot.known.held.is_some() || slot.trial.is_some();
-            if let Some(live) = slot.known.live.as_ref().filter(|_| deviates) {
-                let held = slot.known.held.as_ref().map(Into::into);
-                noted.insert(Arc::clone(stage), Record { current: live.into(), held });
-            }
-        }
-        if noted == self.noted {
-            return;
-        }
-        for (stage, record) in &noted {
-            if self.noted.get(stage) != Some(record) {
-                self.ground.shelf.note(stage, Some(record));
-            }
-        }
-        for stage in self.noted.keys().filter(|stage| !noted.contains_key(*stage)) {
-            self.ground.shelf.note(stage, None);
-        }
-        self.noted = noted;
-    }
-
-    /// Versions on which nothing runs any more.
-    pub(super) fn retire_drained(&mut self) {
-        let kept =
-            |number| self.slots.iter().any(|(_, slot)| slot.previous.as_ref().is_some_and(|p| p.number == number));
-        let done = self.drain.take_done(kept);
-        if done.is_empty() {
-            return;
-        }
-        for number in done {
-            self.history.enter(number, Phase::Retired);
-            let previous = self.slots.iter().filter_map(|(_, slot)| slot.previous.as_ref());
-            previous.filter(|previous| previous.number == number).for_each(|previous| previous.stage.let_go());
-        }
-        let keys: Vec<Key> = self.slots.iter().flat_map(|(_, slot)| needed(slot).map(Into::into)).collect();
-        self.ground.shelf.keep_only(&keys);
-    }
-}
-
-/// The versions of a slot that a restart might need.
-fn needed(slot: &Slot) -> impl Iterator<Item = &Recipe> {
-    let known = &slot.known;
-    let previous = slot.previous.as_ref().map(|previous| &previous.recipe);
-    let tried = slot.trial.as_ref().map(|Tried { recipe, .. }| recipe);
-    [known.live.as_ref(), known.loading.as_ref(), previous, tried].into_iter().flatten()
 }
 
 fn distrusted(stage: &str) -> Refused {

@@ -92,10 +92,7 @@ fn batches_are_answered_while_every_maker_is_held_up() {
     setup.put("10-a.wasm", "held 2");
     setup.put("20-b.wasm", "held 2");
     setup.put("30-c.wasm", "held 1");
-    wait::until(|| match setup.held.makers.load(Ordering::SeqCst) {
-        2 => Ok(()),
-        busy => Err(format!("{busy} makers are at it")),
-    });
+    setup.until_makers(2);
     let answered = send(&intake);
     for batch in 0..BATCHES {
         let answer = answered.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no answer to batch {batch}"));
@@ -112,4 +109,12 @@ fn batches_are_answered_while_every_maker_is_held_up() {
     });
     assert_eq!(send(&intake).iter().flatten().count(), BATCHES);
     assert_eq!(left.generations(), [last.generation as i64]);
+}
+
+impl Setup {
+    /// Sends batches through the live chain until all are answered.
+    pub(super) fn run_batches(&self) {
+        let intake = Intake::start(self.chains.clone(), Arc::<Left>::default(), self.gate.clone(), false).unwrap();
+        assert_eq!(send(&Arc::new(intake)).iter().flatten().count(), BATCHES);
+    }
 }

@@ -6,40 +6,40 @@ use super::*;
 use crate::plugins::folder::command::{Ask, Refused};
 use crate::plugins::status::Stage;
 
-const SHADOW: &str = "mode: shadow";
+pub(super) const SHADOW: &str = "mode: shadow";
 
 impl Setup {
-    fn ask(&self, ask: Ask, stage: &str) -> Result<String, Refused> {
+    pub(super) fn ask(&self, ask: Ask, stage: &str) -> Result<String, Refused> {
         let commands = self.running.commands();
         Builder::new_current_thread().build().unwrap().block_on(commands.ask(ask, stage))
     }
 
-    fn stage(&self, what: &str, wanted: impl Fn(&Stage) -> bool) -> Stage {
+    pub(super) fn stage(&self, what: &str, wanted: impl Fn(&Stage) -> bool) -> Stage {
         let found = |status: &Status| status.stages.first().filter(|stage| wanted(stage)).cloned();
         let status = self.until(what, |status, _| found(status).is_some());
         found(&status).expect("it was there")
     }
 
     /// The first stage that counts in the live chain, and what is tried beside it.
-    fn runs(&self) -> (Option<String>, Option<String>) {
+    pub(super) fn runs(&self) -> (Option<String>, Option<String>) {
         let chain = self.chains.current();
         let Some(place) = chain.places.first() else { return (None, None) };
         let version = |stage: &Arc<pipeline::chain::stage::Stage>| stage.spec().version.to_string();
         (place.stage.as_ref().map(version), place.trial.as_ref().map(|trial| version(trial.stage())))
     }
 
-    fn phases(&self) -> Vec<(u64, Phase)> {
+    pub(super) fn phases(&self) -> Vec<(u64, Phase)> {
         let status = self.running.status().load_full();
         status.versions.iter().map(|version| (version.number, version.phase)).collect()
     }
 
-    fn until_phases(&self, phases: &[(u64, Phase)]) {
+    pub(super) fn until_phases(&self, phases: &[(u64, Phase)]) {
         wait::until(|| if self.phases() == phases { Ok(()) } else { Err(format!("{:?}", self.phases())) });
     }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what there may be none of")]
-fn of(content: &str) -> Option<String> {
+pub(super) fn of(content: &str) -> Option<String> {
     Some(crate::plugins::digest::Digest::of(content.as_bytes()).short())
 }
 
@@ -144,49 +144,78 @@ fn a_canary_is_promoted_as_the_stage_that_it_is() {
 }
 
 #[test]
-fn a_restart_keeps_to_what_was_promoted_and_to_what_was_rolled_back() {
-    let kept = tempfile::tempdir().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let shelf = |plugins: &Path| Arc::new(Shelf::open(kept.path(), plugins, 1 << 20).unwrap());
-    let restart = |setup: Setup| {
-        let Setup { folder, running, .. } = setup;
-        drop(running);
-        let shelf = shelf(folder.path());
-        Setup::over(folder, shelf, &[])
-    };
-    put(folder.path(), "10-a.wasm", "ok 1");
-    let own = shelf(folder.path());
-    let setup = Setup::over(folder, own, &[]);
+fn a_version_that_its_rule_promotes_and_that_cannot_count_is_asked_once() {
+    let setup = Setup::new(&[("10-a.wasm", "ok 1")], &[]);
+    setup.until_chain(&["a"]);
+    setup.put("10-a.yaml", "mode: shadow\npromote: { batches: 1 }");
+    setup.stage("another recipe", |stage| stage.generation == Some(2));
+    setup.put("10-a.wasm", "ok never 2");
+    setup.stage("a trial", |stage| stage.trial.is_some());
+    let made = setup.made.load(Ordering::Relaxed);
+    setup.run_batches();
+    let not_promoted = |stage: &Stage| stage.trial.as_ref().and_then(|trial| trial.not_promoted.clone());
+    let stage = setup.stage("its rule to give up", |stage| not_promoted(stage).is_some());
+    assert!(not_promoted(&stage).unwrap().contains("as it says"), "{stage:?}");
+    assert_eq!(setup.made.load(Ordering::Relaxed), made + 1);
+    assert!(matches!(setup.ask(Ask::Promote, "a"), Err(Refused::Failed(_))), "whoever asks may try again");
+    assert_eq!(setup.runs(), (of("ok 1"), of("ok never 2")));
+}
+
+#[test]
+fn a_failure_is_forgotten_when_the_folder_holds_again_what_is_tried() {
+    let setup = shadowed();
+    let tried = setup.chains.current().places[0].trial.clone().unwrap();
+    setup.put("10-a.wasm", "broken");
+    setup.stage("the error", |stage| stage.error.is_some());
+    setup.put("10-a.wasm", "ok 2");
+    setup.stage("no error", |stage| stage.error.is_none());
+    assert!(Arc::ptr_eq(setup.chains.current().places[0].trial.as_ref().unwrap(), &tried), "it was tried all the time");
+}
+
+#[test]
+fn a_second_rollback_does_not_bring_back_what_the_first_has_withdrawn() {
+    let setup = shadowed();
+    setup.ask(Ask::Promote, "a").unwrap();
+    setup.put("10-a.wasm", "ok 3");
+    setup.stage("another trial", |stage| stage.trial.is_some());
+    setup.ask(Ask::Rollback, "a").unwrap();
+    assert_eq!(setup.runs(), (of("ok 2"), None));
+    setup.ask(Ask::Rollback, "a").unwrap();
+    assert_eq!(setup.runs(), (of("ok 1"), None));
+    // A look at the folder.
+    setup.put("20-b.wasm", "ok");
+    setup.until_chain(&["a", "b"]);
+    let stage = setup.stage("what the folder holds to be held", |stage| stage.held == of("ok 3"));
+    assert_eq!((stage.trial, setup.runs()), (None, (of("ok 1"), None)));
+}
+
+#[test]
+fn what_is_made_when_it_is_rolled_back_ends() {
+    let setup = Setup::new(&[("10-a.wasm", "ok 1")], &[]);
     setup.until_chain(&["a"]);
     setup.put("10-a.wasm", "ok 2");
     setup.stage("the second", |stage| stage.version == of("ok 2"));
-    let said = setup.ask(Ask::Rollback, "a").unwrap();
-    assert!(!said.contains("until a restart"), "{said}");
+    let turn = setup.held.turn.lock().unwrap();
+    setup.put("10-a.wasm", "held 3");
+    setup.until_makers(1);
+    setup.ask(Ask::Rollback, "a").unwrap();
+    drop(turn);
+    setup.until_phases(&[(3, Phase::Retired), (2, Phase::Retired), (1, Phase::Live)]);
+    let stage = setup.stage("what the folder holds to be held", |stage| stage.held == of("held 3"));
+    assert_eq!(stage.version, of("ok 1"));
+}
 
-    // The folder holds the second, which was rolled back.
-    let setup = restart(setup);
-    let first = setup.stage("the first", |stage| stage.version == of("ok 1"));
-    assert_eq!((first.held, setup.runs()), (of("ok 2"), (of("ok 1"), None)));
-    assert_eq!(setup.chains.current().generation, 1, "nothing else was ever published");
-
-    // A third in the shadow, then promoted.
-    setup.put("10-a.yaml", SHADOW);
-    setup.put("10-a.wasm", "ok 3");
-    let is_third = |stage: &Stage| stage.trial.as_ref().map(|trial| trial.version.clone()) == of("ok 3");
-    setup.stage("the third to be tried", is_third);
-    let setup = restart(setup);
-    setup.stage("the third to be tried", is_third);
-    assert_eq!(setup.runs(), (of("ok 1"), of("ok 3")), "it is tried again beside the one that counts");
+#[test]
+fn what_is_made_while_another_version_is_promoted_comes_after_it() {
+    let setup = shadowed();
+    let turn = setup.held.turn.lock().unwrap();
+    setup.put("10-a.wasm", "held 3");
+    setup.until_makers(1);
     setup.ask(Ask::Promote, "a").unwrap();
-    let setup = restart(setup);
-    setup.stage("the third", |stage| stage.version == of("ok 3"));
-    assert_eq!(setup.runs(), (of("ok 3"), None));
-
-    // Once the folder says it, nothing needs to be noted.
-    setup.remove("10-a.yaml");
-    setup.stage("another recipe", |stage| stage.generation == Some(2));
-    let own = shelf(setup.folder.path());
-    wait::until(|| if own.records().is_empty() { Ok(()) } else { Err(format!("{:?}", own.records())) });
+    drop(turn);
+    setup.stage("the third to be tried", |stage| stage.trial.is_some());
+    assert_eq!(setup.runs(), (of("ok 2"), of("held 3")));
+    setup.until_phases(&[(4, Phase::Shadowing), (3, Phase::Live), (2, Phase::Retired), (1, Phase::Retired)]);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use minisign::KeyPair;
 
+use super::trials::of;
 use super::*;
+use crate::plugins::folder::command::Ask;
 use crate::plugins::signature::Key;
 
 struct Signer(KeyPair);
@@ -157,4 +159,100 @@ fn without_keys_signatures_count_for_nothing() {
     let second = setup.until_chain(&["a", "b"]);
     assert_eq!(first.stages[0].generation, second.stages[0].generation, "it is not made anew");
     assert!(second.notes.is_empty(), "{:?}", second.notes);
+}
+
+/// A version by one key that counts, and what another key has signed in the folder, both trusted.
+fn of_two_keys(required: &[&str], sidecar: Option<&str>) -> (Setup, Signer, Signer) {
+    let (one, other) = (Signer::new(), Signer::new());
+    let setup = Setup::new(&[("10-a.wasm", "ok 1"), ("10-a.wasm.minisig", &one.sign("ok 1"))], required);
+    setup.until_chain(&["a"]);
+    if let Some(sidecar) = sidecar {
+        setup.put("10-a.yaml", sidecar);
+        setup.stage("another recipe", |stage| stage.generation == Some(2));
+    }
+    setup.trust(&both(&one, &other), required);
+    setup.stage("who signed it", |stage| stage.signature.is_some());
+    setup.put("10-a.wasm.minisig", &other.sign("ok 2"));
+    setup.put("10-a.wasm", "ok 2");
+    setup.stage("the second", |stage| {
+        stage.version == of("ok 2") || stage.trial.as_ref().map(|trial| trial.version.clone()) == of("ok 2")
+    });
+    (setup, one, other)
+}
+
+fn both(one: &Signer, other: &Signer) -> Keys {
+    [one, other].into_iter().map(|signer| Key::read(&signer.0.pk.to_base64()).unwrap()).collect()
+}
+
+#[test]
+fn a_key_that_is_taken_away_reaches_what_the_folder_no_longer_holds() {
+    let (setup, one, other) = of_two_keys(&[], None);
+    setup.ask(Ask::Rollback, "a").unwrap();
+    assert_eq!(setup.runs(), (of("ok 1"), None));
+    setup.trust(&one.keys(), &[]);
+    setup.put("20-b.wasm", "ok");
+    setup.put("20-b.wasm.minisig", &one.sign("ok"));
+    setup.until_chain(&["a", "b"]);
+    assert_eq!(setup.runs(), (of("ok 1"), None), "it is signed by that one");
+    setup.trust(&other.keys(), &[]);
+    let gone = setup.stage("it to be taken out", |stage| stage.version.is_none());
+    assert_eq!((gone.state, gone.held), (State::Failed, of("ok 2")), "what was rolled back stays so");
+    assert_eq!(setup.runs().1, None);
+    setup.ask(Ask::Promote, "a").unwrap();
+    setup.stage("what its key has signed", |stage| stage.version == of("ok 2") && stage.error.is_none());
+}
+
+#[test]
+fn a_key_that_is_taken_away_reaches_what_counts_beside_a_canary() {
+    let (setup, _, other) = of_two_keys(&[], Some("mode: canary\nshare: 5%"));
+    assert_eq!(setup.runs(), (of("ok 1"), of("ok 2")));
+    setup.trust(&other.keys(), &[]);
+    setup.stage("the canary alone", |stage| stage.version.is_none() && stage.trial.is_some());
+    assert_eq!(setup.runs(), (None, of("ok 2")));
+}
+
+#[test]
+fn a_required_version_that_was_rolled_back_to_closes_the_gate_with_its_key_and_opens_it_again() {
+    let (setup, one, other) = of_two_keys(&["a"], None);
+    setup.ask(Ask::Rollback, "a").unwrap();
+    for _ in 0..2 {
+        setup.trust(&other.keys(), &["a"]);
+        setup.until("the gate", |status, _| status.refusing.is_some());
+        assert_eq!(setup.runs(), (of("ok 1"), None), "nothing on its way passes without it");
+        setup.trust(&both(&one, &other), &["a"]);
+        setup.until("traffic", |status, _| status.refusing.is_none());
+        assert!(setup.gate.refuses().is_none());
+    }
+}
+
+#[test]
+fn the_gate_opens_when_a_key_is_trusted_again_though_the_folder_holds_something_unsigned() {
+    let signer = Signer::new();
+    let setup = signed(&signer, &["a"]);
+    fs::remove_file(setup.folder.path().join("10-a.wasm.minisig")).unwrap();
+    setup.put("10-a.wasm", "ok 2");
+    setup.refused();
+    assert!(setup.gate.refuses().is_none(), "the last good one goes on");
+    setup.trust(&Signer::new().keys(), &["a"]);
+    setup.until("the gate", |status, _| status.refusing.is_some());
+    setup.trust(&signer.keys(), &["a"]);
+    setup.until("traffic", |status, _| status.refusing.is_none());
+    assert_eq!(setup.runs(), (of("ok 1"), None));
+}
+
+#[test]
+fn asking_for_signatures_makes_nothing_again_that_was_rolled_back() {
+    let signer = Signer::new();
+    let setup = Setup::new(&[], &[]);
+    setup.twice("ok 1", "ok 2");
+    setup.put("10-a.wasm.minisig", &signer.sign("ok 2"));
+    setup.ask(Ask::Rollback, "a").unwrap();
+    setup.trust(&signer.keys(), &[]);
+    // Nobody knows who has signed what counted: its files were not looked at for that.
+    let gone = setup.stage("it to be taken out", |stage| stage.version.is_none());
+    assert_eq!(gone.held, of("ok 2"));
+    setup.put("20-b.wasm", "ok");
+    setup.put("20-b.wasm.minisig", &signer.sign("ok"));
+    setup.until_chain(&["b"]);
+    setup.stage("it to be held still", |stage| stage.held == of("ok 2") && stage.version.is_none());
 }
