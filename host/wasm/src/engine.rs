@@ -12,6 +12,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, EngineWeak, OptLevel};
 
 use crate::cache::{CompileCache, Key};
+use crate::check::{self, Checked, LoadError};
 use crate::guest;
 use crate::host::HostState;
 use crate::wasi;
@@ -100,6 +101,11 @@ impl Engine {
             .map_err(|error| EngineError::new(&error))?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::new(&error))?;
         Ok(Self { inner: Arc::new(Inner { wasmtime, plain, with_wasi, compilers, cache, _ticker: ticker }) })
+    }
+
+    /// Looks at a plugin's file as [`check`](crate::check()) does, on the compilers' threads: of large ones that takes some tens of milliseconds.
+    pub fn check<'b>(&self, bytes: &'b [u8], limit: usize) -> Result<Checked<'b>, LoadError> {
+        self.off_the_data_path(|| check::check(bytes, limit))
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {

@@ -113,7 +113,7 @@ impl Loader {
             steps.cached = true;
             return Ok(component);
         }
-        let checked = timed(&mut steps.check, || wasm::check(content, largest as usize));
+        let checked = timed(&mut steps.check, || self.engine.check(content, largest as usize));
         let checked = checked.map_err(|error| match error {
             LoadError::TooLarge { .. } => Wrong::new(Step::Check, &format!("{error} (`limits.file` sets another)")),
             _ => Wrong::new(Step::Check, &error),

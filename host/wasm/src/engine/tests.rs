@@ -16,6 +16,15 @@ mod guests;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
+fn compilers_and_checks_run_at_low_priority() {
+    let engine = Engine::new(&EngineOptions::default()).expect("an engine");
+    let niceness = || rustix::process::nice(0).expect("it can be asked");
+    let own = niceness();
+    assert_eq!(engine.off_the_data_path(niceness), (own + NICE).min(19));
+    assert_eq!(niceness(), own, "who asks for it keeps its own");
+}
+
+#[test]
 fn instances_are_made_and_called_while_all_compilers_are_busy() {
     const COMPILERS: usize = 2;
     let engine =
