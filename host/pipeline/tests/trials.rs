@@ -25,7 +25,7 @@ fn stage(chains: &Chains, program: ByName, is_shadow: bool) -> Arc<Stage> {
         program: Arc::new(program),
         when: Vec::new(),
         on_error: Failure::Drop,
-        deadline: std::time::Duration::from_secs(5),
+        deadline: Duration::from_secs(5),
         breaker: BreakerPolicy { faults: 1000, ..BreakerPolicy::default() },
     };
     if is_shadow { chains.shadow_stage(spec) } else { chains.stage(spec) }.expect("the plan is sound")
