@@ -192,24 +192,19 @@ impl Setup {
     }
 
     fn over(folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str]) -> Self {
-        Self::at(folder.path().to_owned(), folder, shelf, required)
+        let plugins = folder.path().to_owned();
+        Self::at(&plugins, folder, shelf, required)
     }
 
     /// Follows a folder that is, or will be, in another one.
-    fn at(plugins: PathBuf, folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str]) -> Self {
+    fn at(plugins: &Path, folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str]) -> Self {
         Self::held(plugins, folder, shelf, required, Arc::default())
     }
 
     /// The same with makers that somebody may hold up already.
-    fn held(
-        plugins: PathBuf,
-        folder: tempfile::TempDir,
-        shelf: Arc<Shelf>,
-        required: &[&str],
-        held: Arc<Held>,
-    ) -> Self {
+    fn held(plugins: &Path, folder: tempfile::TempDir, shelf: Arc<Shelf>, required: &[&str], held: Arc<Held>) -> Self {
         let (chains, gate) = (Chains::new(1, pipeline::chain::metrics::Metrics::default()), Gate::new());
-        let settings = settings(&plugins, required);
+        let settings = settings(plugins, required);
         let kept = Kept::default();
         let made = Arc::<AtomicU32>::default();
         let maker = NativeMaker {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Worker;
+use crate::plugins::slot::Slot;
 use crate::plugins::status::{self, Failure, Step};
 
 impl Worker {
@@ -29,7 +30,7 @@ impl Worker {
     }
 
     fn withdraw_distrusted(&mut self, stage: &Arc<str>) {
-        let trial = self.slots.get_mut(stage).and_then(|slot| slot.withdraw());
+        let trial = self.slots.get_mut(stage).and_then(Slot::withdraw);
         self.withdrawn(trial, WHY);
         tracing::error!(plugin = %stage, "what is tried of a plugin is not signed by a trusted key, it is withdrawn");
         self.state.remember(format!("{stage}: what was tried is not signed by a trusted key"));

@@ -3,12 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::sync::atomic::AtomicBool;
 
+use super::trials::of;
 use super::*;
-use crate::plugins::digest::Digest;
-
-fn is(content: &str) -> Option<String> {
-    Some(Digest::of(content.as_bytes()).short())
-}
 
 #[test]
 fn a_storm_of_rewrites_ends_on_the_last_content_and_the_stage_is_never_gone() {
@@ -33,7 +29,7 @@ fn a_storm_of_rewrites_ends_on_the_last_content_and_the_stage_is_never_gone() {
             }
         }
     }
-    let last = setup.until("the last", |status, _| version(status, "a") == is("ok 99"));
+    let last = setup.until("the last", |status, _| version(status, "a") == of("ok 99"));
     over.store(true, Ordering::Relaxed);
     watching.join().unwrap();
     assert_eq!((last.refusing.as_ref(), setup.gate.refuses()), (None, None));
@@ -55,7 +51,7 @@ fn files_behind_the_links_of_a_kubernetes_volume_are_followed() {
         symlink(format!("..data/{file}"), path(file)).unwrap();
     }
     let setup = Setup::over(folder, Arc::default(), &["a"]);
-    let first = setup.until("the first", |status, _| version(status, "a") == is("ok one"));
+    let first = setup.until("the first", |status, _| version(status, "a") == of("ok one"));
     let path = |file: &str| setup.folder.path().join(file);
     // As the kubelet does it: another folder, another link, moved over the old one.
     fs::create_dir(path("..two")).unwrap();
@@ -63,7 +59,7 @@ fn files_behind_the_links_of_a_kubernetes_volume_are_followed() {
     fs::write(path("..two").join("10-a.yaml"), "on_error: pass").unwrap();
     symlink("..two", path("..data_tmp")).unwrap();
     fs::rename(path("..data_tmp"), path("..data")).unwrap();
-    let second = setup.until("the second", |status, _| version(status, "a") == is("ok two"));
+    let second = setup.until("the second", |status, _| version(status, "a") == of("ok two"));
     assert_eq!(second.generation, first.generation + 1, "plugin and sidecar come together");
     fs::remove_dir_all(path("..one")).unwrap();
     assert_eq!(setup.gate.refuses(), None);
@@ -75,7 +71,7 @@ fn receivers_stay_closed_while_a_folder_that_was_never_read_cannot_be() {
     let folder = place.path().join("plugins");
     // What is no folder cannot be read as one, whoever asks; a mode does not stop root.
     fs::write(&folder, "no folder").unwrap();
-    let setup = Setup::at(folder.clone(), place, Arc::default(), &[]);
+    let setup = Setup::at(&folder, place, Arc::default(), &[]);
     let said = |status: &Status| status.notes.iter().any(|note| note.contains("cannot be read"));
     let shared = setup.running.status();
     let told = || if said(&shared.load()) { Ok(()) } else { Err(format!("{:?}", shared.load())) };

@@ -31,7 +31,8 @@ impl Place {
         let Setup { folder, running, .. } = setup;
         drop(running);
         let shelf = self.shelf(folder.path());
-        Setup::held(folder.path().to_owned(), folder, shelf, &[], held)
+        let plugins = folder.path().to_owned();
+        Setup::held(&plugins, folder, shelf, &[], held)
     }
 
     /// The names of all plugin files that are kept.
@@ -184,7 +185,7 @@ fn what_was_noted_stays_while_the_folder_or_a_file_cannot_be_read() {
     let (plugins, aside) = (folder.path().to_owned(), folder.path().with_extension("aside"));
     let shelf = kept.shelf(&plugins);
     fs::rename(&plugins, &aside).unwrap();
-    let setup = Setup::at(plugins.clone(), folder, shelf, &[]);
+    let setup = Setup::at(&plugins, folder, shelf, &[]);
     setup.until("a note", |status, _| status.settled && !status.notes.is_empty());
     assert_eq!(kept.shelf(&plugins).records(), noted);
     fs::rename(&aside, &plugins).unwrap();
@@ -196,7 +197,7 @@ fn what_was_noted_stays_while_the_folder_or_a_file_cannot_be_read() {
     fs::rename(&file, &aside).unwrap();
     fs::create_dir(&file).unwrap();
     let shelf = kept.shelf(&plugins);
-    let setup = Setup::at(plugins.clone(), folder, shelf, &[]);
+    let setup = Setup::at(&plugins, folder, shelf, &[]);
     let unread = setup.until("an error", |status, _| status.settled && !status.stages.is_empty());
     assert_eq!(unread.stages[0].error.as_ref().map(|error| error.step), Some(Step::Read));
     assert_eq!(kept.shelf(&plugins).records(), noted);
