@@ -96,7 +96,7 @@ pub struct Tried {
 }
 
 impl Slot {
-    /// What runs is what is wanted: what was tried, held or made since no longer matters. Answers the trial that ends.
+    /// What runs is what is wanted: what was tried or held since no longer matters. Answers the trial that ends.
     pub fn settle(&mut self) -> Option<Tried> {
         self.known.held = None;
         self.withdraw()

@@ -159,6 +159,24 @@ fn a_canary_that_was_withdrawn_is_not_tried_again() {
 }
 
 #[test]
+fn a_first_version_that_was_withdrawn_is_not_tried_again_either() {
+    let kept = Place::new();
+    let setup = kept.start();
+    setup.put("10-a.yaml", "mode: canary\nshare: 100%");
+    setup.put("10-a.wasm", "ok fails 1");
+    setup.stage("a canary", |stage| stage.trial.is_some());
+    setup.run_batches();
+    setup.stage("it to be withdrawn", |stage| stage.state == State::Failed && stage.held == of("ok fails 1"));
+    let setup = kept.restart(setup);
+    setup.put("20-b.wasm", "ok");
+    setup.until_chain(&["b"]);
+    let held = setup.stage("it to be held", |stage| stage.held == of("ok fails 1"));
+    assert_eq!((held.state, held.trial), (State::Failed, None));
+    setup.ask(Ask::Promote, "a").unwrap();
+    setup.stage("it to be tried again", |stage| stage.trial.is_some());
+}
+
+#[test]
 fn a_version_that_fails_leaves_the_one_that_counted() {
     let kept = Place::new();
     let setup = kept.start();
