@@ -49,6 +49,11 @@ impl Registry {
         format!("127.0.0.1:{}", self.ends.query)
     }
 
+    /// Its port, on loopback.
+    pub fn port(&self) -> u16 {
+        self.ends.query
+    }
+
     /// Ends it, as a crash does.
     pub async fn stop(&mut self) -> Result<()> {
         self.ends.crash().await

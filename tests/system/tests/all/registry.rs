@@ -5,7 +5,8 @@
 use anyhow::{Context as _, Result};
 use harness::proxy::{Setup, binary};
 use harness::registry::WASM;
-use harness::{Proxy, Registry, plugins, wait};
+use harness::tls::Authority;
+use harness::{Proxy, Registry, TlsDoor, plugins, wait};
 use oci_client::manifest::OciImageManifest;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -189,6 +190,30 @@ async fn a_registry_may_ask_who_it_is() -> Result<()> {
     let refused = run(&[])?;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     Ok(())
+}
+
+#[tokio::test]
+#[ignore = "long: cargo xtask test --full"]
+async fn a_registry_over_tls_is_asked_where_its_authority_is_trusted() -> Result<()> {
+    let Some(registry) = Registry::start().await? else { return Ok(()) };
+    let (place, authority) = (tempfile::tempdir()?, Authority::new("the registry's authority")?);
+    let door = TlsDoor::before(registry.port(), &authority.issue(&["127.0.0.1"])?).await?;
+    let reference = registry.push("stamp", &plugins::stamp(1)?, WASM).await?.replace(&registry.host(), &door.host());
+    let ca = place.path().join("ca.pem");
+    std::fs::write(&ca, &authority.pem)?;
+    let setup = Proxy::setup()?
+        .set("plugins.oci.cache.folder", place.path().join("pulled").display().to_string())
+        .set("plugins.oci.timeout", "10s")
+        .file("20-stamp.oci", reference.as_bytes())?;
+    setup
+        .run(async |proxy| {
+            let why = failed(proxy, "stamp").await?;
+            assert!(why.contains("pull") && why.contains(&door.host()), "{why}");
+            proxy.configure("plugins.oci.ca_file", json!(ca))?;
+            proxy.plugin_status_that("it to be pulled", is_live).await?;
+            Ok(())
+        })
+        .await
 }
 
 #[tokio::test]

@@ -32,10 +32,11 @@ impl Remains {
             // Those that are closed meanwhile do not count.
             let Ok(target) = entry.and_then(|entry| fs::read_link(entry.path())) else { continue };
             let target = target.to_string_lossy().into_owned();
-            // Compiled plugins are of one kind, whatever each is called.
-            let is_compiled = target.trim_end_matches(" (deleted)").ends_with(".cwasm");
+            // What instances' memories begin with: compiled just now it is in memory, compiled before it is in a file.
+            let named = target.trim_end_matches(" (deleted)");
+            let is_image = named.ends_with(".cwasm") || named.ends_with("wasm-memory-image");
             let kind = target.split_once(":[").map_or(&*target, |(kind, _)| kind);
-            let kind = if is_compiled { "compiled plugins (.cwasm)" } else { kind };
+            let kind = if is_image { "image of a plugin's memory" } else { kind };
             *remains.files.entry(kind.to_owned()).or_default() += 1;
         }
         for entry in fs::read_dir(format!("/proc/{process}/task")).context("reading its threads")? {
