@@ -57,7 +57,7 @@ impl Watch {
         }
         self.watcher = None;
         let Some(inode) = inode else { return };
-        self.elsewhere = statfs(&self.folder).is_ok_and(|known| is_elsewhere(known.filesystem_type().0 as i64));
+        self.elsewhere = statfs(&self.folder).is_ok_and(|known| is_elsewhere(known.filesystem_type().0));
         match start(&self.folder, self.hint.clone(), self.whole.clone()) {
             Ok(watcher) => self.watcher = Some((watcher, inode)),
             Err(error) if !self.complained => {

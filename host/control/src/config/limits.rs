@@ -77,7 +77,6 @@ impl Limits {
             instances: self.instances as usize,
             configure_deadline: self.configure,
             calls: self.calls,
-            ..Options::default()
         }
     }
 }
