@@ -34,7 +34,7 @@ impl Remains {
             let target = target.to_string_lossy().into_owned();
             // What instances' memories begin with: compiled just now it is in memory, compiled before it is in a file.
             let named = target.trim_end_matches(" (deleted)");
-            let is_image = named.ends_with(".cwasm") || named.ends_with("wasm-memory-image");
+            let is_image = named.contains(".cwasm") || named.ends_with("wasm-memory-image");
             let kind = target.split_once(":[").map_or(&*target, |(kind, _)| kind);
             let kind = if is_image { "image of a plugin's memory" } else { kind };
             *remains.files.entry(kind.to_owned()).or_default() += 1;
@@ -82,7 +82,7 @@ impl Display for Remains {
 fn is_code(line: &str) -> bool {
     let mut fields = line.split_ascii_whitespace().skip(1);
     fields.next().is_some_and(|rights| rights.starts_with("r-x"))
-        && fields.nth(3).is_none_or(|file| file.ends_with(".cwasm"))
+        && fields.nth(3).is_none_or(|file| file.contains(".cwasm"))
 }
 
 /// Bytes of a process that are in memory.
