@@ -88,7 +88,10 @@ async fn pinned(cores: Cores, arguments: &Arguments) -> Result<Table> {
             format!("{refused:.0}"),
         ]);
     }
-    table.note("From when a request was due to its answer. The proxy has one core for spans and compilers; generator and sink share the other.");
+    table.note(
+        "From when a request was due to its answer. The proxy has one core for spans and compilers; generator and sink share the other. The Python \
+         guest takes longer to compile than the load lasts: the whole load passes beside its compiler.",
+    );
     Ok(table)
 }
 
