@@ -116,6 +116,12 @@ impl Slot {
         self.loading.take()
     }
 
+    /// Whatever was held, has failed or is being made is no longer in the way of a version that is wanted back. Answers the number of what is no longer made.
+    pub fn make_way(&mut self) -> Option<u64> {
+        (self.known.held, self.known.failed, self.error, self.again) = (None, None, None, None);
+        self.interrupt()
+    }
+
     /// Nothing is tried any more.
     pub fn withdraw(&mut self) -> Option<Tried> {
         self.known.tried = None;

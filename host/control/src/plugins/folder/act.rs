@@ -163,8 +163,9 @@ impl Worker {
     }
 
     fn succeeded(&mut self, name: &Arc<str>, made: (Recipe, u64), ready: Ready, times: Times, counts: bool) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
         let (recipe, number) = made;
+        let is_recorded = self.is_recorded(name, &recipe);
+        let Some(slot) = self.slots.get_mut(name) else { return };
         tracing::debug!(plugin = %name, version = %ready.stage.spec().version, "plugin is ready");
         self.history.change(number, |version| version.plugin_version.clone_from(&ready.plugin_version));
         if let Some(mode) = ready.sidecar.trying.mode.filter(|_| !counts) {
@@ -173,7 +174,7 @@ impl Worker {
             return;
         }
         let replaced = slot.counts(recipe, number, ready, times);
-        if let Some(record) = self.records.remove(name) {
+        if is_recorded && let Some(record) = self.records.remove(name) {
             slot.hold_as(record.held.as_ref());
         }
         self.follow(replaced, "another version counts");

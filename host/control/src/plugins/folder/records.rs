@@ -24,12 +24,22 @@ impl Worker {
             if slot.stage.is_none() {
                 slot.before.clone_from(&record.previous);
             }
-            if let Some(counted) = self.counted(stage, record, recipe) {
-                *recipe = counted;
-            } else {
-                let held = self.records.remove(stage).filter(|record| record.current.is_none());
-                if let Some(slot) = self.slots.get_mut(stage) {
-                    slot.hold_as(held.and_then(|record| record.held).as_ref());
+            let counted = self.counted(stage, record, recipe);
+            let Some(slot) = self.slots.get_mut(stage) else { continue };
+            match counted {
+                // It counts already: in another folder, say, that was followed before this one.
+                Some(counted) if slot.known.live.as_ref() == Some(&counted) => {
+                    let record = self.records.remove(stage);
+                    slot.hold_as(record.and_then(|record| record.held).as_ref());
+                }
+                Some(counted) => *recipe = counted,
+                None => {
+                    let noted = self.records.remove(stage).filter(|record| record.current.is_none());
+                    let held = noted.and_then(|record| record.held);
+                    // What is held here without a word of the record stays so.
+                    if held.is_some() || slot.stage.is_none() {
+                        slot.hold_as(held.as_ref());
+                    }
                 }
             }
         }

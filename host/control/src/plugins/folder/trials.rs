@@ -6,6 +6,7 @@ use pipeline::chain::trial::Mode;
 
 use super::Worker;
 use super::command::{Ask, Command, Refused};
+use crate::plugins::plan::Recipe;
 use crate::plugins::shelf::Record;
 use crate::plugins::slot::{Replaced, Slot, Tried};
 use crate::plugins::status::{self, Failure, Step};
@@ -157,13 +158,16 @@ impl Worker {
         if self.records.contains_key(stage) {
             return Err(Refused::Nothing(format!("the version of {stage} that is to count is still being made")));
         }
-        let slot = self.slots.get(stage).ok_or_else(none)?;
+        let slot = self.slots.get_mut(stage).ok_or_else(none)?;
         let before = slot.before.clone().ok_or_else(none)?;
         let is_same = slot.known.live.as_ref().is_some_and(|live| before.is_same_version(&live.into()));
         if is_same || self.ground.shelf.find(&before).is_none() {
             return Err(none());
         }
-        let held = slot.wanted.as_ref().map(Into::into);
+        let is_other = |wanted: &&Recipe| !before.is_same_version(&(*wanted).into());
+        let held = slot.wanted.as_ref().filter(is_other).map(Into::into);
+        let interrupted = slot.make_way();
+        self.overtaken(interrupted);
         let what = format!("{stage}: version {} was kept, and counts as soon as it is made", before.plugin.short());
         self.records.insert(Arc::clone(stage), Record { current: Some(before), held, previous: None });
         self.state.remember(what.clone());

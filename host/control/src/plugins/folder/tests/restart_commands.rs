@@ -29,6 +29,19 @@ fn after_a_restart_there_is_still_a_version_to_go_back_to() {
 }
 
 #[test]
+fn what_was_rolled_back_before_a_restart_is_brought_back_by_another_rollback_and_later_versions_are_made() {
+    let kept = Place::new();
+    let setup = kept.start();
+    setup.twice("ok 1", "ok 2").ask(Ask::Rollback, "a").unwrap();
+    let setup = kept.restart(setup);
+    setup.stage("the first", |stage| stage.version == of("ok 1") && stage.held == of("ok 2"));
+    setup.ask(Ask::Rollback, "a").unwrap();
+    setup.stage("the second", |stage| stage.version == of("ok 2") && stage.held.is_none());
+    setup.put("10-a.wasm", "ok 3");
+    setup.stage("the third", |stage| stage.version == of("ok 3"));
+}
+
+#[test]
 fn what_is_not_kept_is_not_gone_back_to() {
     let kept = Place::new();
     let setup = kept.start();
