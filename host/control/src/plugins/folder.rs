@@ -173,6 +173,8 @@ struct Worker {
     moving: bool,
     /// Whether the folder was ever read.
     looked: bool,
+    /// Whether another folder is followed since a moment ago, and its files have not stood still yet.
+    arriving: bool,
     /// When the next look is due, if files are changing.
     due: Option<Instant>,
     /// What was noted before the start, or is to count by a command, and has not been followed yet.
@@ -209,6 +211,7 @@ impl Worker {
             notes: Vec::new(),
             moving: true,
             looked: false,
+            arriving: false,
             due: None,
             untidy: true,
             state: Status::default(),
@@ -279,6 +282,7 @@ impl Worker {
             self.scan = Scan::new(&settings.folder);
             self.watch = Watch::new(&settings.folder, hint(&self.events));
             self.take_shelf(&settings.folder);
+            self.arriving = true;
         }
         if settings != self.settings {
             self.state.remember("the configuration of the plugins was changed");

@@ -24,7 +24,10 @@ impl Worker {
             tracing::warn!("{note}");
         }
         (self.notes, self.moving, self.due) = (found.notes, found.moving, found.due);
-        for stage in &plan.retire {
+        // What another folder holds is known once it stands still: until then nothing goes.
+        self.arriving &= self.moving;
+        let gone: &[Arc<str>] = if self.arriving { &[] } else { &plan.retire };
+        for stage in gone {
             self.retire(stage);
         }
         for stage in &plan.settle {

@@ -6,17 +6,50 @@ use std::sync::atomic::AtomicBool;
 use super::trials::of;
 use super::*;
 
+/// Sees to it that the chain is never without its only stage.
+struct Watched {
+    over: Arc<AtomicBool>,
+    watching: JoinHandle<()>,
+}
+
+impl Watched {
+    fn start(setup: &Setup) -> Self {
+        let (chains, over) = (setup.chains.clone(), Arc::<AtomicBool>::default());
+        let ended = over.clone();
+        let watching = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                assert_eq!(names(&chains.current()), ["a"]);
+            }
+        });
+        Self { over, watching }
+    }
+
+    fn end(self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.watching.join().unwrap();
+    }
+}
+
+#[test]
+fn another_folder_takes_over_without_a_moment_in_between() {
+    let setup = Setup::new(&[("10-a.wasm", "ok one")], &[]);
+    setup.until_chain(&["a"]);
+    let watched = Watched::start(&setup);
+    let other = tempfile::tempdir().unwrap();
+    // Its file has not stood still yet.
+    put(other.path(), "10-a.wasm", "ok two");
+    setup.running.reconfigure(settings(other.path(), &[]));
+    setup.until("the other folder's", |status, _| version(status, "a") == of("ok two"));
+    watched.end();
+    fs::remove_file(other.path().join("10-a.wasm")).unwrap();
+    setup.until_chain(&[]);
+}
+
 #[test]
 fn a_storm_of_rewrites_ends_on_the_last_content_and_the_stage_is_never_gone() {
     let setup = Setup::new(&[("10-a.wasm", "ok first")], &["a"]);
     setup.until_chain(&["a"]);
-    let (chains, over) = (setup.chains.clone(), Arc::new(AtomicBool::new(false)));
-    let ended = over.clone();
-    let watching = std::thread::spawn(move || {
-        while !ended.load(Ordering::Relaxed) {
-            assert_eq!(names(&chains.current()), ["a"]);
-        }
-    });
+    let watched = Watched::start(&setup);
     let path = setup.folder.path().join("10-a.wasm");
     for number in 0..100 {
         // In place, by another file of the same name, and by one that is gone for a moment.
@@ -30,8 +63,7 @@ fn a_storm_of_rewrites_ends_on_the_last_content_and_the_stage_is_never_gone() {
         }
     }
     let last = setup.until("the last", |status, _| version(status, "a") == of("ok 99"));
-    over.store(true, Ordering::Relaxed);
-    watching.join().unwrap();
+    watched.end();
     assert_eq!((last.refusing.as_ref(), setup.gate.refuses()), (None, None));
     assert_eq!(last.stages.iter().filter(|stage| stage.error.is_some()).count(), 0);
 }
