@@ -77,31 +77,39 @@ impl Default for PlanBuilder {
     }
 }
 
+/// What every plan can declare: columns of one value per row, by `column`.
+macro_rules! scalar_columns {
+    () => {
+        /// One text per row. Cheapest for Rust where values seldom repeat.
+        pub fn text(&mut self, path: impl Into<String>) -> Column<Text> {
+            self.column(path)
+        }
+
+        /// One code per row into distinct words, so that each distinct word is judged once.
+        pub fn words(&mut self, path: impl Into<String>) -> Column<Words> {
+            self.column(path)
+        }
+
+        /// One `i64` per row; times and durations are in nanoseconds.
+        pub fn integers(&mut self, path: impl Into<String>) -> Column<Integers> {
+            self.column(path)
+        }
+
+        /// One `f64` per row.
+        pub fn floats(&mut self, path: impl Into<String>) -> Column<Floats> {
+            self.column(path)
+        }
+
+        /// One `bool` per row.
+        pub fn booleans(&mut self, path: impl Into<String>) -> Column<Booleans> {
+            self.column(path)
+        }
+    };
+}
+pub(crate) use scalar_columns;
+
 impl PlanBuilder {
-    /// One text per row. Cheapest for Rust where values seldom repeat.
-    pub fn text(&mut self, path: impl Into<String>) -> Column<Text> {
-        self.column(path)
-    }
-
-    /// One code per row into distinct words, so that each distinct word is judged once.
-    pub fn words(&mut self, path: impl Into<String>) -> Column<Words> {
-        self.column(path)
-    }
-
-    /// One `i64` per row; times and durations are in nanoseconds.
-    pub fn integers(&mut self, path: impl Into<String>) -> Column<Integers> {
-        self.column(path)
-    }
-
-    /// One `f64` per row.
-    pub fn floats(&mut self, path: impl Into<String>) -> Column<Floats> {
-        self.column(path)
-    }
-
-    /// One `bool` per row.
-    pub fn booleans(&mut self, path: impl Into<String>) -> Column<Booleans> {
-        self.column(path)
-    }
+    scalar_columns!();
 
     /// Trace ids (16 bytes) or span ids (8 bytes).
     pub fn ids(&mut self, path: impl Into<String>) -> Column<Ids> {

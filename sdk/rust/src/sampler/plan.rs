@@ -3,7 +3,7 @@
 use crate::bindings::sampler::contract::{SamplerPlan, Show};
 use crate::bindings::types;
 use crate::layout::{Booleans, Bytes, Entries, Floats, Ids, Integers, Layout, Text, Words};
-use crate::plan::{Column, Reason, add};
+use crate::plan::{Column, Reason, add, scalar_columns};
 use crate::tables::Table;
 use crate::when::Condition;
 
@@ -25,30 +25,7 @@ pub(crate) struct Declared {
 }
 
 impl SamplerPlanBuilder {
-    /// One text per row. Cheapest for Rust where values seldom repeat.
-    pub fn text(&mut self, path: impl Into<String>) -> Column<Text> {
-        self.column(path)
-    }
-
-    /// One code per row into distinct words, so that each distinct word is judged once.
-    pub fn words(&mut self, path: impl Into<String>) -> Column<Words> {
-        self.column(path)
-    }
-
-    /// One `i64` per row; times and durations are in nanoseconds.
-    pub fn integers(&mut self, path: impl Into<String>) -> Column<Integers> {
-        self.column(path)
-    }
-
-    /// One `f64` per row.
-    pub fn floats(&mut self, path: impl Into<String>) -> Column<Floats> {
-        self.column(path)
-    }
-
-    /// One `bool` per row.
-    pub fn booleans(&mut self, path: impl Into<String>) -> Column<Booleans> {
-        self.column(path)
-    }
+    scalar_columns!();
 
     /// Trace ids (16 bytes) or span ids (8 bytes). A trace's own id is in its summary.
     pub fn ids(&mut self, path: impl Into<String>) -> Column<Ids> {
