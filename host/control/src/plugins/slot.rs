@@ -118,8 +118,8 @@ impl Slot {
 
     /// Whatever was held, has failed or is being made is no longer in the way of a version that is wanted back. Answers the number of what is no longer made.
     pub fn make_way(&mut self) -> Option<u64> {
-        (self.known.held, self.known.failed, self.error, self.again) = (None, None, None, None);
-        self.interrupt()
+        self.known.held = None;
+        self.calm()
     }
 
     /// Nothing is tried any more.
