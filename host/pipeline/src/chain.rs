@@ -20,6 +20,7 @@ pub mod plan;
 pub mod program;
 pub mod quarantine;
 mod run;
+pub mod sampler;
 pub mod shadow;
 pub mod stage;
 pub mod tally;

@@ -105,7 +105,7 @@ pub(crate) fn lift(Answered { plan, names_tables }: Answered) -> Result<Plan, Pl
         wit::Failure::Reject => Failure::Reject,
     };
     let tables = names_tables.then_some(tables);
-    Ok(Plan { columns, reads, writes, may_drop, when, affinity, on_error, tables, options })
+    Ok(Plan { columns, reads, writes, may_drop, when, affinity, on_error, tables, sampler: None, options })
 }
 
 fn wants(columns: Vec<wit::Want>) -> Result<Vec<Want>, PlanError> {

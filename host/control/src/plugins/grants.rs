@@ -115,6 +115,7 @@ mod tests {
             affinity: Affinity::Any,
             on_error: Failure::Pass,
             tables: Some(vec!["teams".to_owned(), "owners".to_owned()]),
+            sampler: None,
             options: Vec::new(),
         }
     }

@@ -55,7 +55,18 @@ impl ByName {
     pub fn new(on_error: Failure, affinity: Affinity) -> Self {
         let columns = vec![Want { path: Path::Name, layout: Layout::Text }];
         let (reads, writes, when, options) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let plan = Plan { columns, reads, writes, may_drop: true, when, affinity, on_error, tables: None, options };
+        let plan = Plan {
+            columns,
+            reads,
+            writes,
+            may_drop: true,
+            when,
+            affinity,
+            on_error,
+            tables: None,
+            sampler: None,
+            options,
+        };
         Self {
             plan,
             instances: Arc::default(),

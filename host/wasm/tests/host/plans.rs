@@ -30,6 +30,7 @@ fn a_whole_plan_comes_through() {
         affinity: Affinity::Trace,
         on_error: Failure::Reject,
         tables: Some(Vec::new()),
+        sampler: None,
         options: vec![("later".to_owned(), "yes".to_owned())],
     };
     assert_eq!(*program.plan(), expected);

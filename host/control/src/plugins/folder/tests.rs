@@ -134,6 +134,7 @@ impl Maker for NativeMaker {
             affinity: Affinity::Any,
             on_error: OnError::Pass,
             tables: None,
+            sampler: None,
             options: Vec::new(),
         };
         let spec = StageSpec {
