@@ -19,7 +19,7 @@ pub struct SamplerPlan {
 }
 
 /// Which spans of a trace a sampler sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Show {
     /// None: the summaries are enough.
     NoSpans,
@@ -112,6 +112,21 @@ impl Traces {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.due.is_empty()
+    }
+
+    /// Leaves the first so many.
+    pub fn truncate(&mut self, traces: usize) {
+        self.due.truncate(traces);
+        self.starts.truncate(traces + 1);
+        self.whole.truncate(traces);
+        self.ids.truncate(traces * 16);
+        self.roots.truncate(traces);
+        self.spans.truncate(traces);
+        self.sizes.truncate(traces);
+        self.errors.truncate(traces);
+        self.weights.truncate(traces);
+        self.start_times.truncate(traces);
+        self.durations.truncate(traces);
     }
 }
 

@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 use otlp::batch::{Batch, RequestContext};
 use otlp::encode::parted;
 
+use super::chunk::Packed;
 use super::clocks::{Appointment, Clocks, Nanos};
 use super::config::Remember;
 use super::envelope::Envelopes;
@@ -18,7 +19,7 @@ use super::leaving::{Leaving, LeavingTrace};
 use super::origin::{Origin, Origins};
 use super::remembered::Remembered;
 use super::slab::{NONE, Slab};
-use super::spans::Spans;
+use super::spans::{Spans, Which};
 use super::trace::{NEVER, State, Summary, Trace, Waits};
 use super::verdict::{Fate, Verdict, Verdicts};
 use crate::chain::sampler::Due;
@@ -39,6 +40,10 @@ pub(super) struct Shard {
     waits: Waits,
     hashing: Hashing,
     stamp: u32,
+    /// When its thread wakes by itself.
+    pub(super) wakes_at: Nanos,
+    /// Its bytes and traces as the others know them.
+    pub(super) settled: (usize, usize),
     /// What has happened since somebody asked.
     pub(super) events: Events,
 }
@@ -51,6 +56,8 @@ pub(super) struct Events {
     pub(super) late_dropped: u64,
     /// Kept traces that are no longer known.
     pub(super) forgotten: u64,
+    /// Generations of dropped ones that are not.
+    pub(super) forgotten_dropped: u64,
 }
 
 /// A span on its way in.
@@ -114,6 +121,8 @@ impl Shard {
             waits,
             hashing,
             stamp: 0,
+            wakes_at: 0,
+            settled: (0, 0),
             events: Events::default(),
         }
     }
@@ -132,9 +141,9 @@ impl Shard {
     }
 
     /// By how much that may grow for so many spans of so many bytes.
-    pub(super) fn growth(&self, spans: usize, bytes: usize) -> usize {
+    pub(super) fn growth(chunk: usize, spans: usize, bytes: usize) -> usize {
         let traces = (spans / 1024 + 1) * Slab::<Trace>::PAGE_BYTES;
-        self.spans.growth(spans, bytes) + traces + spans * 2 * (size_of::<Appointment>() + size_of::<u32>())
+        Spans::growth(chunk, spans, bytes) + traces + spans * 2 * (size_of::<Appointment>() + size_of::<u32>())
     }
 
     /// How many traces wait or leave.
@@ -290,6 +299,11 @@ impl Shard {
         (root != NONE).then_some(root)
     }
 
+    /// The oldest chunk that could be spilled.
+    pub(super) fn oldest_packed(&self) -> Option<(Which, Packed)> {
+        self.spans.oldest_packed().map(|(which, packed)| (which, packed.clone()))
+    }
+
     pub(super) fn envelope(&self, record: u32) -> &Arc<super::envelope::Envelope> {
         self.envelopes.get(self.spans.get(record).envelope)
     }
@@ -327,7 +341,9 @@ impl Shard {
                     spans += 1;
                 }
                 let hash = self.hashing.of(trace.key);
+                let rotations = self.remembered.rotations();
                 self.remembered.drop(hash);
+                self.events.forgotten_dropped += self.remembered.rotations() - rotations;
                 self.end(slot, hash);
                 spans
             }

@@ -5,7 +5,7 @@
 //! that to let go of a span nothing of its chunk has to be read, wherever that is.
 
 use super::chunk::{Chunk, Packed, Piece};
-use super::slab::{NONE, Slab};
+use super::slab::Slab;
 
 /// What is known of one span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ struct Held {
     records: Vec<u32>,
 }
 
-/// A chunk that may be packed or spilled, and how to say so later, when it may have gone or changed.
+/// A chunk that may be packed or spilled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Which(u32);
 
@@ -69,9 +69,9 @@ impl Spans {
     }
 
     /// By how much that may grow for so many spans of so many bytes.
-    pub(super) fn growth(&self, spans: usize, bytes: usize) -> usize {
+    pub(super) fn growth(chunk: usize, spans: usize, bytes: usize) -> usize {
         let pages = spans / 1024 + 1;
-        pages * Slab::<Record>::PAGE_BYTES + spans * size_of::<u32>() * 2 + bytes + bytes / 8 + self.chunk_size
+        pages * Slab::<Record>::PAGE_BYTES + spans * size_of::<u32>() * 2 + bytes + bytes / 8 + chunk
     }
 
     /// How many spans there are.
@@ -172,12 +172,25 @@ impl Spans {
         })
     }
 
-    /// Puts what it was packed or spilled to in a chunk's place. Invariant: nothing has happened since the chunk was asked for.
-    pub(super) fn replace(&mut self, Which(number): Which, packed: Packed) {
+    /// Puts what a chunk was packed to in its place. Invariant: nothing has happened since it was asked for.
+    pub(super) fn pack(&mut self, Which(number): Which, packed: Packed) {
         let held = self.chunks[number as usize].as_mut().expect("it is there");
         let before = held.chunk.bytes();
         held.chunk = Chunk::Packed(packed);
         self.bytes = self.bytes + held.chunk.bytes() - before;
+    }
+
+    /// Puts what a chunk was spilled to in its place, if it is still there.
+    pub(super) fn replace(&mut self, which: Which, was: &Packed, packed: Packed) {
+        let held = self.chunks.get(which.0 as usize).and_then(Option::as_ref);
+        if held.is_some_and(|held| matches!(&held.chunk, Chunk::Packed(known) if known.is(was))) {
+            self.pack(which, packed);
+        }
+    }
+
+    /// Whether much of what is in memory is not wanted.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.bytes > self.live * 2 + 8 * self.chunk_size
     }
 
     fn oldest<'s, T>(&'s self, what: impl Fn(&'s Chunk) -> Option<T>) -> Option<(Which, T)> {

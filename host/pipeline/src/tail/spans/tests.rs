@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tail::chunk::Unpacker;
+use crate::tail::slab::NONE;
 
 const CHUNK: usize = 4096;
 
@@ -103,7 +104,7 @@ proptest! {
                 Step::Pack => {
                     let packed = spans.oldest_plain().map(|(which, bytes)| (which, Packed::pack(bytes).unwrap()));
                     if let Some((which, packed)) = packed {
-                        spans.replace(which, packed);
+                        spans.pack(which, packed);
                     }
                 }
             }
