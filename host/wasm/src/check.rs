@@ -76,14 +76,14 @@ pub enum LoadError {
 
 /// What a plugin does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum Role {
     /// It is shown batches of spans, and edits them.
     Processor,
     /// It decides whole traces.
     Sampler,
 }
 
-impl Kind {
+impl Role {
     /// Its word for people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -116,7 +116,7 @@ pub struct Checked<'a> {
     pub(crate) component: Cow<'a, [u8]>,
     /// Whether it imports WASI.
     pub(crate) wasi: bool,
-    pub(crate) kind: Kind,
+    pub(crate) role: Role,
     pub(crate) version: Version,
     pub(crate) plugin_version: Option<String>,
     names: Names,
@@ -126,8 +126,8 @@ pub struct Checked<'a> {
 impl Checked<'_> {
     /// What it does.
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.kind
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     /// For which version of the contract it was made.
@@ -182,9 +182,9 @@ fn checked(bytes: &[u8]) -> Result<Checked<'_>, LoadError> {
     for import in &names.imports {
         wasi |= judge_import(import)?;
     }
-    let (kind, version) = judge_exports(&names.exports)?;
+    let (role, version) = judge_exports(&names.exports)?;
     let plugin_version = plugin_version(bytes);
-    Ok(Checked { component, wasi, kind, version, plugin_version, names, is_module })
+    Ok(Checked { component, wasi, role, version, plugin_version, names, is_module })
 }
 
 fn beginning(bytes: &[u8]) -> String {
@@ -318,11 +318,11 @@ fn judge_import(name: &str) -> Result<bool, LoadError> {
 }
 
 /// What a component is by its exports, and of which version of the contract.
-fn judge_exports(names: &[String]) -> Result<(Kind, Version), LoadError> {
-    let of = |kind: Kind| names.iter().find(|name| split(name).0 == kind.interface());
-    let (kind, name) = match (of(Kind::Processor), of(Kind::Sampler)) {
-        (Some(name), None) => (Kind::Processor, name),
-        (None, Some(name)) => (Kind::Sampler, name),
+fn judge_exports(names: &[String]) -> Result<(Role, Version), LoadError> {
+    let of = |role: Role| names.iter().find(|name| split(name).0 == role.interface());
+    let (role, name) = match (of(Role::Processor), of(Role::Sampler)) {
+        (Some(name), None) => (Role::Processor, name),
+        (None, Some(name)) => (Role::Sampler, name),
         (Some(processor), Some(sampler)) => {
             return Err(LoadError::Both { processor: processor.clone(), sampler: sampler.clone() });
         }
@@ -333,11 +333,11 @@ fn judge_exports(names: &[String]) -> Result<(Kind, Version), LoadError> {
         Some(version) if runs(&version) => version,
         other => return Err(other_version(name, other.as_ref())),
     };
-    if kind == Kind::Sampler && (version.major, version.minor) == (0, 1) {
+    if role == Role::Sampler && (version.major, version.minor) == (0, 1) {
         return Err(LoadError::OldSampler(name.clone()));
     }
     let other = names.iter().find(|name| is_handover(name) && split(name).1.as_ref() != Some(&version));
-    other.map_or(Ok((kind, version)), |name| Err(other_version(name, split(name).1.as_ref())))
+    other.map_or(Ok((role, version)), |name| Err(other_version(name, split(name).1.as_ref())))
 }
 
 #[cfg(test)]
@@ -384,16 +384,16 @@ mod tests {
         );
     }
 
-    fn judged(names: &[&str]) -> Result<(Kind, String), String> {
+    fn judged(names: &[&str]) -> Result<(Role, String), String> {
         let names: Vec<String> = names.iter().map(|name| format!("tracemill:plugin/{name}")).collect();
         let judged = judge_exports(&names).map_err(|error| error.to_string());
-        judged.map(|(kind, version)| (kind, version.to_string()))
+        judged.map(|(role, version)| (role, version.to_string()))
     }
 
     #[test]
     fn a_plugin_is_a_processor_or_a_sampler_by_what_it_exports() {
-        assert_eq!(judged(&["processor@0.1.0"]), Ok((Kind::Processor, "0.1.0".to_owned())));
-        assert_eq!(judged(&["sampler@0.2.3", "handover@0.2.3"]), Ok((Kind::Sampler, "0.2.3".to_owned())));
+        assert_eq!(judged(&["processor@0.1.0"]), Ok((Role::Processor, "0.1.0".to_owned())));
+        assert_eq!(judged(&["sampler@0.2.3", "handover@0.2.3"]), Ok((Role::Sampler, "0.2.3".to_owned())));
         let said = judged(&["sampler@0.2.0", "processor@0.2.0"]).expect_err("both");
         assert!(
             said.contains("both `tracemill:plugin/processor@0.2.0` and `tracemill:plugin/sampler@0.2.0`"),

@@ -13,7 +13,7 @@ use crate::bindings::sampler::contract::{Decisions, Traces};
 use crate::bindings::sampler::{TraceSampler, TraceSamplerIndices};
 use crate::bindings::tracemill::plugin::types::{ColumnParam, Edit};
 use crate::bindings::{SpanProcessor, SpanProcessorIndices};
-use crate::check::Kind;
+use crate::check::Role;
 use crate::host::HostState;
 use crate::plan::Answered;
 use crate::{lower, v0_1};
@@ -39,12 +39,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
 }
 
 impl Indices {
-    /// Of a component of this kind that was made for `version`.
-    pub fn new(pre: &InstancePre<HostState>, kind: Kind, version: &Version) -> wasmtime::Result<Self> {
-        match (kind, version.major, version.minor) {
-            (Kind::Sampler, ..) => TraceSamplerIndices::new(pre).map(Self::Sampler),
-            (Kind::Processor, 0, 1) => v0_1::SpanProcessorIndices::new(pre).map(Self::V0_1),
-            (Kind::Processor, ..) => SpanProcessorIndices::new(pre).map(Self::Newest),
+    /// Of a component of this role that was made for `version`.
+    pub fn new(pre: &InstancePre<HostState>, role: Role, version: &Version) -> wasmtime::Result<Self> {
+        match (role, version.major, version.minor) {
+            (Role::Sampler, ..) => TraceSamplerIndices::new(pre).map(Self::Sampler),
+            (Role::Processor, 0, 1) => v0_1::SpanProcessorIndices::new(pre).map(Self::V0_1),
+            (Role::Processor, ..) => SpanProcessorIndices::new(pre).map(Self::Newest),
         }
     }
 
@@ -61,9 +61,9 @@ impl Indices {
 /// The outer error is a trap, the inner one the guest's own words.
 pub(crate) type Answer<T> = wasmtime::Result<Result<T, String>>;
 
-/// What is said to whoever asks a guest for what the other kind does.
-fn is_no(kind: Kind) -> String {
-    format!("it is no {}", kind.name())
+/// What is said to whoever asks a guest for what the other role does.
+fn is_no(role: Role) -> String {
+    format!("it is no {}", role.name())
 }
 
 fn lowered(columns: &[Arc<Column>]) -> SmallVec<[ColumnParam<'_>; 8]> {
@@ -87,7 +87,7 @@ impl Guest {
     pub fn process(&self, store: &mut Store<HostState>, rows: u32, columns: &[Arc<Column>]) -> Answer<Vec<Edit>> {
         match self {
             Self::Newest(guest) => guest.tracemill_plugin_processor().call_process(store, rows, &lowered(columns)),
-            Self::Sampler(_) => Ok(Err(is_no(Kind::Processor))),
+            Self::Sampler(_) => Ok(Err(is_no(Role::Processor))),
             Self::V0_1(guest) => {
                 let columns: SmallVec<[_; 8]> = lowered(columns).iter().map(v0_1::column).collect();
                 let answer = guest.tracemill_plugin_processor().call_process(store, rows, &columns)?;
@@ -104,7 +104,7 @@ impl Guest {
     ) -> Answer<Decisions> {
         match self {
             Self::Sampler(guest) => guest.tracemill_plugin_sampler().call_decide(store, traces, &lowered(columns)),
-            Self::Newest(_) | Self::V0_1(_) => Ok(Err(is_no(Kind::Sampler))),
+            Self::Newest(_) | Self::V0_1(_) => Ok(Err(is_no(Role::Sampler))),
         }
     }
 }

@@ -10,7 +10,7 @@ use otlp::path::{Layout, Path, Want};
 use pipeline::chain::plan::{Affinity, Failure, Plan};
 use pipeline::chain::program::{Fault, FaultKind, Instance, Program};
 use pipeline::chain::sampler::{Decision, Decisions, Due, NO_ROOT, Question, SamplerPlan, Show, Traces};
-use tracemill_wasm::{Component, Kind, Metrics, Options, StateStore};
+use tracemill_wasm::{Component, Metrics, Options, Role, StateStore};
 
 use crate::guests;
 use crate::setup::{Plugin, call, column, engine, probe, texts, words};
@@ -65,7 +65,7 @@ fn is_error() -> Condition {
 
 #[test]
 fn its_plan_says_that_it_is_one() {
-    assert_eq!((picks().kind(), probe().kind()), (Kind::Sampler, Kind::Processor));
+    assert_eq!((picks().role(), probe().role()), (Role::Sampler, Role::Processor));
     let program = Plugin::default().configure(picks(), "whole-plan").expect("a program");
     let named = Condition { path: Path::Name, operator: Operator::Exists, values: Vec::new(), negated: false };
     let expected = Plan {
