@@ -21,12 +21,13 @@ use crate::reload;
 use crate::tables;
 use crate::telemetry;
 
-const KINDS: [FaultKind; 6] = [
+const KINDS: [FaultKind; 7] = [
     FaultKind::Trap,
     FaultKind::Deadline,
     FaultKind::Memory,
     FaultKind::Error,
     FaultKind::Edits,
+    FaultKind::Decisions,
     FaultKind::Instantiate,
 ];
 

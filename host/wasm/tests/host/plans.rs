@@ -65,7 +65,7 @@ fn plans_that_cannot_be_followed_say_where() {
         assert_eq!(refused(verb), format!("its plan cannot be followed: {expected}"));
     }
     let said = refused("bad-regex");
-    assert!(said.starts_with("its plan cannot be followed: when: ") && said.contains("`GET (`"), "{said}");
+    assert!(said.starts_with("its plan cannot be followed: when[0][0], on `") && said.contains("`GET (`"), "{said}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod real_metrics_and_logs;
 mod registry;
 mod reload;
 mod required;
+mod samplers;
 mod scrubbing;
 mod shutdown;
 mod signals;

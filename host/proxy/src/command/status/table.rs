@@ -38,12 +38,19 @@ pub fn show(status: &Status) -> String {
     if status.plugins.stages.is_empty() {
         line(&mut out, &format!("no plugins in {}: spans pass untouched", status.plugins.folder));
     } else {
-        let head = ["STAGE", "STATE", "VERSION", "SINCE", "SWAP TOOK", "ON ERROR", "FAULTS", "FILE"].map(str::to_owned);
+        let head = ["STAGE", "ROLE", "STATE", "VERSION", "SINCE", "SWAP TOOK", "ON ERROR", "FAULTS", "FILE"]
+            .map(str::to_owned);
         rows(&mut out, std::iter::once(head).chain(status.plugins.stages.iter().map(stage)));
         for stage in &status.plugins.stages {
             if let Some(signature) = &stage.signature {
                 let comment = &signature.trusted_comment;
                 line(&mut out, &format!("  {} is signed by key {} ({comment})", stage.stage, signature.key));
+            }
+        }
+        for stage in &status.plugins.stages {
+            if let Some(sampler) = &stage.sampler {
+                let (sees, at_once) = (sampler.sees(), sampler.at_once());
+                line(&mut out, &format!("  {} decides traces: it sees {sees}; asked at once: {at_once}", stage.stage));
             }
         }
         for error in status.plugins.stages.iter().filter_map(|stage| stage.error.as_ref()) {
@@ -95,7 +102,7 @@ pub fn show(status: &Status) -> String {
     out
 }
 
-fn stage(stage: &Stage) -> [String; 8] {
+fn stage(stage: &Stage) -> [String; 9] {
     let state = match stage.state {
         State::Live if stage.breaker.as_deref() == Some("open") => "BREAKER OPEN",
         State::Live if stage.error.is_some() => "live (last good)",
@@ -108,6 +115,7 @@ fn stage(stage: &Stage) -> [String; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         stage.stage.clone(),
+        or_dash(stage.role.clone()),
         state.to_owned(),
         or_dash(stage.version.clone()),
         or_dash(stage.generation.map(|generation| generation.to_string())),
