@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -52,7 +52,7 @@ pub use origin::Origin;
 
 use bits::Bits;
 use budget::Budget;
-use clocks::Nanos;
+use clocks::{Clock, Nanos, monotonic};
 use config::Remember;
 use key::Hashing;
 use outbox::Ledger;
@@ -79,7 +79,7 @@ struct Inner {
     chains: Chains,
     outlet: Arc<dyn Outlet>,
     ledger: Ledger,
-    begun: Instant,
+    clock: Clock,
     life: AtomicU8,
     /// Of each shard whether nothing is left in it; told at the end only.
     idle: watch::Sender<Vec<bool>>,
@@ -122,7 +122,7 @@ impl Tail {
         outlet: Arc<dyn Outlet>,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let inner = Arc::new(Inner::new(config, chains, outlet, metrics)?);
+        let inner = Arc::new(Inner::new(config, chains, outlet, metrics, monotonic())?);
         let tail = Self(Arc::new(Handle(Arc::clone(&inner))));
         for number in 0..inner.cells.len() {
             let worker = Worker::new(Arc::clone(&inner), number);
@@ -161,7 +161,13 @@ impl Drop for Handle {
 }
 
 impl Inner {
-    fn new(config: TailConfig, chains: Chains, outlet: Arc<dyn Outlet>, metrics: Metrics) -> Result<Self, StartError> {
+    fn new(
+        config: TailConfig,
+        chains: Chains,
+        outlet: Arc<dyn Outlet>,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
         let shards = chains.mills().max(1);
         let chunk = (config.max_bytes / shards / 64).clamp(16 << 10, CHUNK);
         let hashing = Hashing::default();
@@ -190,7 +196,7 @@ impl Inner {
             chains,
             outlet,
             ledger,
-            begun: Instant::now(),
+            clock,
             life: AtomicU8::new(RUNNING),
             log_gate: Gate::default(),
         };
@@ -205,7 +211,7 @@ impl Inner {
     }
 
     fn now(&self) -> Nanos {
-        Nanos::try_from(self.begun.elapsed().as_nanos()).unwrap_or(Nanos::MAX)
+        (self.clock)()
     }
 
     /// Has the budget know what a shard has come to.
@@ -258,3 +264,6 @@ fn waits(config: &TailConfig) -> Waits {
     let nanos = |time: Duration| Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX);
     Waits { root_delay: nanos(config.root_delay), idle: nanos(config.idle), longest: nanos(config.longest) }
 }
+
+#[cfg(test)]
+mod tests;

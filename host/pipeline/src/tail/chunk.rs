@@ -71,15 +71,6 @@ impl Chunk {
         }
     }
 
-    /// How many bytes it holds.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Open(bytes) => bytes.len(),
-            Self::Plain(bytes) => bytes.len(),
-            Self::Packed(packed) => packed.len,
-        }
-    }
-
     /// Nothing more follows.
     pub(super) fn close(&mut self) {
         if let Self::Open(bytes) = self {

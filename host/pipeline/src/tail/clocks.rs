@@ -2,9 +2,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Instant;
 
 /// Nanoseconds since the buffer began, by when spans arrive: what other machines' clocks say decides nothing here.
 pub(super) type Nanos = u64;
+
+/// What tells the time: an argument, so that tests have their own.
+pub(super) type Clock = Box<dyn Fn() -> Nanos + Send + Sync>;
+
+/// The monotonic clock, from now on.
+pub(super) fn monotonic() -> Clock {
+    let begun = Instant::now();
+    Box::new(move || Nanos::try_from(begun.elapsed().as_nanos()).unwrap_or(Nanos::MAX))
+}
 
 /// A trace at a time: its place, and which of all that had that place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -129,6 +129,7 @@ impl Tail {
         let mut shard = cell.shard.lock();
         let now = inner.now();
         let origin = shard.enter_origin(origin);
+        let mut held = 0;
         for Row { row, hash, early, key, .. } in rows.iter().filter(|row| row.shard == number) {
             let spanned = &batch.spans()[*row as usize];
             let at = spanned.scope as usize;
@@ -146,10 +147,13 @@ impl Tail {
             let arrival =
                 Arrival { batch, row: *row, key: *key, hash: *hash, early: *early, envelope: envelopes[at], origin };
             match shard.take(now, &arrival, span) {
-                Taken::Held => taken.held += 1,
+                Taken::Held => held += 1,
                 Taken::Dropped => taken.dropped += 1,
             }
         }
+        taken.held += held;
+        // Before anybody can let go of them.
+        inner.ledger.tail.held.inc_by(held as i64);
         for envelope in envelopes.iter().filter(|envelope| **envelope != NONE) {
             shard.leave_envelope(*envelope);
         }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use otlp::batch::{Batch, Incoming};
+use otlp::batch::Batch;
 use otlp::columns::cache::Cache;
 use otlp::columns::fitting;
 use otlp::path::Want;
@@ -22,7 +22,7 @@ use crate::chain::ask::Asking;
 use crate::chain::live::Chain;
 use crate::chain::sampler::{Decision, Due, NO_ROOT, Show, Traces};
 use crate::chain::seats::{Kind, Seats};
-use crate::chain::stage::{Fault, Slot, Stage};
+use crate::chain::stage::{Fault, Stage};
 
 /// Who decides for one shard.
 pub(super) struct Judge {

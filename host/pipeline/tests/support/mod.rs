@@ -224,7 +224,7 @@ impl Rig {
         let metrics = Metrics::default();
         let chains = Chains::new(mills, metrics.clone());
         let (gate, outlet) = (Gate::new(), Arc::new(Kept::default()));
-        let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), true).expect("threads start");
+        let intake = Intake::start(chains.clone(), None, outlet.clone(), gate.clone(), true).expect("threads start");
         Self { metrics, chains, gate, outlet, intake, budget: Budget::new(1 << 20) }
     }
 
