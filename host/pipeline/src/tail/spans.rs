@@ -95,6 +95,7 @@ impl Spans {
         self.bytes += (held.records.capacity() - capacity) * size_of::<u32>();
         if span.len() >= self.chunk_size {
             held.chunk.close();
+            self.open = self.open.filter(|open| *open != number);
         }
         record
     }

@@ -47,6 +47,17 @@ fn a_span_larger_than_a_chunk_has_one_of_its_own() {
 }
 
 #[test]
+fn a_span_as_large_as_an_empty_open_chunk_closes_it() {
+    let mut spans = Spans::new(CHUNK);
+    let first = spans.append(NONE, 0, 0, b"first");
+    spans.release(first);
+    let exact = spans.append(NONE, 0, 0, &[1; CHUNK]);
+    spans.release(exact);
+    let next = spans.append(NONE, 0, 0, b"next");
+    assert_eq!(read(&spans, next), b"next");
+}
+
+#[test]
 fn what_is_wanted_of_a_sparse_chunk_is_moved_and_the_chunk_given_back() {
     let mut spans = Spans::new(CHUNK);
     let records: Vec<u32> = (0..100_u32).map(|n| spans.append(NONE, n, 0, &vec![n as u8; 400])).collect();

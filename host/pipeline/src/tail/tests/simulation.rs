@@ -24,6 +24,10 @@ const SLOW: u64 = 2 * SECOND;
 struct World {
     seed: u64,
     traces: u64,
+    /// They begin within so many.
+    seconds: u64,
+    /// One in so many spans is an error.
+    errors: u32,
     /// The largest trace.
     most_spans: u64,
     memory: usize,
@@ -47,16 +51,20 @@ fn sampler() -> Native {
 }
 
 /// The spans of a trace, with when they arrive.
-fn trace(random: &mut StdRng, number: u64, most: u64) -> Vec<(u64, Sent)> {
-    let spans = if random.random_ratio(1, 50) { random.random_range(1..=most) } else { random.random_range(1..=12) };
-    let begins = random.random_range(0..60 * SECOND);
+fn trace(random: &mut StdRng, number: u64, world: World) -> Vec<(u64, Sent)> {
+    let spans = if random.random_ratio(1, 50) {
+        random.random_range(1..=world.most_spans)
+    } else {
+        random.random_range(1..=12)
+    };
+    let begins = random.random_range(0..world.seconds * SECOND);
     let has_root = random.random_ratio(9, 10);
     let is_slow = random.random_ratio(1, 10);
     let never_ends = random.random_ratio(1, 40);
     let skew = random.random_range(0..100 * SECOND);
     let one = |at: u64| {
         let mut sent = Sent { is_root: has_root && at == 0, ..Sent::new(number, at) };
-        sent.is_error = random.random_ratio(1, 60);
+        sent.is_error = random.random_ratio(1, world.errors);
         sent.size = random.random_range(1..400);
         // Each service has its own idea of the time.
         sent.start = 1000 * SECOND + if at % 3 == 0 { skew } else { 0 };
@@ -87,7 +95,7 @@ fn live(world: World) -> Rig {
     let stage = rig.stage("policies", sampler());
     rig.chains.publish([stage]);
     let mut arrivals: Vec<(u64, Sent)> =
-        (0..world.traces).flat_map(|number| trace(&mut random, number, world.most_spans)).collect();
+        (0..world.traces).flat_map(|number| trace(&mut random, number, world)).collect();
     arrivals.sort_by_key(|(at, sent)| (*at, sent.trace, sent.number));
     let mut all: BTreeMap<Vec<u8>, BTreeSet<u64>> = BTreeMap::new();
     for (_, sent) in &arrivals {
@@ -166,7 +174,16 @@ fn verify(rig: &mut Rig, all: &BTreeMap<Vec<u8>, BTreeSet<u64>>, total: u64) {
     assert_eq!(inner.budget().used(), held, "nothing is forgotten in the account");
 }
 
-const USUAL: World = World { seed: 0, traces: 3000, most_spans: 300, memory: 256 << 20, spills: false, stalls: false };
+const USUAL: World = World {
+    seed: 0,
+    traces: 3000,
+    seconds: 60,
+    errors: 60,
+    most_spans: 300,
+    memory: 256 << 20,
+    spills: false,
+    stalls: false,
+};
 
 fn seed() -> u64 {
     std::env::var("TRACEMILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random)
@@ -198,19 +215,45 @@ fn a_stalled_queue_changes_nothing() {
 
 #[test]
 fn a_budget_that_is_too_small_is_kept_to() {
-    let rig = live(World { seed: seed(), traces: 12_000, most_spans: 5000, memory: 16 << 20, ..USUAL });
+    let rig = live(World {
+        seed: seed(),
+        traces: 12_000,
+        seconds: 8,
+        errors: 5000,
+        most_spans: 5000,
+        memory: 16 << 20,
+        ..USUAL
+    });
     assert!(rig.metrics.packed.get() > 0);
 }
 
 #[test]
 fn with_a_folder_the_disk_takes_what_memory_cannot() {
-    let rig = live(World { seed: seed(), traces: 12_000, most_spans: 5000, memory: 16 << 20, spills: true, ..USUAL });
+    let rig = live(World {
+        seed: seed(),
+        traces: 12_000,
+        seconds: 8,
+        errors: 5000,
+        most_spans: 5000,
+        memory: 16 << 20,
+        spills: true,
+        ..USUAL
+    });
     assert!(rig.metrics.spilled.get() > 0);
 }
 
 #[test]
 fn a_queue_that_stalls_with_a_small_budget_has_senders_wait() {
-    live(World { seed: seed(), traces: 6000, most_spans: 2000, memory: 16 << 20, stalls: true, ..USUAL });
+    live(World {
+        seed: seed(),
+        traces: 6000,
+        seconds: 8,
+        errors: 5000,
+        most_spans: 2000,
+        memory: 16 << 20,
+        stalls: true,
+        ..USUAL
+    });
 }
 
 #[test]
