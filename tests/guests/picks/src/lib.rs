@@ -81,7 +81,7 @@ fn decisions<R: AsRef<str>>(of: impl IntoIterator<Item = (u8, f64, R)>) -> Decis
         decisions.numbers.push(number);
         codes.push(code);
         data.extend(reason.as_ref().as_bytes());
-        offsets.push(data.len() as u32);
+        offsets.push(u32::try_from(data.len()).unwrap_or(u32::MAX));
     }
     decisions
 }
@@ -92,7 +92,7 @@ fn words<const N: usize>(of: [&str; N]) -> Words {
     let mut data = Vec::new();
     for word in of {
         data.extend(word.as_bytes());
-        offsets.push(data.len() as u32);
+        offsets.push(u32::try_from(data.len()).unwrap_or(u32::MAX));
     }
     Words { codes: Vec::new(), words: Texts { offsets, data } }
 }

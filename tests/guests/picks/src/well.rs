@@ -29,11 +29,9 @@ pub fn act(verb: &str, traces: &Traces, columns: &[Column]) -> Option<Decisions>
         "uses-the-host" => {
             host::log(host::Level::Warn, &format!("{count} traces"));
             host::count("traces", count as u64);
-            let sum = state::add("sum", count as i64).unwrap_or_default();
+            let sum = state::add("sum", i64::try_from(count).unwrap_or(i64::MAX)).unwrap_or_default();
             let taken = state::take("bucket", 1, count as u64, 0.0, 100);
-            if count > 100 {
-                panic!("too many at once");
-            }
+            assert!(count <= 100, "too many at once");
             let said = format!("{sum} so far, {taken} tokens, at {}", host::now());
             decisions(vec![(1, 0.0, said); count])
         }
@@ -52,11 +50,11 @@ pub fn act(verb: &str, traces: &Traces, columns: &[Column]) -> Option<Decisions>
 
 /// All that is shown of a trace.
 fn summary(traces: &Traces, columns: &[Column], at: usize) -> String {
-    let id: String = traces.ids[16 * at..16 * (at + 1)].iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = traces.ids[16 * at..16 * (at + 1)].try_into().map(u128::from_be_bytes).unwrap_or_default();
     let rows = traces.starts[at]..traces.starts[at + 1];
     let names: Vec<String> = rows.map(|row| text(&columns[0], row as usize)).collect();
     format!(
-        "{:?} {id} whole {} root {} spans {} bytes {} errors {} weight {} from {} for {}: {}",
+        "{:?} {id:032x} whole {} root {} spans {} bytes {} errors {} weight {} from {} for {}: {}",
         traces.due[at],
         traces.whole[at],
         traces.roots[at],
