@@ -101,7 +101,12 @@ impl Apart {
                         _ => owner(trace),
                     };
                     last = Some((trace, owner));
-                    apart.spans.push(Owned { at, resource: number, scope: apart.scopes.len() as u32, owner: owner as u32 });
+                    apart.spans.push(Owned {
+                        at,
+                        resource: number,
+                        scope: apart.scopes.len() as u32,
+                        owner: owner as u32,
+                    });
                     scope.spans += 1;
                 }
                 resource.spans += scope.spans;

@@ -56,10 +56,9 @@ impl Destination {
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, config.batch.max_request_bytes.max(1));
         let (name, signal) = (&config.name, config.signal());
         let (shown, counters) = match &plan.member {
-            Some(Member { name: endpoint, .. }) if plan.role == Role::Sends => (
-                format!("destination `{name}` (endpoint {endpoint})"),
-                metrics.of_member(name, signal, endpoint),
-            ),
+            Some(Member { name: endpoint, .. }) if plan.role == Role::Sends => {
+                (format!("destination `{name}` (endpoint {endpoint})"), metrics.of_member(name, signal, endpoint))
+            }
             _ => (format!("destination `{name}`"), metrics.of(name, signal)),
         };
         let queue = Queue::new(
@@ -173,7 +172,9 @@ impl Destination {
     /// Whether it is of the same name, signal and endpoint.
     pub fn is_for(&self, plan: &Plan) -> bool {
         let endpoint = |plan: &Plan| plan.member.as_ref().map(|member| member.name.clone());
-        self.name() == plan.config.name && self.signal() == plan.config.signal() && endpoint(&self.plan) == endpoint(plan)
+        self.name() == plan.config.name
+            && self.signal() == plan.config.signal()
+            && endpoint(&self.plan) == endpoint(plan)
     }
 
     /// Whether it would do exactly what one of this plan does.

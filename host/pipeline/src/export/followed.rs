@@ -83,11 +83,19 @@ impl Exports {
                     now.iter().filter(|one| !before.contains(one)).collect(),
                     before.iter().filter(|one| !now.contains(one)).collect(),
                 );
-                tracing::info!(destination = name, endpoints = now.len(), ?come, ?gone, "traces are shared out anew: the endpoints have changed");
+                tracing::info!(
+                    destination = name,
+                    endpoints = now.len(),
+                    ?come,
+                    ?gone,
+                    "traces are shared out anew: the endpoints have changed"
+                );
                 state.found = found;
             }
             // Asked again with the next answer.
-            Err(error) => tracing::error!(destination = name, %error, "the endpoints have changed, and those that are new cannot be used"),
+            Err(error) => {
+                tracing::error!(destination = name, %error, "the endpoints have changed, and those that are new cannot be used")
+            }
         }
         is_known
     }
@@ -98,7 +106,13 @@ impl Exports {
         for waiting in set.iter().filter(|one| one.name() == name && one.targets().is_none()) {
             waiting.queue().trouble().is(&format!("cannot find {endpoint}: {error}; spans wait until it can be found"));
             if let Some(unsaid) = self.0.unresolved.open() {
-                tracing::warn!(destination = name, endpoint, error, unsaid, "cannot resolve the name, and no endpoint is known: spans wait");
+                tracing::warn!(
+                    destination = name,
+                    endpoint,
+                    error,
+                    unsaid,
+                    "cannot resolve the name, and no endpoint is known: spans wait"
+                );
             }
         }
     }

@@ -50,7 +50,11 @@ impl Plan {
         endpoints.resolve_every = config.endpoints.resolve_every;
         let mode = config.queue.mode.within(FOLDER).within(&folder_name(&member.name));
         let queue = QueueConfig { mode, ..config.queue.clone() };
-        Self { config: DestinationConfig { endpoints, queue, ..config.clone() }, member: Some(member), role: Role::Sends }
+        Self {
+            config: DestinationConfig { endpoints, queue, ..config.clone() },
+            member: Some(member),
+            role: Role::Sends,
+        }
     }
 }
 
@@ -166,7 +170,8 @@ mod tests {
             let addresses = |list: &[&str]| list.iter().map(|address| address.parse().unwrap()).collect();
             urls.iter().map(|(url, list)| (("tail".to_owned(), (*url).to_owned()), addresses(list))).collect()
         };
-        let found = found(&[("https://a:4317", &["10.0.0.1:4317", "[fd00::1]:4317"]), ("http://b:4317", &["10.0.0.9:4317"])]);
+        let found =
+            found(&[("https://a:4317", &["10.0.0.1:4317", "[fd00::1]:4317"]), ("http://b:4317", &["10.0.0.9:4317"])]);
         let plans = plans(&config, &found);
         assert_eq!(names(&plans), ["https://10.0.0.1:4317", "https://[fd00::1]:4317", "http://10.0.0.9:4317"]);
         assert_eq!(plans[0].config.endpoints.first().host(), "a", "a certificate is for the name");

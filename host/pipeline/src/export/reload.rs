@@ -94,9 +94,12 @@ impl Exports {
         let [traces, metrics, logs] = Signal::ALL.map(routes_of);
         let routes = [traces?, metrics?, logs?];
         let (old, leaving) = (self.0.all(), self.0.leaving.lock().clone());
+        // One that is given up is nobody's to take over any more.
+        let is_there = |one: &&Arc<Destination>| !one.queue().closing().is_cancelled() || one.queue().is_spent();
+        let known: Vec<_> = old.iter().chain(leaving.iter().filter(is_there)).cloned().collect();
         let mut groups = Vec::new();
         for config in configs.iter().cloned().flat_map(DestinationConfig::by_signal) {
-            groups.push(self.group(&config, found, &old, &leaving, only)?);
+            groups.push(self.group(&config, found, &old, &known, only)?);
         }
 
         let mut made = Vec::new();
@@ -113,7 +116,8 @@ impl Exports {
         let stays = |gone: &Arc<Destination>| new.iter().flat_map(|(_, all)| all).any(|kept| Arc::ptr_eq(kept, gone));
         let mut gone: Vec<_> = old.iter().filter(|known| !stays(known)).cloned().collect();
         gone.retain(|gone| {
-            let is_taken_over = made.iter().any(|made| made.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, gone)));
+            let is_taken_over =
+                made.iter().any(|made| made.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, gone)));
             let goes_on = new.iter().any(|((name, signal), _)| name == gone.name() && *signal == gone.signal());
             let moves_already = gone.role() == Role::Moves;
             if is_taken_over || !goes_on {
@@ -148,7 +152,10 @@ impl Exports {
         }
         self.leave(leavers);
         // Nobody is left to whom they could go.
-        for orphan in leaving.iter().filter(|one| !new.iter().any(|((name, signal), _)| name == one.name() && *signal == one.signal())) {
+        for orphan in leaving
+            .iter()
+            .filter(|one| !new.iter().any(|((name, signal), _)| name == one.name() && *signal == one.signal()))
+        {
             orphan.queue().close(DropReason::Removed);
         }
         self.retire(gone);
@@ -161,7 +168,7 @@ impl Exports {
         config: &DestinationConfig,
         found: &Found,
         old: &[Arc<Destination>],
-        leaving: &[Arc<Destination>],
+        known: &[Arc<Destination>],
         only: Option<&str>,
     ) -> Result<Group, StartError> {
         let key = (config.name.clone(), config.signal());
@@ -170,11 +177,11 @@ impl Exports {
             let queues = old.iter().filter(is_ours).cloned().map(Next::Kept).collect();
             return Ok(Group { key, queues, leftovers: Vec::new() });
         }
-        let is_first = !old.iter().chain(leaving).any(|known| is_ours(&known));
+        let is_first = !known.iter().any(|known| is_ours(&known));
         let plans = members::plans(config, found);
         let leftovers = if is_first { members::leftovers(config, &plans) } else { Vec::new() };
         let ready = |plan: Plan| {
-            let known = old.iter().chain(leaving).find(|known| known.is_for(&plan)).cloned();
+            let known = known.iter().find(|known| known.is_for(&plan)).cloned();
             self.ready(plan, known)
         };
         let queues = plans.into_iter().map(ready).collect::<Result<_, _>>()?;
@@ -266,9 +273,20 @@ impl Exports {
             tokio::time::sleep(LOOK).await;
         }
         let is_moved = !queue.closing().is_cancelled();
+        if !is_moved && self.0.reload.lock().has_ended {
+            // Whoever ends all sees to it.
+            return;
+        }
         let lost = one.finish(DropReason::Removed, Instant::now() + REMOVAL_GRACE).await;
-        if is_moved && lost == 0 && let Some(member) = one.member() {
-            tracing::info!(destination = one.name(), endpoint = member.name, "what waited for an endpoint that has gone is with the others");
+        if is_moved
+            && lost == 0
+            && let Some(member) = one.member()
+        {
+            tracing::info!(
+                destination = one.name(),
+                endpoint = member.name,
+                "what waited for an endpoint that has gone is with the others"
+            );
         }
         let ended = tokio::task::spawn_blocking(move || {
             // Nobody may ask for its folder in between.

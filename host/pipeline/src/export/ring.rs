@@ -72,7 +72,8 @@ mod tests {
 
     /// Ids that are as usual, and ids that count up.
     fn ids() -> impl Iterator<Item = [u8; 16]> {
-        (0..20_000u128).map(|n| if n % 2 == 0 { n.to_be_bytes() } else { (n * 0x9e37_79b9_7f4a_7c15_f39c).to_le_bytes() })
+        (0..20_000u128)
+            .map(|n| if n % 2 == 0 { n.to_be_bytes() } else { (n * 0x9e37_79b9_7f4a_7c15_f39c).to_le_bytes() })
     }
 
     #[test]

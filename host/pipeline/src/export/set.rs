@@ -32,7 +32,9 @@ impl Group {
     fn share(&self, parcel: Parcel, shares: &mut Vec<(usize, Parcel)>) {
         match &self.circle {
             None => shares.push((self.of.start, parcel)),
-            Some(circle) => shares.extend(circle.divide(&parcel).into_iter().map(|(at, part)| (self.of.start + at, part))),
+            Some(circle) => {
+                shares.extend(circle.divide(&parcel).into_iter().map(|(at, part)| (self.of.start + at, part)))
+            }
         }
     }
 }

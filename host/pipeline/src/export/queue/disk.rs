@@ -111,8 +111,7 @@ impl Queue {
         let waiting = store.waiting();
         let is_slow = waiting > 0 && waiting + bytes > UNWRITTEN;
         (is_slow && self.config.on_full == OnFull::Refuse).then(|| {
-            let message =
-                format!("the disk of the queue of {} is not keeping up, try again later", self.shown);
+            let message = format!("the disk of the queue of {} is not keeping up, try again later", self.shown);
             Refusal::unavailable(SHORTEST_HINT, message)
         })
     }
