@@ -238,6 +238,8 @@ impl Exports {
                 }
             }
         }
+        // They keep queues, and so their files, for as long as they are known.
+        state.heirs.retain(|key, _| new.iter().any(|(known, _)| known == key));
         let mut sets = [const { Vec::new() }; Signal::ALL.len()];
         for (key, queues) in new {
             // Where no endpoint is known yet, the one queue holds what comes and has no heir.

@@ -14,7 +14,10 @@ const SPANS: u64 = 4;
 /// Of each of these traces, its spans from the `first` on.
 fn spans_of(traces: Range<u64>, spans: Range<u64>) -> Parcel {
     let span = |number: u64| Span {
-        trace_id: u128::from(number / SPANS).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes().to_vec(),
+        trace_id: u128::from(number / SPANS)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            .to_be_bytes()
+            .to_vec(),
         span_id: number.to_be_bytes().to_vec(),
         name: "x".repeat(50),
         ..Span::default()
