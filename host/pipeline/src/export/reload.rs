@@ -291,6 +291,10 @@ impl Exports {
             );
         }
         let ended = tokio::task::spawn_blocking(move || {
+            // Others may have its files open for a moment yet: what is done with goes all the same.
+            if let Some(disk) = queue.disk() {
+                disk.store().flush();
+            }
             // Nobody may ask for its folder in between.
             let _state = self.0.reload.lock();
             self.0.leaving.lock().retain(|known| !Arc::ptr_eq(known, &one));

@@ -291,7 +291,6 @@ impl Drop for Store {
         {
             let _panicked = thread.join();
         }
-        self.shared.show_as(0);
     }
 }
 
