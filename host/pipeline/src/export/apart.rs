@@ -130,8 +130,10 @@ impl Apart {
         for spans in self.spans.chunk_by(|one, other| one.owner == other.owner) {
             let len: usize = of_resource(spans).map(|spans| self.resource_len(spans)).sum();
             let mut part = Vec::with_capacity(head_len + len);
-            self.head.iter().for_each(|at| copy(&mut part, body, *at));
-            of_resource(spans).for_each(|spans| self.write_resource(&mut part, body, spans));
+            copy_all(&mut part, body, &self.head);
+            for spans in of_resource(spans) {
+                self.write_resource(&mut part, body, spans);
+            }
             parts[spans[0].owner as usize] = Some((part.into(), spans.len() as u32));
         }
     }
@@ -143,7 +145,7 @@ impl Apart {
             return copy(part, body, resource.at);
         }
         put_header(part, field::RESOURCE_SPANS, self.inner_len(spans));
-        resource.head.iter().for_each(|at| copy(part, body, *at));
+        copy_all(part, body, &resource.head);
         for spans in of_scope(spans) {
             let scope = self.scope(spans);
             if scope.spans == spans.len() {
@@ -151,8 +153,10 @@ impl Apart {
                 continue;
             }
             put_header(part, field::CHILDREN, scope.head_len + len(spans));
-            scope.head.iter().for_each(|at| copy(part, body, *at));
-            spans.iter().for_each(|span| copy(part, body, span.at));
+            copy_all(part, body, &scope.head);
+            for span in spans {
+                copy(part, body, span.at);
+            }
         }
     }
 
@@ -191,6 +195,12 @@ fn of_scope(spans: &[Owned]) -> impl Iterator<Item = &[Owned]> {
 
 fn len(spans: &[Owned]) -> usize {
     spans.iter().map(|span| span.at.len as usize).sum()
+}
+
+fn copy_all(part: &mut Vec<u8>, body: &Bytes, all: &[Slice]) {
+    for at in all {
+        copy(part, body, *at);
+    }
 }
 
 fn copy(part: &mut Vec<u8>, body: &Bytes, at: Slice) {

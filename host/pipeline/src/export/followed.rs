@@ -94,7 +94,7 @@ impl Exports {
             }
             // Asked again with the next answer.
             Err(error) => {
-                tracing::error!(destination = name, %error, "the endpoints have changed, and those that are new cannot be used")
+                tracing::error!(destination = name, %error, "the endpoints have changed, and those that are new cannot be used");
             }
         }
         is_known

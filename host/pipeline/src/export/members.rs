@@ -2,6 +2,7 @@
 //! Knows who they are and where their queues on disk are, and starts nothing.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -128,7 +129,7 @@ fn folder_name(name: &str) -> String {
     for byte in name.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' => folder.push(char::from(byte)),
-            _ => folder.push_str(&format!("%{byte:02x}")),
+            _ => write!(folder, "%{byte:02x}").expect("writing to a string does not fail"),
         }
     }
     folder

@@ -30,6 +30,9 @@ const REMOVAL_GRACE: Duration = Duration::from_secs(30);
 /// How often it is looked whether a queue that is left behind is empty.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A destination's name, and one of its signals.
+type Key = (String, Signal);
+
 /// What is remembered from one change to the next.
 #[derive(Default)]
 pub(super) struct State {
@@ -39,7 +42,7 @@ pub(super) struct State {
     pub configs: Vec<DestinationConfig>,
     /// Where names led then.
     pub found: Found,
-    heirs: HashMap<(String, Signal), Arc<Heirs>>,
+    heirs: HashMap<Key, Arc<Heirs>>,
     /// By destination: whose names are followed, for as long as the guard is there.
     pub followed: HashMap<String, (Endpoints, DropGuard)>,
 }
@@ -64,7 +67,7 @@ struct Ready {
 
 /// The queues of one destination, as they are to be.
 struct Group {
-    key: (String, Signal),
+    key: Key,
     queues: Vec<Next>,
     /// What an earlier run has left behind.
     leftovers: Vec<Next>,
@@ -103,7 +106,7 @@ impl Exports {
         }
 
         let mut made = Vec::new();
-        let mut new: Vec<((String, Signal), Vec<Arc<Destination>>)> = Vec::new();
+        let mut new: Vec<(Key, Vec<Arc<Destination>>)> = Vec::new();
         // Each with whom it was until now.
         let mut leavers: Vec<(Arc<Destination>, Option<Arc<Destination>>)> = Vec::new();
         for group in groups {
@@ -224,7 +227,7 @@ impl Exports {
         &self,
         state: &mut State,
         old: &[Arc<Destination>],
-        new: &[((String, Signal), Vec<Arc<Destination>>)],
+        new: &[(Key, Vec<Arc<Destination>>)],
         routes: [Option<Routes>; Signal::ALL.len()],
     ) {
         let all = || new.iter().flat_map(|(_, queues)| queues);

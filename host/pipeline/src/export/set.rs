@@ -33,7 +33,8 @@ impl Group {
         match &self.circle {
             None => shares.push((self.of.start, parcel)),
             Some(circle) => {
-                shares.extend(circle.divide(&parcel).into_iter().map(|(at, part)| (self.of.start + at, part)))
+                let parts = circle.divide(&parcel).into_iter();
+                shares.extend(parts.map(|(at, part)| (self.of.start + at, part)));
             }
         }
     }

@@ -105,11 +105,8 @@ async fn all_spans_of_a_trace_go_to_one_endpoint_whenever_they_come() {
     for span in 0..SPANS {
         // By either way in.
         let parcel = spans_of(0..300, span..span + 1);
-        if span % 2 == 0 {
-            bench.take(parcel).unwrap()
-        } else {
-            bench.send(parcel).unwrap()
-        }
+        let taken = if span % 2 == 0 { bench.take(parcel) } else { bench.send(parcel) };
+        taken.unwrap();
         bench.until_quiet("test").await;
     }
     let shares = [&one, &two, &three].map(|sink| whole(sink).len());
@@ -169,24 +166,21 @@ async fn a_full_queue_refuses_what_it_would_get_or_drops_by_its_policy() {
             until(async || bench.waiting_for("up") == 0).await;
         };
         let theirs = up.seen().taken.len();
-        match refusal {
-            Some(refusal) => {
-                assert!(on_full == OnFull::Refuse && refusal.is_retryable());
-                assert!(
-                    refusal.message.contains("`test`") && refusal.message.contains("http://down:1"),
-                    "{}",
-                    refusal.message
-                );
-                // What it would get nothing of is taken.
-                assert_eq!(bench.exports.is_full(), None);
-                let only_up = (0..100).find(|&n| up.seen().taken.contains_key(&(n * SPANS))).unwrap();
-                bench.take(traces(only_up..only_up + 1)).unwrap();
-            }
-            None => {
-                assert_eq!(on_full, OnFull::DropNewest);
-                bench.take(traces(sent..sent + 50)).unwrap();
-                until(async || bench.waiting_for("up") == 0).await;
-            }
+        if let Some(refusal) = refusal {
+            assert!(on_full == OnFull::Refuse && refusal.is_retryable());
+            assert!(
+                refusal.message.contains("`test`") && refusal.message.contains("http://down:1"),
+                "{}",
+                refusal.message
+            );
+            // What it would get nothing of is taken.
+            assert_eq!(bench.exports.is_full(), None);
+            let only_up = (0..100).find(|&n| up.seen().taken.contains_key(&(n * SPANS))).unwrap();
+            bench.take(traces(only_up..only_up + 1)).unwrap();
+        } else {
+            assert_eq!(on_full, OnFull::DropNewest);
+            bench.take(traces(sent..sent + 50)).unwrap();
+            until(async || bench.waiting_for("up") == 0).await;
         }
         until(async || up.seen().order.len() > theirs).await;
         bench.assert_sum("test");
