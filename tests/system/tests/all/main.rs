@@ -5,6 +5,7 @@
 
 mod admin;
 mod backlog;
+mod by_trace;
 mod command_line;
 mod compiled;
 mod crash;

@@ -165,13 +165,20 @@ fn queue(destination: &Destination, percent: u64) -> String {
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {
-    let Endpoint { url, resting, addresses, last_error } = endpoint;
-    let state = if *resting { "LEFT ALONE" } else { "takes spans" };
+    let Endpoint { url, resting, addresses, queue_bytes, leaving, last_error } = endpoint;
+    let state = match (leaving, resting, queue_bytes) {
+        (true, ..) => "IS GONE: what waits for it goes to the others",
+        // Nobody takes its place, so that it is tried again and again.
+        (_, true, Some(_)) => "FAILS: what is for it waits",
+        (_, true, None) => "LEFT ALONE",
+        (_, false, _) => "takes spans",
+    };
+    let queue = queue_bytes.map(|bytes| format!(", queue {}", show_size(bytes))).unwrap_or_default();
     let address = |known: &Address| format!("{}{}", known.address, if known.resting { " (left alone)" } else { "" });
     let behind: Vec<String> = addresses.iter().map(address).collect();
     let behind = if behind.is_empty() { String::new() } else { format!(", at {}", behind.join(", ")) };
     let error = last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("{url} {state}{behind}{error}")
+    format!("{url} {state}{behind}{queue}{error}")
 }
 
 fn rows<const N: usize>(out: &mut String, rows: impl Iterator<Item = [String; N]>) {
