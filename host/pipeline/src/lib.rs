@@ -15,4 +15,5 @@ mod log_gate;
 mod paths;
 pub mod receive;
 pub mod request;
+pub mod spanmetrics;
 pub mod tls;

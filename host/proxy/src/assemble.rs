@@ -29,6 +29,7 @@ use pipeline::export::{self, Exports};
 use pipeline::fork::Fork;
 use pipeline::forward::{self, Forward};
 use pipeline::receive::{self, Receivers};
+use pipeline::spanmetrics::send::Sender;
 use pipeline::tls::server::{Certificates, Tls};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -58,6 +59,8 @@ pub struct Proxy {
     /// Of what passes no plugin: closed at the end only.
     end: Gate,
     exports: Exports,
+    /// Of what is counted of spans.
+    span_metrics: Sender,
     /// In milliseconds; a reload may change it.
     shutdown_timeout: Arc<AtomicU64>,
     admin: Admin,
@@ -85,6 +88,11 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), config.plugins.note_generation);
     let intake = Arc::new(intake.context("starting the mills")?);
     let end = Gate::new();
+    let span_metrics = chains.span_metrics();
+    span_metrics.metrics().register(&mut registry);
+    span_metrics.reconfigure(config.span_metrics.clone(), config.service_graph.clone());
+    let span_metrics = Sender::start(span_metrics.clone(), outlet.clone(), forward_metrics.clone());
+    let span_metrics = span_metrics.context("starting the metrics of spans")?;
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
     let (compiled, puller) = (kept::compiled(&config.plugins.cache)?, kept::pulled(&config.plugins.oci.cache)?);
@@ -170,6 +178,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         gate,
         end,
         exports,
+        span_metrics,
         shutdown_timeout,
         admin,
         view,
@@ -202,6 +211,7 @@ fn apply(
 ) -> reload::Apply {
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
     let (tables, quarantine) = (Arc::clone(tables), Arc::clone(chains.quarantine()));
+    let span_metrics = chains.span_metrics().clone();
     Box::new(move |config: &Config| {
         let new = certificates.read().map_err(|error| format!("tls: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
@@ -209,6 +219,7 @@ fn apply(
         tables.reconfigure(config.tables.clone());
         folder.reconfigure(folder_settings(config));
         quarantine.limit(config.plugins.quarantine);
+        span_metrics.reconfigure(config.span_metrics.clone(), config.service_graph.clone());
         shutdown_timeout.store(millis(config.shutdown_timeout), Ordering::Relaxed);
         Ok(())
     })
@@ -279,6 +290,7 @@ impl Proxy {
             gate,
             end,
             exports,
+            span_metrics,
             shutdown_timeout,
             admin,
             view,
@@ -297,6 +309,9 @@ impl Proxy {
         {
             serving.abort();
         }
+        // What the last spans have added goes along with them.
+        let counted = tokio::task::spawn_blocking(move || drop(span_metrics));
+        let _late = tokio::time::timeout_at(until, counted).await;
         let report = exports.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
         for (destination, signal, items) in &report.undelivered {
             tracing::error!(destination, %signal, items, "could not be delivered before the end");

@@ -15,6 +15,7 @@ use super::quarantine::Quarantine;
 use super::run;
 use super::shadow::Shadows;
 use super::stage::{Stage, StageError, StageSpec};
+use crate::spanmetrics::SpanMetrics;
 
 /// The places in order.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ struct Inner {
     metrics: Metrics,
     quarantine: Arc<Quarantine>,
     shadows: Shadows,
+    span_metrics: SpanMetrics,
 }
 
 impl Chains {
@@ -60,6 +62,7 @@ impl Chains {
             metrics,
             quarantine: Arc::default(),
             shadows: Shadows::default(),
+            span_metrics: SpanMetrics::new(mills),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -118,6 +121,12 @@ impl Chains {
     #[must_use]
     pub fn quarantine(&self) -> &Arc<Quarantine> {
         &self.inner.quarantine
+    }
+
+    /// What is counted of the spans that pass.
+    #[must_use]
+    pub fn span_metrics(&self) -> &SpanMetrics {
+        &self.inner.span_metrics
     }
 
     /// How many mills there are.

@@ -22,6 +22,7 @@ use super::trial::{Mode, Part};
 use crate::compact;
 use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
+use crate::spanmetrics::Recorder;
 
 /// A place in the chain, with one mill's instances of what stands there.
 struct Seat {
@@ -41,6 +42,7 @@ pub(super) struct Mill {
     answers: Vec<Answer>,
     /// What has to happen before those are true.
     pending: Option<Pending>,
+    recorder: Recorder,
 }
 
 impl Mill {
@@ -123,12 +125,14 @@ impl Mill {
             match outlet.accept(parcel) {
                 Ok(Taken::Whole) => {}
                 Ok(Taken::Later(commit)) => {
-                    self.pending = Some(Pending::new(commit, Rows::of(&self.run.batch)));
+                    let measured = self.recorder.measure(chains.span_metrics(), &self.run.batch, self.run.now);
+                    self.pending = Some(Pending::new(commit, Rows::of(&self.run.batch), measured));
                     return Ok(());
                 }
                 Err(refusal) => return refused(&self.run, "queue_full", refusal),
             }
         }
+        self.recorder.record(chains.span_metrics(), &self.run.batch, self.run.now);
         self.run.tally.count_admitted(Rows::of(&self.run.batch), chains.metrics());
         Ok(())
     }
