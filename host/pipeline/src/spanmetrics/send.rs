@@ -20,7 +20,7 @@ use crate::request::Refusal;
 
 /// How often the mills' tables are added up at least, so that they hold no more than what was seen in that time. Also how soon another
 /// interval is noticed.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(5);
 /// How long a disk may take for what is sent; then it is counted as refused.
 const DISK: Duration = Duration::from_secs(30);
 
@@ -51,7 +51,7 @@ impl Drop for Sender {
 }
 
 fn run(metrics: &SpanMetrics, outlet: &dyn Outlet, counted: &Counted, stopped: &Receiver<()>) {
-    let mut patience = TICK;
+    let mut patience = Duration::ZERO;
     loop {
         let ends = !matches!(stopped.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
         patience = TICK;

@@ -70,6 +70,8 @@ pub struct Series {
 #[derive(Debug)]
 pub struct Totals {
     series: HashMap<Box<[u8]>, Series, RandomState>,
+    /// How many of them do not stand for what is too much.
+    own: usize,
     /// Until when everything is in here.
     pub upto: u64,
     /// When they were sent last.
@@ -78,7 +80,7 @@ pub struct Totals {
 
 impl Totals {
     fn new(now: u64) -> Self {
-        Self { series: HashMap::default(), upto: now, sent: now }
+        Self { series: HashMap::default(), own: 0, upto: now, sent: now }
     }
 
     /// Their keys and values.
@@ -99,8 +101,8 @@ impl Totals {
     fn add(&mut self, deltas: Deltas, now: u64, config: &SeriesConfig, waits: bool) {
         for (key, recorded) in deltas.0 {
             let is_known = self.series.contains_key(&key);
-            let room = is_known || self.series.len() < config.max_series;
-            let key = if room { key } else { overflow(&key).into() };
+            let key = if is_known || self.own < config.max_series { key } else { overflow(&key).into() };
+            self.own += usize::from(!is_known && !is_overflow(&key));
             let upto = self.upto;
             let series = self.series.entry(key).or_insert_with(|| Series {
                 start: upto,
@@ -127,6 +129,7 @@ impl Totals {
             series.exemplars.confirm(kept);
             now.saturating_sub(series.seen) <= idle
         });
+        self.own = self.series.keys().filter(|key| !is_overflow(key)).count();
         self.upto = now;
     }
 }

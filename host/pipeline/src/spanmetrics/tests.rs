@@ -36,7 +36,7 @@ pub(super) fn span(number: u64, name: &str, kind: i32) -> Span {
     trace_id.extend(number.to_be_bytes());
     Span {
         trace_id,
-        span_id: (number + 1).to_be_bytes().to_vec(),
+        span_id: number.wrapping_add(1).to_be_bytes().to_vec(),
         name: name.into(),
         kind,
         start_time_unix_nano: 1_000_000_000,
@@ -146,13 +146,11 @@ fn what_sampling_takes_out_counts_and_what_is_dropped_does_not() {
     edit(&mut batch, (90..100).collect(), drop_edit());
     let left = batch.live();
     assert!(left < 80, "{left}");
-    let sampled_out = batch.spans()[10..90].iter().filter(|span| span.sampled_out).count();
-    assert!(sampled_out > 0);
+    assert!(batch.spans()[10..90].iter().any(|span| span.sampled_out));
+    assert!(batch.spans()[90..].iter().all(|span| !span.sampled_out));
     let metrics = counting(SpanConfig::default());
     Recorder::default().record(&metrics, &batch, now());
-    // What a sampler has taken out no later plugin sees.
-    let late = batch.spans()[90..].iter().filter(|span| span.sampled_out).count();
-    assert_eq!(read(&metrics, CALLS).values().sum::<f64>(), 80.0 + late as f64);
+    assert_eq!(read(&metrics, CALLS).values().sum::<f64>(), 80.0);
 }
 
 proptest! {

@@ -195,7 +195,8 @@ async fn services_are_joined_over_requests_and_databases_are_nodes() -> Result<(
             let client = span(0xf1, 2, 1, SpanKind::Client, &[]);
             // 25 % have arrived.
             let weighed = Span { trace_state: "ot=th:c".into(), ..client };
-            let database = span(0xf1, 3, 1, SpanKind::Client, &[("db.system.name", "mysql"), ("db.namespace", "orders")]);
+            let database =
+                span(0xf1, 3, 1, SpanKind::Client, &[("db.system.name", "mysql"), ("db.namespace", "orders")]);
             let alone = span(0xf1, 4, 1, SpanKind::Client, &[]);
             let root = span(0xf1, 1, 0, SpanKind::Server, &[]);
             let mut server = Span { trace_state: "ot=th:c".into(), ..span(0xf1, 5, 2, SpanKind::Server, &[]) };

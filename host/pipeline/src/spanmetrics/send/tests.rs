@@ -103,7 +103,7 @@ fn count(point: &NumberDataPoint) -> i64 {
 #[test]
 fn cumulative_sums_go_on_from_where_their_series_began() {
     let mut rig = Rig::new(Temporality::Cumulative);
-    let begin = crate::spanmetrics::now();
+    let begin = now();
     rig.spans("shop", 3);
     rig.send(begin + 10);
     rig.spans("cart", 1);
@@ -130,7 +130,7 @@ fn cumulative_sums_go_on_from_where_their_series_began() {
 #[test]
 fn deltas_are_sent_once_and_what_was_refused_comes_with_the_next() {
     let mut rig = Rig::new(Temporality::Delta);
-    let begin = crate::spanmetrics::now();
+    let begin = now();
     rig.spans("shop", 3);
     rig.send(begin + 10);
     rig.send(begin + 20);
@@ -157,7 +157,7 @@ fn many_series_are_several_messages() {
     let mut rig = Rig::new(Temporality::Cumulative);
     let spans = (0..1_700).map(|number| span(number, &format!("get {number}"), SERVER)).collect();
     rig.recorder.record(&rig.metrics, &batch(vec![of_service("shop", spans)]), 0);
-    rig.send(crate::spanmetrics::now());
+    rig.send(now());
     assert!(rig.queue.taken.lock().len() > 1);
     assert!(rig.queue.taken.lock().iter().all(|parcel| parcel.body.len() < 1 << 20));
     let points = rig.queue.points();
