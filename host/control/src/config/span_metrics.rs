@@ -129,10 +129,7 @@ fn dimensions(table: &mut Table<'_>) -> Vec<Dimension> {
         let path = format!("{path}[{number}]");
         let dimension = match &item.value {
             Value::Map(_) => Table::read(&path, item, problems, dimension),
-            _ => short(item).unwrap_or_else(|message| {
-                problems.note(item.at, &path, message);
-                None
-            }),
+            _ => short(item).map_err(|message| problems.note(item.at, &path, message)).ok(),
         };
         let Some(dimension) = dimension else { continue };
         let name = plain(&dimension.name);
@@ -156,12 +153,12 @@ fn dimensions(table: &mut Table<'_>) -> Vec<Dimension> {
 }
 
 /// A path alone.
-fn short(item: &Node) -> Result<Option<Dimension>, String> {
+fn short(item: &Node) -> Result<Dimension, String> {
     let Value::Text(text) = &item.value else {
         return Err(format!("must be a path, or a mapping with `path`, not {}", item.kind()));
     };
     let path = read_path(text)?;
-    Ok(Some(Dimension { name: usual_name(&path, text), path, default: None }))
+    Ok(Dimension { name: usual_name(&path, text), path, default: None })
 }
 
 fn dimension(table: &mut Table<'_>) -> Option<Dimension> {

@@ -163,7 +163,7 @@ mod tests {
                 let low = if at == 0 { -1.0 } else { BOUNDS[at - 1] };
                 let high = BOUNDS.get(at).copied().unwrap_or(f64::INFINITY);
                 let within = samples.iter().filter(|(_, seconds)| *seconds > low && *seconds <= high);
-                prop_assert_eq!(*count as f64, within.map(|(weight, _)| weight).sum::<f64>());
+                prop_assert_eq!(*count, within.map(|(weight, _)| *weight as u64).sum::<u64>());
             }
         }
     }

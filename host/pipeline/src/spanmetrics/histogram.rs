@@ -58,15 +58,15 @@ impl<C: Copy + Default + AddAssign> Exponential<C> {
             return;
         }
         let value = value.min(f64::MAX);
-        let index = index(value, self.scale);
-        let at = index.wrapping_sub(self.offset);
+        let wanted = index(value, self.scale);
+        let at = wanted.wrapping_sub(self.offset);
         if let Some(bucket) = usize::try_from(at).ok().and_then(|at| self.buckets.get_mut(at)) {
             *bucket += count;
             return;
         }
-        self.make_room(index, index, most);
+        self.make_room(wanted, wanted, most);
         // The scale may be another one now, but never so that the bucket that was meant is another.
-        let at = super::histogram::index(value, self.scale) - self.offset;
+        let at = index(value, self.scale) - self.offset;
         self.buckets[at as usize] += count;
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use otlp::signal::Signal;
 
 use super::config::Temporality;
+use super::durations::Values;
 use super::message::{Message, messages};
 use super::series::{Part, Totals};
 use super::{SpanMetrics, now};
@@ -58,11 +59,10 @@ fn run(metrics: &SpanMetrics, outlet: &dyn Outlet, counted: &Counted, stopped: &
         let now = now();
         if let Some(live) = metrics.collect(now) {
             for part in live.parts() {
-                let due = due(part, now);
-                if (ends || due.is_zero()) && outlet.takes(Signal::Metrics) {
+                if ends || due(part, now).is_zero() {
                     send(part, outlet, counted);
                 }
-                patience = patience.min(self::due(part, now));
+                patience = patience.min(due(part, now));
             }
         }
         if ends {
@@ -78,10 +78,13 @@ fn due(part: &Part, now: u64) -> Duration {
     if left.is_zero() { Duration::ZERO } else { left.max(Duration::from_millis(1)) }
 }
 
-/// Sends what there is. What is refused is kept: it is sent with what has come until the next time.
+/// Sends what there is, if there is somebody who takes it. What is refused is kept: it is sent with what has come until the next time.
 fn send(part: &Part, outlet: &dyn Outlet, counted: &Counted) {
     let mut totals = part.totals();
     totals.sent = totals.upto;
+    if !outlet.takes(Signal::Metrics) {
+        return;
+    }
     for Message { body, points, keys } in messages(part, &totals) {
         let parcel = Parcel { signal: Signal::Metrics, body, items: points, context: Arc::default() };
         let outcome = deliver(outlet, parcel);
@@ -101,7 +104,7 @@ fn note_sent(part: &Part, totals: &mut Totals, keys: &[Box<[u8]>]) {
         let Some(series) = totals.get_mut(key) else { continue };
         series.exemplars.sent();
         if part.config.temporality == Temporality::Delta {
-            series.unsent = Some(super::durations::Values::default());
+            series.unsent = Some(Values::default());
             series.since = upto;
         }
     }

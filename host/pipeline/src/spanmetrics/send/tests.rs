@@ -18,12 +18,14 @@ use crate::spanmetrics::tests::{SERVER, batch, of_service, span};
 #[derive(Default)]
 struct Queue {
     full: AtomicBool,
+    /// Nobody wants metrics.
+    unwanted: AtomicBool,
     taken: Mutex<Vec<Parcel>>,
 }
 
 impl Outlet for Queue {
     fn takes(&self, signal: Signal) -> bool {
-        signal == Signal::Metrics
+        signal == Signal::Metrics && !self.unwanted.load(Ordering::Relaxed)
     }
 
     fn is_full(&self) -> Option<Refusal> {
@@ -172,4 +174,22 @@ fn the_end_sends_what_is_left() {
     let queue = Arc::new(rig.queue);
     drop(Sender::start(rig.metrics, queue.clone(), rig.counted).unwrap());
     assert_eq!(queue.points().len(), 1);
+}
+
+#[test]
+fn without_anybody_who_takes_metrics_the_next_time_is_an_interval_away_all_the_same() {
+    let mut rig = Rig::new(Temporality::Delta);
+    rig.spans("shop", 3);
+    rig.queue.unwanted.store(true, Ordering::Relaxed);
+    let interval = SeriesConfig::default().interval;
+    let at = now() + interval.as_nanos() as u64;
+    let live = rig.metrics.collect(at).unwrap();
+    let part = live.parts().next().unwrap();
+    assert_eq!(due(part, at), Duration::ZERO);
+    rig.send(at);
+    assert_eq!(due(part, at), interval);
+    assert!(rig.queue.points().is_empty());
+    rig.queue.unwanted.store(false, Ordering::Relaxed);
+    rig.send(at + 1);
+    assert_eq!(rig.queue.points().len(), 1);
 }
