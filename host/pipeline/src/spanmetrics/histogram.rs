@@ -76,7 +76,10 @@ impl<C: Copy + Default + AddAssign> Exponential<C> {
         C: From<D>,
     {
         self.zeros += C::from(other.zeros);
-        let Some(last) = i32::try_from(other.buckets.len()).ok().and_then(|len| len.checked_sub(1)) else { return };
+        if other.buckets.is_empty() {
+            return;
+        }
+        let last = other.buckets.len() as i32 - 1;
         self.coarsen(other.scale);
         let shift = other.scale - self.scale;
         self.make_room(other.offset >> shift, (other.offset + last) >> shift, most);
