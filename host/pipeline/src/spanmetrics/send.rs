@@ -79,34 +79,62 @@ fn due(part: &Part, now: u64) -> Duration {
 }
 
 /// Sends what there is, if there is somebody who takes it. What is refused is kept: it is sent with what has come until the next time.
+/// Whoever shows the sums does not wait for queues and disks.
 fn send(part: &Part, outlet: &dyn Outlet, counted: &Counted) {
     let mut totals = part.totals();
     totals.sent = totals.upto;
     if !outlet.takes(Signal::Metrics) {
         return;
     }
-    for Message { body, points, keys } in messages(part, &totals) {
+    let messages: Vec<_> = messages(part, &totals)
+        .into_iter()
+        .map(|message| {
+            let deltas = take(part, &mut totals, &message.keys);
+            (message, deltas)
+        })
+        .collect();
+    drop(totals);
+    for (Message { body, points, .. }, deltas) in messages {
         let parcel = Parcel { signal: Signal::Metrics, body, items: points, context: Arc::default() };
         let outcome = deliver(outlet, parcel);
         counted.count(Signal::Metrics, points, outcome.is_ok());
-        match outcome {
-            Ok(()) => note_sent(part, &mut totals, &keys),
-            Err(refusal) => {
-                tracing::warn!(points, reason = %refusal.message, "metrics of spans are refused by the queues");
-            }
+        if let Err(refusal) = outcome {
+            tracing::warn!(points, reason = %refusal.message, "metrics of spans are refused by the queues");
+            give_back(part, deltas);
         }
     }
 }
 
-fn note_sent(part: &Part, totals: &mut Totals, keys: &[Box<[u8]>]) {
+/// What is sent of a series once only, and since when it came.
+struct Delta {
+    key: Box<[u8]>,
+    values: Values,
+    since: u64,
+}
+
+/// Takes what is sent once only. Where everything is sent each time, that is the exemplars alone.
+fn take(part: &Part, totals: &mut Totals, keys: &[Box<[u8]>]) -> Vec<Delta> {
     let upto = totals.upto;
+    let mut deltas = Vec::new();
     for key in keys {
         let Some(series) = totals.get_mut(key) else { continue };
         series.exemplars.sent();
         if part.config.temporality == Temporality::Delta {
-            series.unsent = Some(Values::default());
-            series.since = upto;
+            let values = series.unsent.replace(Values::default()).unwrap_or_default();
+            let since = std::mem::replace(&mut series.since, upto);
+            deltas.push(Delta { key: key.clone(), values, since });
         }
+    }
+    deltas
+}
+
+/// What was refused is to be sent with what comes next.
+fn give_back(part: &Part, deltas: Vec<Delta>) {
+    let mut totals = part.totals();
+    for Delta { key, values, since } in deltas {
+        let Some(series) = totals.get_mut(&key) else { continue };
+        series.unsent.get_or_insert_default().add(&values, part.config.max_buckets);
+        series.since = since;
     }
 }
 
