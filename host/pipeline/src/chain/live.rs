@@ -153,7 +153,7 @@ impl Chains {
         self.inner.mills
     }
 
-    pub(super) fn shadows(&self) -> &Shadows {
+    pub(crate) fn shadows(&self) -> &Shadows {
         &self.inner.shadows
     }
 
