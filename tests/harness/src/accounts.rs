@@ -1,6 +1,6 @@
 //! Both sums of invariant 6: every span, data point and log record that came in is accounted for exactly once.
 //!
-//! received = refused + dropped by plugins + admitted; and for each destination,
+//! received = refused + dropped by plugins and the trace buffer + admitted + held in the trace buffer; and for each destination,
 //! admitted + replayed = sent + rejected by the back end + dropped by the queue + left on disk + held.
 
 mod log;
@@ -16,10 +16,12 @@ pub struct Door {
     pub received: u64,
     /// Refused to their senders.
     pub refused: u64,
-    /// Dropped by plugins.
+    /// Dropped by plugins, and by the trace buffer for them.
     pub dropped: u64,
     /// Taken on.
     pub admitted: u64,
+    /// In the trace buffer: their trace is not decided, or has yet to leave.
+    pub held: u64,
 }
 
 /// What happened to spans for one destination.
@@ -73,6 +75,7 @@ impl Accounts {
     pub fn read(metrics: &Metrics) -> Result<Self> {
         let (mut door, destinations) = (door(metrics, "spans")?, destinations(metrics, "spans")?);
         door.dropped = dropped(metrics)?;
+        door.held = whole(metrics, "tracemill_tail_held_spans", &[])?;
         let [(_, points), (_, records)] = FORWARDED;
         Ok(Self { door, destinations, forwarded: [account(metrics, points)?, account(metrics, records)?] })
     }
@@ -88,8 +91,13 @@ impl Accounts {
         self.forwarded[at].destinations.iter().find(|destination| destination.name == name)
     }
 
-    /// Whether no destination holds anything.
+    /// Whether nothing is held: in the trace buffer, nor for any destination.
     pub fn is_idle(&self) -> bool {
+        self.door.held == 0 && self.is_delivered()
+    }
+
+    /// Whether no destination holds anything.
+    pub fn is_delivered(&self) -> bool {
         let forwarded = self.forwarded.iter().flat_map(|account| &account.destinations);
         self.destinations.iter().chain(forwarded).all(|each| each.held == 0)
     }
@@ -112,8 +120,8 @@ impl Accounts {
     /// Whether both sums hold; the error shows the numbers.
     pub fn check(&self) -> Result<()> {
         self.each(|items, door, destinations| {
-            let Door { received, refused, dropped, admitted } = *door;
-            ensure!(received == refused + dropped + admitted, "{items} are not accounted for: {door:?}");
+            let Door { received, refused, dropped, admitted, held } = *door;
+            ensure!(received == refused + dropped + admitted + held, "{items} are not accounted for: {door:?}");
             for each in destinations {
                 let accounted = each.sent + each.rejected + each.dropped + each.left + each.held;
                 ensure!(each.admitted + each.replayed == accounted, "{items} are not accounted for: {each:?}");
@@ -134,7 +142,7 @@ fn account(metrics: &Metrics, items: &'static str) -> Result<Account> {
 
 fn door(metrics: &Metrics, items: &str) -> Result<Door> {
     let of = |what: &str| whole(metrics, &format!("tracemill_{what}_{items}_total"), &[]);
-    Ok(Door { received: of("receive")?, refused: of("refused")?, dropped: 0, admitted: of("admitted")? })
+    Ok(Door { received: of("receive")?, refused: of("refused")?, dropped: 0, admitted: of("admitted")?, held: 0 })
 }
 
 fn destinations(metrics: &Metrics, items: &str) -> Result<Vec<Destination>> {
