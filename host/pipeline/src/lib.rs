@@ -6,6 +6,7 @@ pub mod admit;
 pub mod auth;
 pub mod chain;
 mod compact;
+pub mod custody;
 pub mod export;
 mod followed;
 pub mod fork;

@@ -24,10 +24,12 @@ mod budget;
 mod chunk;
 mod clocks;
 pub mod config;
+mod durable;
 mod emit;
 mod envelope;
 mod filter;
 mod intake;
+mod journal;
 mod judge;
 mod key;
 mod leaving;
@@ -46,7 +48,7 @@ mod verdict;
 mod worker;
 
 pub use config::TailConfig;
-pub(crate) use intake::{Sorter, late};
+pub(crate) use intake::{Logging, Sorter, late};
 pub use metrics::Metrics;
 pub use origin::Origin;
 
@@ -54,6 +56,8 @@ use bits::Bits;
 use budget::Budget;
 use clocks::{Clock, Nanos, monotonic};
 use config::Remember;
+use durable::Durable;
+use journal::Journals;
 use key::Hashing;
 use outbox::Ledger;
 use shard::Shard;
@@ -79,6 +83,10 @@ struct Inner {
     chains: Chains,
     outlet: Arc<dyn Outlet>,
     ledger: Ledger,
+    /// Where spans are on the disk before they are acknowledged.
+    durable: Option<Arc<Durable>>,
+    /// Where decisions are known after a restart.
+    journals: Option<Arc<Journals>>,
     clock: Clock,
     life: AtomicU8,
     /// Of each shard whether nothing is left in it; told at the end only.
@@ -109,6 +117,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// Its log cannot be used.
+    #[error("the trace buffer's log: {0}")]
+    Log(String),
     /// No threads.
     #[error("cannot start a thread of the trace buffer: {0}")]
     Thread(std::io::Error),
@@ -123,6 +134,7 @@ impl Tail {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let inner = Arc::new(Inner::new(config, chains, outlet, metrics, monotonic())?);
+        inner.restore()?;
         let tail = Self(Arc::new(Handle(Arc::clone(&inner))));
         for number in 0..inner.cells.len() {
             let worker = Worker::new(Arc::clone(&inner), number);
@@ -143,14 +155,21 @@ impl Tail {
         inner.config.store(Arc::new(config));
     }
 
-    /// Decides everything and hands it to the queues, within the bound. Answers how many spans are left. To be called once nothing comes any more.
+    /// Decides everything and hands it to the queues, within the bound; what is on the disk too stays there undecided. Answers how many spans are lost. To be called once nothing comes any more.
     pub async fn drain(&self, until: tokio::time::Instant) -> u64 {
         let inner = &self.0.0;
         let mut idle = inner.idle.subscribe();
         inner.become_(ENDING);
         let all_are = |idle: &Vec<bool>| idle.iter().all(|is_idle| *is_idle);
         let _late = tokio::time::timeout_at(until, idle.wait_for(all_are)).await;
-        u64::try_from(inner.ledger.tail.held.get()).unwrap_or(0)
+        let held = u64::try_from(inner.ledger.tail.held.get()).unwrap_or(0);
+        if inner.durable.is_none() {
+            return held;
+        }
+        // It comes back with the next start.
+        inner.ledger.tail.log.left.inc_by(held);
+        inner.ledger.tail.held.dec_by(held as i64);
+        0
     }
 }
 
@@ -185,8 +204,19 @@ impl Inner {
         let cells = (0..shards).map(cell).collect::<Result<Vec<_>, _>>()?;
         metrics.limit.set(config.max_bytes as i64);
         let budget = Arc::new(Budget::new(config.max_bytes));
+        let folder_error = |folder: &std::path::Path, error| StartError::Folder { folder: folder.to_owned(), error };
         let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget };
+        let journals = config.disk.as_ref().map(|disk| {
+            let decisions = config.remember.kept as u64 + config.remember.dropped as u64;
+            Journals::open(&disk.folder, decisions).map_err(|error| folder_error(&disk.folder, error))
+        });
+        let durable = config.disk.as_ref().filter(|disk| disk.is_durable).map(|disk| {
+            let durable = Durable::open(&disk.folder, disk.max_bytes, ledger.clone());
+            durable.map(Arc::new).map_err(|error| StartError::Log(error.to_string()))
+        });
         let inner = Self {
+            durable: durable.transpose()?,
+            journals: journals.transpose()?,
             idle: watch::Sender::new(vec![false; cells.len()]),
             cells,
             hashing,
@@ -200,10 +230,32 @@ impl Inner {
             life: AtomicU8::new(RUNNING),
             log_gate: Gate::default(),
         };
+        inner.remember()?;
         for cell in &inner.cells {
             inner.settle(cell, &mut cell.shard.lock());
         }
         Ok(inner)
+    }
+
+    /// Knows again what earlier runs have decided.
+    fn remember(&self) -> Result<(), StartError> {
+        let Some(journals) = &self.journals else { return Ok(()) };
+        let read = journals.read(|key, verdict| {
+            self.cells[self.shard_of(self.hashing.of(key))].shard.lock().remember(key, verdict);
+        });
+        read.map_err(|error| StartError::Folder { folder: journals.folder().to_owned(), error })
+    }
+
+    /// By bits of a key's hash that neither tables nor filters go by.
+    fn shard_of(&self, hash: u64) -> usize {
+        ((hash >> 32 & 0xffff) as usize * self.cells.len()) >> 16
+    }
+
+    /// Has somebody look for what has come.
+    fn wake(&self) {
+        if let Some(cell) = self.cells.first() {
+            cell.woken.notify_one();
+        }
     }
 
     fn budget(&self) -> &Budget {

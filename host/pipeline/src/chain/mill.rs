@@ -124,7 +124,7 @@ impl Mill {
                 note::generation(&mut self.run.batch, chain.generation);
             }
             let handed = match tail {
-                Some(tail) => self.buffer(chain, chains, tail),
+                Some(tail) => self.buffer(chain, chains, tail, whole),
                 None => self.hand_out(behind.outlet, whole),
             };
             match handed {
@@ -139,22 +139,31 @@ impl Mill {
 
     /// To the queues.
     fn hand_out(&mut self, outlet: &dyn Outlet, whole: usize) -> Result<Handed, Refusal> {
-        // Of joined requests, what is left may be a small part: of those that were malformed nothing is.
-        let body = compact::part(encode::encode(&self.run.batch), whole);
-        let context = self.run.batch.requests().first().map(|request| request.context.clone());
-        let (signal, items) = (Signal::Traces, self.run.batch.live());
-        let parcel = Parcel { signal, body, items, context: context.unwrap_or_default() };
-        Ok(match outlet.accept(parcel)? {
+        Ok(match outlet.accept(self.parcel(whole))? {
             Taken::Whole => Handed::Whole,
             Taken::Later(commit) => {
-                self.pending = Some(Pending::new(commit, Rows::of(&self.run.batch)));
+                self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch)));
                 Handed::Counted
             }
         })
     }
 
+    /// What is left of a batch that was loaded from `whole` bytes.
+    fn parcel(&self, whole: usize) -> Parcel {
+        // Of joined requests, what is left may be a small part: of those that were malformed nothing is.
+        let body = compact::part(encode::encode(&self.run.batch), whole);
+        let context = self.run.batch.requests().first().map(|request| request.context.clone());
+        let (signal, items) = (Signal::Traces, self.run.batch.live());
+        Parcel { signal, body, items, context: context.unwrap_or_default() }
+    }
+
     /// To the trace buffer.
-    fn buffer(&mut self, chain: &Chain, chains: &Chains, tail: &Tail) -> Result<Handed, Refusal> {
+    fn buffer(&mut self, chain: &Chain, chains: &Chains, tail: &Tail, whole: usize) -> Result<Handed, Refusal> {
+        if tail.is_durable() {
+            let logging = tail.log(self.parcel(whole), None)?;
+            self.pending = Some(Pending::log(logging, Rows::of(&self.run.batch)));
+            return Ok(Handed::Counted);
+        }
         let intaken = tail.take(&self.run.batch, chain, None, &mut self.sorter)?;
         if intaken.dropped > 0 {
             self.run.tally.dropped(tail::late(), intaken.dropped);

@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-pub(super) mod disk;
+pub(crate) mod disk;
 
 use disk::{DiskCounters, DiskMetrics};
 

@@ -1,18 +1,22 @@
 //! The way into the buffer: a mill's batch, taken apart by trace id.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use otlp::batch::Batch;
 use otlp::encode::parted;
 
+use super::durable::Then;
 use super::key::{self, Key};
 use super::origin::Origin;
 use super::shard::{Arrival, Shard, Taken};
 use super::slab::NONE;
 use super::verdict::BUFFER;
-use super::{Cell, Tail};
+use super::{Cell, Inner, Tail};
 use crate::chain::live::Chain;
 use crate::chain::metrics::DropLabels;
+use crate::custody::Custody;
+use crate::export::Parcel;
 use crate::request::Refusal;
 
 /// What senders are told to wait when the buffer is full.
@@ -51,8 +55,17 @@ struct Row {
 impl Tail {
     /// Why the next batch would be refused, if that is known already.
     pub(crate) fn is_full(&self) -> Option<Refusal> {
-        let budget = self.0.0.budget();
-        (budget.used() >= budget.limit()).then(full)
+        let inner = &self.0.0;
+        let refused = inner.durable.as_ref().and_then(|durable| durable.refuses());
+        refused.map(|why| refusal(&format!("the trace buffer cannot take more: {why}"))).or_else(|| {
+            let budget = inner.budget();
+            (budget.used() >= budget.limit()).then(full)
+        })
+    }
+
+    /// Whether spans are to be on the disk before they are acknowledged.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.0.0.durable.is_some()
     }
 
     /// Takes the live rows of a batch, or refuses them all.
@@ -65,26 +78,74 @@ impl Tail {
     ) -> Result<Intaken, Refusal> {
         let inner = &self.0.0;
         let bytes = batch.bytes() + batch.edited_bytes();
-        let growth = inner.cells.len() * Shard::growth(inner.chunk, 0, 0)
-            + Shard::growth(inner.chunk, batch.live() as usize, bytes);
-        if !inner.budget().reserve(growth) {
-            return Err(full());
-        }
-        self.sort(batch, chain, sorter);
-        let mut taken = Intaken::default();
-        for (number, cell) in (0..).zip(&inner.cells) {
-            if sorter.rows.iter().any(|row| row.shard == number) {
-                self.fill(number, cell, batch, origin, sorter, &mut taken);
-            }
-        }
+        let growth = inner.reserve(batch.live() as usize, bytes)?;
+        let taken = inner.put(batch, chain, origin, Held::Now, sorter);
         inner.budget().settle(growth, 0);
         Ok(taken)
     }
 
+    /// Takes a batch by way of the disk, or refuses it; then that is begun with [`Logging::start`].
+    pub(crate) fn log(&self, parcel: Parcel, custody: Option<Arc<Custody>>) -> Result<Logging, Refusal> {
+        let reserved = self.0.0.reserve(parcel.items as usize, parcel.body.len())?;
+        Ok(Logging { tail: self.clone(), parcel, custody, reserved })
+    }
+}
+
+/// A batch for the log, which has not begun to be written.
+#[must_use = "it has to be started"]
+pub(crate) struct Logging {
+    tail: Tail,
+    parcel: Parcel,
+    custody: Option<Arc<Custody>>,
+    reserved: usize,
+}
+
+impl Logging {
+    /// Has it written. `then` hears when it is held, or why it is not.
+    pub(crate) fn start(self, then: Then) {
+        let Self { tail, parcel, custody, reserved } = self;
+        let inner = Arc::clone(&tail.0.0);
+        let Some(durable) = &inner.durable else { return then(Err(full())) };
+        let woken = Arc::clone(&inner);
+        durable.take(parcel, custody, reserved, move || woken.wake(), then);
+    }
+}
+
+/// Whether spans count as held already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    Now,
+    Before,
+}
+
+impl Inner {
+    /// Takes room for so many spans, or refuses them.
+    fn reserve(&self, spans: usize, bytes: usize) -> Result<usize, Refusal> {
+        let growth = self.cells.len() * Shard::growth(self.chunk, 0, 0) + Shard::growth(self.chunk, spans, bytes);
+        if self.budget().reserve(growth) { Ok(growth) } else { Err(full()) }
+    }
+
+    /// Puts the live rows of a batch into their shards, whatever the budget.
+    pub(super) fn put(
+        &self,
+        batch: &Batch,
+        chain: &Chain,
+        origin: Option<&Origin>,
+        held: Held,
+        sorter: &mut Sorter,
+    ) -> Intaken {
+        self.sort(batch, chain, sorter);
+        let mut taken = Intaken::default();
+        for (number, cell) in (0..).zip(&self.cells) {
+            if sorter.rows.iter().any(|row| row.shard == number) {
+                self.fill(number, cell, batch, origin, held, sorter, &mut taken);
+            }
+        }
+        taken
+    }
+
     /// Finds out where each row goes.
     fn sort(&self, batch: &Batch, chain: &Chain, sorter: &mut Sorter) {
-        let inner = &self.0.0;
-        let shards = inner.cells.len() as u64;
         let tenants: Vec<u64> = batch.requests().iter().map(|request| key::tenant(&request.context)).collect();
         sorter.rows.clear();
         sorter.live.clear();
@@ -94,9 +155,8 @@ impl Tail {
             }
             // Rows without valid ids were refused before.
             let Some(key) = Key::of(batch, span, tenants[span.request as usize]) else { continue };
-            let hash = inner.hashing.of(key);
-            // Of bits that neither tables nor filters go by.
-            let shard = ((hash >> 32 & 0xffff) * shards >> 16) as u32;
+            let hash = self.hashing.of(key);
+            let shard = self.shard_of(hash) as u32;
             sorter.rows.push(Row { row, shard, hash, early: 0, key });
             sorter.live.push(row);
         }
@@ -104,7 +164,7 @@ impl Tail {
             let Some(early) = stage.early() else { continue };
             sorter.matching.clear();
             early.select(batch, &sorter.live, &mut sorter.matching);
-            let bit = inner.bits.of(&stage.spec().name);
+            let bit = self.bits.of(&stage.spec().name);
             for row in &sorter.matching {
                 if let Ok(at) = sorter.live.binary_search(row) {
                     sorter.rows[at].early |= bit;
@@ -120,14 +180,14 @@ impl Tail {
         cell: &Cell,
         batch: &Batch,
         origin: Option<&Origin>,
+        held_before: Held,
         sorter: &mut Sorter,
         taken: &mut Intaken,
     ) {
-        let inner = &self.0.0;
         let Sorter { rows, envelopes, resource, scope, span, .. } = sorter;
         envelopes.clear();
         let mut shard = cell.shard.lock();
-        let now = inner.now();
+        let now = self.now();
         let origin = shard.enter_origin(origin);
         let mut held = 0;
         for Row { row, hash, early, key, .. } in rows.iter().filter(|row| row.shard == number) {
@@ -153,12 +213,14 @@ impl Tail {
         }
         taken.held += held;
         // Before anybody can let go of them.
-        inner.ledger.tail.held.inc_by(held as i64);
+        if held_before == Held::Now {
+            self.ledger.tail.held.inc_by(held as i64);
+        }
         for envelope in envelopes.iter().filter(|envelope| **envelope != NONE) {
             shard.leave_envelope(*envelope);
         }
         shard.leave_origin(origin);
-        inner.settle(cell, &mut shard);
+        self.settle(cell, &mut shard);
         if shard.next().is_some_and(|next| next < shard.wakes_at) {
             shard.wakes_at = 0;
             cell.woken.notify_one();
@@ -172,5 +234,9 @@ pub(crate) fn late() -> DropLabels {
 }
 
 fn full() -> Refusal {
-    Refusal::unavailable(RETRY_AFTER, "the trace buffer is full, try again later")
+    refusal("the trace buffer is full")
+}
+
+pub(super) fn refusal(why: &str) -> Refusal {
+    Refusal::unavailable(RETRY_AFTER, format!("{why}, try again later"))
 }

@@ -53,6 +53,60 @@ pub struct Metrics {
     pub(super) packed: Counter,
     pub(super) spilled: Counter,
     pub(super) forgotten: Family<FateLabel, Counter>,
+    /// Spans of an earlier run that are back.
+    pub(super) replayed: Counter,
+    pub(super) log: LogMetrics,
+}
+
+/// What is counted of the log, where there is one.
+#[derive(Debug, Clone)]
+pub(super) struct LogMetrics {
+    pub(super) bytes: Gauge,
+    pub(super) commits: Counter,
+    pub(super) failed_commits: Counter,
+    pub(super) commit_duration: Histogram,
+    pub(super) quarantined: Counter,
+    /// Spans that stay for a later run.
+    pub(super) left: Counter,
+}
+
+impl Default for LogMetrics {
+    fn default() -> Self {
+        Self {
+            bytes: Gauge::default(),
+            commits: Counter::default(),
+            failed_commits: Counter::default(),
+            commit_duration: Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0]),
+            quarantined: Counter::default(),
+            left: Counter::default(),
+        }
+    }
+}
+
+impl LogMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "tracemill_tail_log",
+            "Size of the trace buffer's log",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
+        let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
+        counter("tracemill_tail_log_commits", "Groups of batches that were written to the log", &self.commits);
+        counter(
+            "tracemill_tail_log_failed_commits",
+            "Groups of batches that could not be written",
+            &self.failed_commits,
+        );
+        counter("tracemill_tail_log_quarantined_records", "Damaged records that were set aside", &self.quarantined);
+        counter("tracemill_tail_left_spans", "Spans that stay in the log for a later run", &self.left);
+        registry.register_with_unit(
+            "tracemill_tail_log_commit_duration",
+            "How long it took to write and sync a group of batches",
+            Unit::Seconds,
+            self.commit_duration.clone(),
+        );
+    }
 }
 
 impl Default for Metrics {
@@ -69,6 +123,8 @@ impl Default for Metrics {
             packed: Counter::default(),
             spilled: Counter::default(),
             forgotten: Family::default(),
+            replayed: Counter::default(),
+            log: LogMetrics::default(),
         }
     }
 }
@@ -117,6 +173,12 @@ impl Metrics {
             "Decisions that are no longer known: late spans of a kept trace count as a new one; dropped ones are forgotten by generations",
             metrics.forgotten.clone(),
         );
+        registry.register(
+            "tracemill_tail_replayed_spans",
+            "Spans of an earlier run that are back in the trace buffer",
+            metrics.replayed.clone(),
+        );
+        metrics.log.register(registry);
         metrics
     }
 }

@@ -1,22 +1,18 @@
-//! What spans came with, and who waits until all of it is settled: delivered or dropped. A span that is let go of before, is not settled.
+//! What spans came with, and who waits until all of it is settled: delivered or dropped. What is left at the end is not settled: whoever sent it has
+//! it still, or the disk does.
 
 use std::sync::Arc;
 
 use super::shared::Shared;
 use super::slab::NONE;
+use crate::custody::Custody;
 
-/// Hears when everything that came with one batch is settled: when the last clone of it is dropped.
-pub type Origin = Arc<dyn Send + Sync>;
+/// Who answers for the spans of one batch until all of them are settled.
+pub type Origin = Arc<Custody>;
 
 /// Those of one shard. Spans of which nobody waits for the end have [`NONE`].
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Origins(Shared<Origin>);
-
-impl std::fmt::Debug for Origins {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Origins").finish_non_exhaustive()
-    }
-}
 
 impl Origins {
     pub(super) fn bytes(&self) -> usize {
@@ -26,9 +22,8 @@ impl Origins {
     /// A batch's, for the first of its spans.
     pub(super) fn enter(&mut self, origin: Option<&Origin>) -> u32 {
         let Some(origin) = origin else { return NONE };
-        let address = Arc::as_ptr(origin).cast::<()>();
-        let is_it = |known: &Origin| Arc::as_ptr(known).cast::<()>() == address;
-        self.0.enter(address as usize as u64, is_it, || (Arc::clone(origin), 0))
+        let address = Arc::as_ptr(origin).addr() as u64;
+        self.0.enter(address, |known| Arc::ptr_eq(known, origin), || (Arc::clone(origin), 0))
     }
 
     /// For another of its spans.
@@ -49,24 +44,24 @@ impl Origins {
     }
 }
 
+impl Drop for Origins {
+    fn drop(&mut self) {
+        self.0.values().for_each(|origin| origin.fail());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use parking_lot::Mutex;
 
     use super::*;
-
-    struct Settled(Arc<AtomicU32>);
-
-    impl Drop for Settled {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    use crate::custody::Fate;
 
     #[test]
     fn it_is_settled_with_its_last_span() {
-        let settled = Arc::new(AtomicU32::new(0));
-        let origin: Origin = Arc::new(Settled(settled.clone()));
+        let ends = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&ends);
+        let origin = Custody::new(move |fate| told.lock().push(fate));
         let mut origins = Origins::default();
         let number = origins.enter(Some(&origin));
         origins.share(number);
@@ -74,9 +69,13 @@ mod tests {
         let held = origins.get(number).cloned();
         origins.leave(number);
         origins.leave(number);
-        assert_eq!(settled.load(Ordering::Relaxed), 0, "what is on its way is not settled");
+        assert_eq!(*ends.lock(), [], "what is on its way is not settled");
         drop(held);
-        assert_eq!(settled.load(Ordering::Relaxed), 1);
+        assert_eq!(*ends.lock(), [Fate::Settled]);
         assert_eq!(origins.enter(None), NONE);
+        let told = Arc::clone(&ends);
+        origins.enter(Some(&Custody::new(move |fate| told.lock().push(fate))));
+        drop(origins);
+        assert_eq!(*ends.lock(), [Fate::Settled, Fate::Failed], "what is left is not");
     }
 }

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 use super::budget::Budget;
 use super::metrics::Metrics;
-use super::origin::Origin;
 use super::verdict::BUFFER;
 use crate::chain::metrics::{DropLabels, Metrics as ChainMetrics};
 use crate::chain::outlet::Outlet;
+use crate::custody::Custody;
 use crate::export::{Parcel, Taken};
 
 /// How long it waits before it tries a queue again that was full.
@@ -46,7 +46,7 @@ pub(super) struct Ledger {
 /// A parcel, and what is settled with it.
 struct Ready {
     parcel: Parcel,
-    origins: Arc<[Origin]>,
+    custody: Option<Arc<Custody>>,
 }
 
 impl Ledger {
@@ -100,9 +100,17 @@ impl Outbox {
     }
 
     /// Takes a parcel, whose bytes are the budget's from now on.
-    pub(super) fn put(&mut self, parcel: Parcel, origins: Arc<[Origin]>) {
+    pub(super) fn put(&mut self, parcel: Parcel, custody: Option<Arc<Custody>>) {
         self.shared.ledger.budget.settle(0, parcel.body.len());
-        self.waiting.push_back(Ready { parcel, origins });
+        self.waiting.push_back(Ready { parcel, custody });
+    }
+
+    /// Nobody will take what is left: whoever sent it has it still, or the disk does.
+    pub(super) fn give_up(&mut self) {
+        let returned = std::mem::take(&mut *self.shared.returned.lock());
+        for custody in self.waiting.drain(..).chain(returned).filter_map(|ready| ready.custody) {
+            custody.fail();
+        }
     }
 
     /// Hands over what the queues take. Answers whether that was everything.

@@ -151,6 +151,11 @@ impl Shard {
         self.traces.len()
     }
 
+    /// Whether kept spans have yet to leave.
+    pub(super) fn is_leaving(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Other times from now on.
     pub(super) fn set_waits(&mut self, waits: Waits) {
         self.waits = waits;
@@ -172,6 +177,19 @@ impl Shard {
 
     pub(super) fn leave_origin(&mut self, origin: u32) {
         self.origins.leave(origin);
+    }
+
+    /// Knows what was decided of a trace before: `None` is dropped.
+    pub(super) fn remember(&mut self, key: Key, verdict: Option<&Verdict>) {
+        match verdict {
+            None => self.remembered.drop(self.hashing.of(key)),
+            Some(verdict) => {
+                let number = self.verdicts.enter(verdict);
+                if let Some(unused) = self.remembered.keep(key, number) {
+                    self.verdicts.leave(unused.verdict);
+                }
+            }
+        }
     }
 
     /// Takes a span. `scratch` is overwritten.

@@ -68,6 +68,11 @@ impl<T> Shared<T> {
         &at(&self.values, number).value
     }
 
+    /// All of them.
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.values.iter().flatten().map(|used| &used.value)
+    }
+
     /// One user less. Answers the value if that was the last.
     pub(super) fn leave(&mut self, number: u32) -> Option<T> {
         let place = &mut self.values[number as usize];

@@ -74,11 +74,6 @@ impl Spans {
         pages * Slab::<Record>::PAGE_BYTES + spans * size_of::<u32>() * 2 + bytes + bytes / 8 + chunk
     }
 
-    /// How many spans there are.
-    pub(super) fn len(&self) -> usize {
-        self.records.len()
-    }
-
     /// Keeps a span, a field of its `ScopeSpans`, and answers its record.
     pub(super) fn append(&mut self, before: u32, envelope: u32, origin: u32, span: &[u8]) -> u32 {
         let number = self.chunk_for(span.len());

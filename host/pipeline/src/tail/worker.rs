@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use otlp::batch::Batch;
 use parking_lot::MutexGuard;
 
 use super::budget::Pressure;
 use super::chunk::Packed;
 use super::emit::Emitter;
+use super::intake::Sorter;
+use super::journal::Journal;
 use super::judge::{Judge, Outcome, Turn};
 use super::leaving::Leaving;
 use super::metrics::{DROP, DecisionLabels, DueLabel, KEEP};
@@ -18,6 +21,7 @@ use super::verdict::{Fate, Verdict};
 use super::{Cell, Inner};
 use crate::chain::metrics::DropLabels;
 use crate::chain::sampler::Due;
+use crate::custody::Custody;
 
 /// Decisions that are so close together are made at once.
 const TICK: Duration = Duration::from_millis(20);
@@ -36,12 +40,35 @@ pub(super) struct Worker {
     emitter: Emitter,
     outbox: Outbox,
     candidates: Vec<Candidate>,
+    journal: Option<Journal>,
+    batch: Batch,
+    sorter: Sorter,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.outbox.give_up();
+        if let Some(durable) = &self.inner.durable {
+            durable.give_up();
+            durable.flush();
+        }
+    }
 }
 
 impl Worker {
     pub(super) fn new(inner: Arc<Inner>, number: usize) -> Self {
-        let outbox = Outbox::new(inner.ledger.clone());
-        Self { inner, number, judge: Judge::new(), emitter: Emitter::default(), outbox, candidates: Vec::new() }
+        let shards = inner.cells.len();
+        Self {
+            number,
+            judge: Judge::new(),
+            emitter: Emitter::default(),
+            outbox: Outbox::new(inner.ledger.clone()),
+            candidates: Vec::new(),
+            journal: inner.journals.clone().map(|journals| Journal::new(journals, shards)),
+            batch: Batch::new(),
+            sorter: Sorter::default(),
+            inner,
+        }
     }
 
     /// Works until the buffer is gone.
@@ -59,6 +86,7 @@ impl Worker {
 
     /// Does what is due. Answers whether nothing at all is left.
     pub(super) fn turn(&mut self) -> bool {
+        self.inner.fetch(&mut self.batch, &mut self.sorter);
         self.relieve();
         loop {
             let decided = self.decide();
@@ -68,6 +96,10 @@ impl Worker {
             }
         }
         self.compact();
+        if let Some(durable) = &self.inner.durable {
+            // What is undecided is on the disk, and may wait.
+            return durable.is_empty() && self.outbox.is_empty() && !self.cell().shard.lock().is_leaving();
+        }
         self.cell().shard.lock().traces() == 0 && self.outbox.is_empty()
     }
 
@@ -94,7 +126,8 @@ impl Worker {
         self.candidates.clear();
         {
             let mut shard = cell.shard.lock();
-            shard.due(now, inner.is_ending().then_some(Due::ShuttingDown), &mut self.candidates);
+            let ends = inner.is_ending() && inner.durable.is_none();
+            shard.due(now, ends.then_some(Due::ShuttingDown), &mut self.candidates);
             if inner.budget().pressure() == Pressure::Early && self.candidates.len() < AT_ONCE {
                 let share = inner.budget().excess() / inner.cells.len();
                 shard.heaviest(now, share, &mut self.candidates);
@@ -111,6 +144,7 @@ impl Worker {
             bit: &|name| inner.bits.of(name),
         };
         let outcomes = self.judge.decide(&cell.shard, &inner.chains.current(), turn, &self.candidates);
+        self.write_down(&outcomes);
         let mut shard = cell.shard.lock();
         for (candidate, outcome) in self.candidates.iter().zip(&outcomes) {
             let dropped = shard.settle(now, candidate.slot, outcome.settled());
@@ -120,6 +154,20 @@ impl Worker {
         }
         inner.settle(cell, &mut shard);
         true
+    }
+
+    /// Before anything comes of it: after a crash the same is known.
+    fn write_down(&mut self, outcomes: &[Outcome]) {
+        let Some(journal) = &mut self.journal else { return };
+        let decided = self.candidates.iter().zip(outcomes).filter_map(|(candidate, outcome)| match outcome {
+            Outcome::By(verdict) => Some((candidate.key, verdict)),
+            Outcome::NotYet | Outcome::Wait(_) => None,
+        });
+        if let Err(error) = journal.write(decided)
+            && let Some(left_out) = self.inner.log_gate.open()
+        {
+            tracing::error!(%error, left_out, "decisions cannot be written down: after a restart they are not known");
+        }
     }
 
     fn count(&self, candidate: &Candidate, verdict: &Verdict, dropped: u64, now: u64) {
@@ -155,9 +203,10 @@ impl Worker {
         let note_reason = self.inner.config.load().note_reason;
         let emitted = self.emitter.emit(&mut leaving, note_reason);
         self.inner.ledger.lost("spill_unreadable", emitted.lost);
-        let origins: Arc<[_]> = leaving.origins.into();
+        let origins: Vec<_> = leaving.origins.into_iter().map(Some).collect();
+        let custody = Custody::join(&origins);
         for parcel in emitted.parcels {
-            self.outbox.put(parcel, Arc::clone(&origins));
+            self.outbox.put(parcel, custody.clone());
         }
         self.outbox.flush(&*self.inner.outlet);
         true
@@ -197,8 +246,9 @@ impl Worker {
                 }
             }
         }
-        let on_disk: u64 = inner.cells.iter().filter_map(|cell| cell.spill.as_ref()).map(|spill| spill.used()).sum();
-        inner.ledger.tail.disk.set(on_disk as i64);
+        let spilled: u64 = inner.cells.iter().filter_map(|cell| cell.spill.as_ref()).map(|spill| spill.used()).sum();
+        let logged = inner.durable.as_ref().map_or(0, |durable| durable.disk_bytes());
+        inner.ledger.tail.disk.set((spilled + logged) as i64);
     }
 
     /// Packs one chunk.

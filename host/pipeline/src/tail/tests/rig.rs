@@ -191,6 +191,7 @@ impl Rig {
         let clock = Arc::clone(&now);
         let clock = Box::new(move || clock.load(Ordering::SeqCst));
         let inner = Inner::new(config, chains.clone(), outlet.clone(), metrics.clone(), clock).unwrap();
+        inner.restore().unwrap();
         let inner = Arc::new(inner);
         let workers = (0..shards).map(|number| Worker::new(Arc::clone(&inner), number)).collect();
         let tail = Tail(Arc::new(Handle(inner)));
@@ -220,16 +221,7 @@ impl Rig {
 
     /// Sends spans as one request of a tenant, counted as a mill does.
     pub fn send_for(&mut self, tenant: &str, spans: &[Sent], origin: Option<&Origin>) -> Result<Intaken, Refusal> {
-        let mut resources: BTreeMap<u8, Vec<Span>> = BTreeMap::new();
-        for sent in spans {
-            resources.entry(sent.service).or_default().push(sent.span());
-        }
-        let resource_spans = resources.into_iter().map(|(service, spans)| ResourceSpans {
-            resource: Some(resource(service)),
-            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
-            ..ResourceSpans::default()
-        });
-        let body = ExportTraceServiceRequest { resource_spans: resource_spans.collect() }.encode_to_vec();
+        let body = request(spans);
         let tenant = (!tenant.is_empty()).then(|| tenant.into());
         let context = Arc::new(RequestContext { tenant, ..RequestContext::default() });
         let mut batch = Batch::new();
@@ -238,6 +230,24 @@ impl Rig {
         let intaken = self.tail.take(&batch, &chain, origin, &mut self.sorter)?;
         self.chain_metrics.dropped.get_or_create(&crate::tail::late()).inc_by(intaken.dropped);
         Ok(intaken)
+    }
+
+    /// Sends spans by way of the disk, waits until they are there, and has them fetched.
+    pub fn send_safely(&mut self, spans: &[Sent]) -> Result<(), Refusal> {
+        if let Some(refusal) = self.tail.is_full() {
+            return Err(refusal);
+        }
+        let parcel = Parcel {
+            signal: Signal::Traces,
+            body: request(spans).into(),
+            items: spans.len() as u32,
+            context: Arc::default(),
+        };
+        let (told, written) = std::sync::mpsc::channel();
+        self.tail.log(parcel, None)?.start(Box::new(move |outcome| told.send(outcome).unwrap()));
+        written.recv_timeout(Duration::from_mins(1)).expect("the disk answers")?;
+        self.after(0);
+        Ok(())
     }
 
     /// Sets the clock on, and has every worker do what is due.
@@ -304,6 +314,20 @@ fn text(value: Option<AnyValue>) -> String {
         Some(any_value::Value::StringValue(text)) => text,
         other => format!("{other:?}"),
     }
+}
+
+/// Spans as a request, by their services.
+fn request(spans: &[Sent]) -> Vec<u8> {
+    let mut resources: BTreeMap<u8, Vec<Span>> = BTreeMap::new();
+    for sent in spans {
+        resources.entry(sent.service).or_default().push(sent.span());
+    }
+    let resource_spans = resources.into_iter().map(|(service, spans)| ResourceSpans {
+        resource: Some(resource(service)),
+        scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
+        ..ResourceSpans::default()
+    });
+    ExportTraceServiceRequest { resource_spans: resource_spans.collect() }.encode_to_vec()
 }
 
 fn resource(service: u8) -> Resource {

@@ -15,6 +15,7 @@ use crate::chain::place::Place;
 use crate::chain::program::{Fault, FaultKind};
 use crate::chain::sampler::{Decisions, Due, NO_ROOT, Question, SamplerPlan, Show, Traces};
 use crate::chain::trial::{Mode, Trial};
+use crate::custody::{Custody, Fate};
 use crate::tail::TailConfig;
 use crate::tail::config::Otherwise;
 
@@ -402,17 +403,18 @@ fn traces_of_two_tenants_are_two() {
 fn whoever_waits_for_spans_hears_when_all_of_them_are_settled() {
     let keep_errors = by(|traces, at| (if traces.errors[at] > 0 { 1 } else { 2 }, 0.0), "errors");
     let mut rig = rig(vec![("errors", native(keep_errors))], TailConfig::default());
-    let origin = Arc::new(());
-    let told: crate::tail::Origin = origin.clone();
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    let told = ends.clone();
+    let origin = Custody::new(move |fate| told.lock().push(fate));
     let spans = [Sent { is_error: true, ..Sent::new(1, 0) }, Sent::new(2, 0)];
-    rig.send_for("", &spans, Some(&told)).unwrap();
-    drop(told);
+    rig.send_for("", &spans, Some(&origin)).unwrap();
+    drop(origin);
     rig.outlet.full.store(true, Ordering::SeqCst);
     rig.after(6 * SECOND);
-    assert_eq!(Arc::strong_count(&origin), 2, "one is dropped, the other has yet to be delivered");
+    assert_eq!(*ends.lock(), [], "one is dropped, the other has yet to be delivered");
     rig.outlet.full.store(false, Ordering::SeqCst);
     rig.after(0);
-    assert_eq!(Arc::strong_count(&origin), 1);
+    assert_eq!(*ends.lock(), [Fate::Settled]);
 }
 
 #[tokio::test]
