@@ -151,6 +151,8 @@ impl Tail {
         inner.ledger.tail.limit.set(config.max_bytes as i64);
         for cell in &inner.cells {
             cell.shard.lock().set_waits(waits(&config));
+            // Something may be due earlier, or have to make room.
+            cell.woken.notify_one();
         }
         inner.config.store(Arc::new(config));
     }

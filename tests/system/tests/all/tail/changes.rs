@@ -95,15 +95,15 @@ async fn settings_that_are_reloaded_count_for_what_waits_already() -> Result<()>
                 noted[&Trace(1).id()].iter().map(|span| text_of(span, "tracemill.sampling.reason")).collect();
             assert_eq!(reasons, [Some("default"); 3]);
             proxy.configure("tail.default", json!("drop"))?;
-            proxy.configure("tail.memory", json!("64MiB"))?;
+            proxy.configure("tail.memory", json!("256MiB"))?;
             let limited = async || {
-                (proxy.metrics().await.ok()?.sum("tracemill_tail_memory_limit_bytes", &[]) == f64::from(64 << 20))
+                (proxy.metrics().await.ok()?.sum("tracemill_tail_memory_limit_bytes", &[]) == f64::from(256 << 20))
                     .then_some(())
             };
             wait::until("the smaller buffer", limited).await?;
             send(proxy, Trace(2).spans(4)).await?;
             reached(proxy, DROPPED, &[("plugin", "tail"), ("reason", "default")], 4.0).await?;
-            // A folder cannot be had without a restart, and that is said.
+            // What is remembered stays as it is until a restart, and that is said.
             proxy.configure("tail.remember", json!({ "kept": 7 }))?;
             let said = async || proxy.log().contains("tail.remember").then_some(());
             wait::until("the log to name what needs a restart", said).await?;
