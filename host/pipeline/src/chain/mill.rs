@@ -21,6 +21,7 @@ use super::trial::{Mode, Part};
 use crate::compact;
 use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
+use crate::spanmetrics::{Measured, Recorder};
 use crate::tail::{self, Sorter, Tail};
 
 /// One mill. Used by one thread at a time.
@@ -32,6 +33,7 @@ pub(super) struct Mill {
     answers: Vec<Answer>,
     /// What has to happen before those are true.
     pending: Option<Pending>,
+    recorder: Recorder,
     sorter: Sorter,
 }
 
@@ -52,6 +54,7 @@ impl Default for Mill {
             seats: Seats::new(Kind::Processors),
             answers: Vec::new(),
             pending: None,
+            recorder: Recorder::default(),
             sorter: Sorter::default(),
         }
     }
@@ -125,7 +128,7 @@ impl Mill {
             }
             let handed = match tail {
                 Some(tail) => self.buffer(chain, chains, tail, whole),
-                None => self.hand_out(behind.outlet, whole),
+                None => self.hand_out(chains, behind.outlet, whole),
             };
             match handed {
                 Ok(Handed::Whole) => {}
@@ -133,16 +136,17 @@ impl Mill {
                 Err(refusal) => return refused(&self.run, full_label(tail), refusal),
             }
         }
+        self.recorder.record(chains.span_metrics(), &self.run.batch, self.run.now);
         self.run.tally.count_admitted(Rows::of(&self.run.batch), chains.metrics());
         Ok(())
     }
 
     /// To the queues.
-    fn hand_out(&mut self, outlet: &dyn Outlet, whole: usize) -> Result<Handed, Refusal> {
+    fn hand_out(&mut self, chains: &Chains, outlet: &dyn Outlet, whole: usize) -> Result<Handed, Refusal> {
         Ok(match outlet.accept(self.parcel(whole))? {
             Taken::Whole => Handed::Whole,
             Taken::Later(commit) => {
-                self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch)));
+                self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch), self.measure(chains)));
                 Handed::Counted
             }
         })
@@ -161,15 +165,21 @@ impl Mill {
     fn buffer(&mut self, chain: &Chain, chains: &Chains, tail: &Tail, whole: usize) -> Result<Handed, Refusal> {
         if tail.is_durable() {
             let logging = tail.log(self.parcel(whole), None)?;
-            self.pending = Some(Pending::log(logging, Rows::of(&self.run.batch)));
+            self.pending = Some(Pending::log(logging, Rows::of(&self.run.batch), self.measure(chains)));
             return Ok(Handed::Counted);
         }
         let intaken = tail.take(&self.run.batch, chain, None, &mut self.sorter)?;
         if intaken.dropped > 0 {
             self.run.tally.dropped(tail::late(), intaken.dropped);
         }
+        self.recorder.record(chains.span_metrics(), &self.run.batch, self.run.now);
         self.run.tally.count_held(Rows::of(&self.run.batch), chains.metrics());
         Ok(Handed::Counted)
+    }
+
+    /// What the batch adds to the metrics of spans, once it is taken.
+    fn measure(&mut self, chains: &Chains) -> Measured {
+        self.recorder.measure(chains.span_metrics(), &self.run.batch, self.run.now)
     }
 
     fn reject_invalid_ids(&mut self) {

@@ -34,6 +34,7 @@ mod scrubbing;
 mod shutdown;
 mod signals;
 mod signatures;
+mod span_metrics;
 mod state;
 mod tables;
 mod tail;
