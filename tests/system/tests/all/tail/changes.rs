@@ -18,22 +18,30 @@ use system::reached;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swap_of_the_sampler_under_load_loses_nothing_of_what_waits() -> Result<()> {
+    const SPANS: usize = 25_000;
     let sink = Sink::start().await?;
     setup(&sink, &everything())?
         .run(async |proxy| {
+            // Compiled beforehand, so that it is swapped in while there is load.
+            let plugin = fs::read(official(SAMPLER)?)?;
+            let other = renewed(&plugin, 1);
+            for file in [&other, &plugin] {
+                let before = proxy.generation().await?;
+                proxy.install(&format!("{FILE}.wasm"), file)?;
+                proxy.generation_after(before).await?;
+            }
             let generator = Generator::new(Profile::Small, 401).mix(Mix::PLAIN).traces_of(8);
-            let load = Load { spans: 20_000, per_request: 50, rate: 6_000, senders: 2 };
+            let load = Load { spans: SPANS, per_request: 50, rate: 5_000, senders: 2 };
             let client = proxy.grpc();
             let sending = tokio::spawn(async move { load::run(&client, generator, load).await });
             sink.wait_for_spans(500).await?;
-            let plugin = fs::read(official(SAMPLER)?)?;
             for version in 1..=4 {
                 let (before, waiting) = (proxy.generation().await?, held(proxy).await?);
                 assert!(waiting > 0.0, "nothing waits at swap {version}");
-                if version == 3 {
-                    // Another file; otherwise other settings.
-                    proxy.install(&format!("{FILE}.wasm"), &renewed(&plugin, version))?;
+                if version == 2 {
+                    proxy.install(&format!("{FILE}.wasm"), &other)?;
                 } else {
+                    // The same file with other settings.
                     let name = format!("version {version}");
                     let policies = json!([{ "name": name, "type": "always_sample" }]);
                     proxy.install(&format!("{FILE}.yaml"), settings(&policies).to_string().as_bytes())?;
@@ -41,11 +49,11 @@ async fn a_swap_of_the_sampler_under_load_loses_nothing_of_what_waits() -> Resul
                 proxy.generation_after(before).await?;
             }
             let sent = sending.await??;
-            assert_eq!(sent.acknowledged.len(), 20_000);
+            assert_eq!(sent.acknowledged.len(), SPANS);
             let accounts = proxy.settled().await?;
-            assert_eq!((accounts.door.dropped, accounts.door.admitted), (0, 20_000));
+            assert_eq!((accounts.door.dropped, accounts.door.admitted), (0, SPANS as u64));
             let once = |id: &&u64| sink.arrivals(|arrivals| arrivals.ids.get(*id).is_some_and(|one| one.times == 1));
-            assert_eq!(sent.acknowledged.iter().filter(once).count(), 20_000);
+            assert_eq!(sent.acknowledged.iter().filter(once).count(), SPANS);
             let by_others = proxy.metrics().await?.sum(DECISIONS, &[("plugin", "tail")]);
             assert_eq!(by_others, 0.0, "while a sampler is swapped there is always one");
             Ok(())

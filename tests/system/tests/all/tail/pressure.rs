@@ -186,6 +186,6 @@ async fn what_memory_has_no_room_for_waits_on_the_disk() -> Result<()> {
 
 /// Waits until the disk has taken what memory should not hold.
 async fn pressed(proxy: &Proxy) -> Result<()> {
-    let relieved = async || (proxy.metrics().await.ok()?.sum(MEMORY, &[]) < SMALL * 0.8).then_some(());
+    let relieved = async || (proxy.metrics().await.ok()?.sum(MEMORY, &[]) < SMALL * 0.7).then_some(());
     harness::wait::until("memory to be relieved", relieved).await
 }
