@@ -149,10 +149,13 @@ impl Tail {
         let inner = &self.0.0;
         inner.budget().set_limit(config.max_bytes);
         inner.ledger.tail.limit.set(config.max_bytes as i64);
-        for cell in &inner.cells {
-            cell.shard.lock().set_waits(waits(&config));
-        }
+        let waits = waits(&config);
         inner.config.store(Arc::new(config));
+        for cell in &inner.cells {
+            cell.shard.lock().set_waits(waits);
+            // Something may be due earlier, or have to make room.
+            cell.woken.notify_one();
+        }
     }
 
     /// Decides everything and hands it to the queues, within the bound; what is on the disk too stays there undecided. Answers how many spans are lost. To be called once nothing comes any more.

@@ -1,6 +1,7 @@
 //! Both sums of invariant 6: every span, data point and log record that came in is accounted for exactly once.
 //!
-//! received = refused + dropped by plugins + admitted; and for each destination,
+//! received + replayed by the trace buffer = refused + dropped by plugins and the trace buffer + admitted + left on its disk + held in it; and for
+//! each destination,
 //! admitted + replayed = sent + rejected by the back end + dropped by the queue + left on disk + held.
 
 mod log;
@@ -9,17 +10,23 @@ use crate::metrics::Metrics;
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
 
-/// What happened to spans at the door and in the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What happened to spans at the door, in the chain and in the trace buffer.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Door {
     /// Spans in requests that were read.
     pub received: u64,
     /// Refused to their senders.
     pub refused: u64,
-    /// Dropped by plugins.
+    /// Dropped by plugins, and by the trace buffer for them.
     pub dropped: u64,
     /// Taken on.
     pub admitted: u64,
+    /// In the trace buffer: their trace is not decided, or has yet to leave.
+    pub held: u64,
+    /// Back in the trace buffer from its disk, since the start.
+    pub replayed: u64,
+    /// Left on the trace buffer's disk.
+    pub left: u64,
 }
 
 /// What happened to spans for one destination.
@@ -73,6 +80,9 @@ impl Accounts {
     pub fn read(metrics: &Metrics) -> Result<Self> {
         let (mut door, destinations) = (door(metrics, "spans")?, destinations(metrics, "spans")?);
         door.dropped = dropped(metrics)?;
+        door.held = whole(metrics, "tracemill_tail_held_spans", &[])?;
+        door.replayed = whole(metrics, "tracemill_tail_replayed_spans_total", &[])?;
+        door.left = whole(metrics, "tracemill_tail_left_spans_total", &[])?;
         let [(_, points), (_, records)] = FORWARDED;
         Ok(Self { door, destinations, forwarded: [account(metrics, points)?, account(metrics, records)?] })
     }
@@ -88,8 +98,13 @@ impl Accounts {
         self.forwarded[at].destinations.iter().find(|destination| destination.name == name)
     }
 
-    /// Whether no destination holds anything.
+    /// Whether nothing is held: in the trace buffer, nor for any destination.
     pub fn is_idle(&self) -> bool {
+        self.door.held == 0 && self.is_delivered()
+    }
+
+    /// Whether no destination holds anything.
+    pub fn is_delivered(&self) -> bool {
         let forwarded = self.forwarded.iter().flat_map(|account| &account.destinations);
         self.destinations.iter().chain(forwarded).all(|each| each.held == 0)
     }
@@ -112,8 +127,9 @@ impl Accounts {
     /// Whether both sums hold; the error shows the numbers.
     pub fn check(&self) -> Result<()> {
         self.each(|items, door, destinations| {
-            let Door { received, refused, dropped, admitted } = *door;
-            ensure!(received == refused + dropped + admitted, "{items} are not accounted for: {door:?}");
+            let Door { received, replayed, refused, dropped, admitted, left, held } = *door;
+            let accounted = refused + dropped + admitted + left + held;
+            ensure!(received + replayed == accounted, "{items} are not accounted for: {door:?}");
             for each in destinations {
                 let accounted = each.sent + each.rejected + each.dropped + each.left + each.held;
                 ensure!(each.admitted + each.replayed == accounted, "{items} are not accounted for: {each:?}");
@@ -134,7 +150,7 @@ fn account(metrics: &Metrics, items: &'static str) -> Result<Account> {
 
 fn door(metrics: &Metrics, items: &str) -> Result<Door> {
     let of = |what: &str| whole(metrics, &format!("tracemill_{what}_{items}_total"), &[]);
-    Ok(Door { received: of("receive")?, refused: of("refused")?, dropped: 0, admitted: of("admitted")? })
+    Ok(Door { received: of("receive")?, refused: of("refused")?, admitted: of("admitted")?, ..Door::default() })
 }
 
 fn destinations(metrics: &Metrics, items: &str) -> Result<Vec<Destination>> {

@@ -28,7 +28,12 @@ pub struct Collector {
 impl Collector {
     /// Starts the binary that [`backends::collector`] builds, and waits until its ports are open. The addresses of the receiver
     /// `otlp` are filled into the configuration.
-    pub async fn start(binary: &Path, mut config: Value) -> Result<Self> {
+    pub async fn start(binary: &Path, config: Value) -> Result<Self> {
+        Self::start_with(binary, config, &[]).await
+    }
+
+    /// The same with further arguments.
+    pub async fn start_with(binary: &Path, mut config: Value, arguments: &[&str]) -> Result<Self> {
         let [grpc, http] = free_ports()?.map(|port| format!("127.0.0.1:{port}"));
         let protocols = &mut config["receivers"]["otlp"]["protocols"];
         protocols["grpc"]["endpoint"] = grpc.clone().into();
@@ -38,7 +43,7 @@ impl Collector {
         // JSON is YAML too.
         fs::write(&file, serde_json::to_string_pretty(&config)?)?;
         let mut command = Command::new(binary);
-        command.arg("--config").arg(&file);
+        command.arg("--config").arg(&file).args(arguments);
         let mut process = Process::start("collector", command, &folder.path().join("log"))?;
         wait::until("the Collector's ports", async || match process.still_running() {
             Err(error) => Some(Err(error)),

@@ -78,7 +78,7 @@ mod tests {
     use crate::client::Refusal;
 
     fn door(received: u64, refused: u64) -> Door {
-        Door { received, refused, dropped: 0, admitted: received - refused }
+        Door { received, refused, admitted: received - refused, ..Door::default() }
     }
 
     fn accepted(rejected: i64) -> Answer {

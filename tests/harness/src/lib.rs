@@ -28,6 +28,7 @@ pub mod spans;
 pub mod stored;
 pub mod tempo;
 pub mod tls;
+pub mod traces;
 pub mod wait;
 pub mod wire;
 
@@ -45,3 +46,4 @@ pub use sender::Sender;
 pub use sink::{Behaviour, Sink};
 pub use spans::{Generator, Profile};
 pub use tempo::Tempo;
+pub use traces::Trace;

@@ -23,21 +23,30 @@ enum Mode {
 pub(super) fn read(table: &mut Table<'_>) -> TailConfig {
     let usual = TailConfig::default();
     let any = Duration::ZERO..=DAY;
-    let root_delay = table.duration("root_delay", any.clone()).unwrap_or(usual.root_delay);
-    let idle = table.duration("idle", any.clone()).unwrap_or(usual.idle);
-    let longest = table.duration("longest", any).unwrap_or(usual.longest);
+    let longest = table.duration("longest", any.clone()).unwrap_or(usual.longest);
+    let root_delay = table.duration("root_delay", any.clone()).unwrap_or(usual.root_delay.min(longest));
+    let idle = table.duration("idle", any).unwrap_or(usual.idle.min(longest));
+    let max_bytes = table.size("memory", LEAST..=(1 << 40)).map_or(usual.max_bytes, |bytes| bytes as usize);
     let words = [("keep", Otherwise::Keep), ("drop", Otherwise::Drop)];
     let config = TailConfig {
-        max_bytes: table.size("memory", LEAST..=(1 << 40)).map_or(usual.max_bytes, |bytes| bytes as usize),
+        max_bytes,
         root_delay,
         idle,
         longest,
         default: table.choice("default", &words).unwrap_or(usual.default),
         max_rows: table.count("max_rows", 1..=4096).map_or(usual.max_rows, |rows| rows as u32),
         note_reason: table.flag("note_reason").unwrap_or(usual.note_reason),
-        remember: table.section("remember", |table| remember(table, usual.remember)),
+        remember: table.section("remember", |table| remember(table, usual.remember.within(max_bytes / 4))),
         disk: disk(table),
     };
+    let remembered = config.remember.bytes();
+    if remembered > max_bytes / 2 {
+        let mib = remembered.div_ceil(MIB as usize);
+        table.refuse(
+            "remember",
+            format!("may take {mib}MiB, which is more than half of `memory`: traces have to wait there too"),
+        );
+    }
     for (key, time) in [("root_delay", root_delay), ("idle", idle)] {
         if time > longest {
             table.refuse(key, "is longer than `longest`, after which a trace is decided whatever it waits for");

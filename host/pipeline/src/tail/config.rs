@@ -44,6 +44,22 @@ pub struct Remember {
     pub dropped: usize,
 }
 
+impl Remember {
+    /// Bytes of memory that it may take, which are a part of [`TailConfig::max_bytes`].
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.kept.saturating_mul(64).saturating_add(self.dropped.saturating_mul(10))
+    }
+
+    /// As many of both, or fewer of both, so that they take no more than so many bytes.
+    #[must_use]
+    pub fn within(self, bytes: usize) -> Self {
+        let share = (bytes as f64 / self.bytes().max(1) as f64).min(1.0);
+        let part = |count: usize| (count as f64 * share) as usize;
+        Self { kept: part(self.kept), dropped: part(self.dropped) }
+    }
+}
+
 /// The folder of the trace buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskConfig {

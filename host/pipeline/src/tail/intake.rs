@@ -6,9 +6,11 @@ use std::time::Duration;
 use otlp::batch::Batch;
 use otlp::encode::parted;
 
+use super::budget::Pressure;
 use super::durable::Then;
 use super::key::{self, Key};
 use super::origin::Origin;
+use super::outbox::AGAIN;
 use super::shard::{Arrival, Shard, Taken};
 use super::slab::NONE;
 use super::verdict::BUFFER;
@@ -221,7 +223,10 @@ impl Inner {
         }
         shard.leave_origin(origin);
         self.settle(cell, &mut shard);
-        if shard.next().is_some_and(|next| next < shard.wakes_at) {
+        let is_due = shard.next().is_some_and(|next| next < shard.wakes_at);
+        // While there is much to make room for, somebody looks more often.
+        let is_pressed = self.budget().pressure() != Pressure::None && shard.wakes_at > now + AGAIN.as_nanos() as u64;
+        if is_due || is_pressed {
             shard.wakes_at = 0;
             cell.woken.notify_one();
         }

@@ -156,9 +156,16 @@ impl Shard {
         !self.ready.is_empty()
     }
 
-    /// Other times from now on.
+    /// Other times from now on, for what waits already too.
     pub(super) fn set_waits(&mut self, waits: Waits) {
+        if self.waits == waits {
+            return;
+        }
         self.waits = waits;
+        let waiting = self.traces.iter().filter(|(_, trace)| trace.state == State::Waiting);
+        for slot in waiting.map(|(slot, _)| slot).collect::<Vec<_>>() {
+            self.schedule(slot);
+        }
     }
 
     /// What a span came under. It has one user more.

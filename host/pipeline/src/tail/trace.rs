@@ -74,7 +74,7 @@ pub(super) struct Times {
 }
 
 /// How long things may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Waits {
     pub(super) root_delay: Nanos,
     pub(super) idle: Nanos,

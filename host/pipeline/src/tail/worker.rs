@@ -112,7 +112,8 @@ impl Worker {
         let now = self.inner.now();
         let until_next = shard.next().map_or(LOOK, |next| Duration::from_nanos(next.saturating_sub(now)));
         let least = if self.outbox.waits() { AGAIN } else { TICK };
-        let pause = until_next.min(LOOK).max(least);
+        let most = if self.inner.budget().pressure() == Pressure::None { LOOK } else { AGAIN };
+        let pause = until_next.min(most).max(least);
         shard.wakes_at = now + pause.as_nanos() as u64;
         let _timed_out = cell.woken.wait_for(&mut shard, pause);
     }

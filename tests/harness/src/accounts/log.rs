@@ -10,7 +10,7 @@ impl Accounts {
         if lines.peek().is_none() {
             return Ok(None);
         }
-        let empty = Door { received: 0, refused: 0, dropped: 0, admitted: 0 };
+        let empty = Door::default();
         let forwarded = FORWARDED.map(|(_, items)| Account { items, door: empty, destinations: Vec::new() });
         let mut accounts = Self { door: empty, destinations: Vec::new(), forwarded };
         for line in lines {
@@ -38,11 +38,16 @@ impl Accounts {
                 left: number("left")?,
             });
         } else {
+            // Of other signals nothing waits for a decision.
+            let of_tail = |name: &str| if signal == "traces" { number(name) } else { Ok(0) };
             *door = Door {
                 received: number("received")?,
                 refused: number("refused")?,
                 dropped: number("dropped")?,
                 admitted: number("admitted")?,
+                replayed: of_tail("replayed")?,
+                left: of_tail("left")?,
+                held: of_tail("held")?,
             };
         }
         Ok(())
@@ -62,7 +67,7 @@ mod tests {
 
     const LOG: &str = "\
 2026-01-01T00:00:00Z  INFO tracemill: shutting down
-2026-01-01T00:00:01Z  INFO control::telemetry::accounts: final account signal=traces received=10 refused=1 dropped=2 admitted=7
+2026-01-01T00:00:01Z  INFO control::telemetry::accounts: final account signal=traces received=15 replayed=6 refused=1 dropped=2 admitted=7 left=6 held=5
 2026-01-01T00:00:01Z  INFO control::telemetry::accounts: final account of a destination destination=\"a\" signal=traces admitted=7 replayed=0 sent=3 rejected=1 dropped=1 left=2 held=0
 2026-01-01T00:00:01Z  INFO control::telemetry::accounts: final account signal=logs received=4 refused=0 dropped=0 admitted=4
 2026-01-01T00:00:01Z  INFO control::telemetry::accounts: final account of a destination destination=\"a\" signal=logs admitted=4 replayed=1 sent=5 rejected=0 dropped=0 left=0 held=0
@@ -74,10 +79,21 @@ mod tests {
         let accounts = Accounts::of_log(LOG).unwrap().unwrap();
         accounts.check().unwrap();
         accounts.check_fan_out().unwrap();
-        assert_eq!(accounts.door, Door { received: 10, refused: 1, dropped: 2, admitted: 7 });
+        assert_eq!(
+            accounts.door,
+            Door { received: 15, replayed: 6, refused: 1, dropped: 2, admitted: 7, left: 6, held: 5 }
+        );
+        assert!(accounts.is_delivered() && !accounts.is_idle(), "spans are left in the trace buffer");
         assert_eq!(accounts.destination("a").map(|a| (a.sent, a.left)), Some((3, 2)));
         assert_eq!(accounts.destination_of("logs", "a").map(|a| (a.replayed, a.sent)), Some((1, 5)));
-        for (from, to) in [("received=10", "received=11"), ("sent=3", "sent=4"), ("replayed=1", "replayed=0")] {
+        for (from, to) in [
+            ("received=15", "received=16"),
+            ("held=5", "held=4"),
+            ("replayed=6", "replayed=7"),
+            ("left=6", "left=5"),
+            ("sent=3", "sent=4"),
+            ("replayed=1", "replayed=0"),
+        ] {
             let wrong = Accounts::of_log(&LOG.replace(from, to)).unwrap().unwrap();
             assert!(wrong.check().is_err(), "{to}");
         }
@@ -86,6 +102,8 @@ mod tests {
     #[test]
     fn a_log_without_it_has_none_and_one_that_lacks_a_number_is_an_error() {
         assert!(Accounts::of_log("INFO shutting down").unwrap().is_none());
-        assert!(Accounts::of_log(&LOG.replace("left=2", "")).is_err());
+        for number in ["left=2", "held=5", "replayed=6", "left=6"] {
+            assert!(Accounts::of_log(&LOG.replace(number, "")).is_err(), "{number}");
+        }
     }
 }

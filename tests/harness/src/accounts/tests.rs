@@ -3,10 +3,13 @@
 use super::*;
 
 const GOOD: &str = "
-tracemill_receive_spans_total 10
+tracemill_receive_spans_total 12
 tracemill_refused_spans_total{reason=\"malformed\"} 1
 tracemill_dropped_spans_total{plugin=\"p\",reason=\"health\"} 2
 tracemill_admitted_spans_total 7
+tracemill_tail_held_spans 3
+tracemill_tail_replayed_spans_total 5
+tracemill_tail_left_spans_total 4
 tracemill_plugin_calls_total{plugin=\"p\"} 4
 tracemill_export_admitted_spans_total{destination=\"a\"} 7
 tracemill_export_sent_spans_total{destination=\"a\"} 3

@@ -87,6 +87,20 @@ fn a_trace_is_decided_when_it_is_due_and_leaves_whole() {
 }
 
 #[test]
+fn other_waits_count_for_what_waits_already() {
+    let mut rig = rig(vec![("keeps", native(always(1, 0.0, "kept")))], TailConfig::default());
+    rig.send(&[Sent::new(1, 1), Sent::new(2, 0)]).unwrap();
+    rig.after(SECOND);
+    let patient = Duration::from_secs(20);
+    rig.tail.reconfigure(TailConfig { root_delay: patient, ..TailConfig::default() });
+    rig.after(3 * SECOND);
+    assert_eq!(numbers(&mut rig), [], "two seconds after its root it would have been decided");
+    rig.tail.reconfigure(TailConfig { root_delay: patient, idle: Duration::from_secs(4), ..TailConfig::default() });
+    rig.after(0);
+    assert_eq!(numbers(&mut rig), [0, 1]);
+}
+
+#[test]
 fn a_dropped_trace_is_counted_by_reason_and_its_late_spans_too() {
     let mut rig = rig(vec![("drops", native(always(2, 0.0, "not wanted")))], TailConfig::default());
     rig.send(&[Sent::new(1, 0), Sent::new(1, 1)]).unwrap();
