@@ -84,7 +84,7 @@ impl Differences {
             _ if same => {}
             _ => {
                 self.edited_otherwise += spans;
-                self.at(&Path::TraceState.to_string(), spans, || (trace_id, Vec::new()));
+                self.at(Path::TraceState.to_string(), spans, || (trace_id, Vec::new()));
             }
         }
     }
