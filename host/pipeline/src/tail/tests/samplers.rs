@@ -94,7 +94,7 @@ fn other_waits_count_for_what_waits_already() {
     let patient = Duration::from_secs(20);
     rig.tail.reconfigure(TailConfig { root_delay: patient, ..TailConfig::default() });
     rig.after(3 * SECOND);
-    assert_eq!(numbers(&mut rig), [], "two seconds after its root it would have been decided");
+    assert!(numbers(&mut rig).is_empty(), "two seconds after its root it would have been decided");
     rig.tail.reconfigure(TailConfig { root_delay: patient, idle: Duration::from_secs(4), ..TailConfig::default() });
     rig.after(0);
     assert_eq!(numbers(&mut rig), [0, 1]);
