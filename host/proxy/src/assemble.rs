@@ -30,6 +30,7 @@ use pipeline::fork::Fork;
 use pipeline::forward::{self, Forward};
 use pipeline::receive::{self, Receivers};
 use pipeline::spanmetrics::send::Sender;
+use pipeline::tail::{self, Tail};
 use pipeline::tls::server::{Certificates, Tls};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -58,6 +59,7 @@ pub struct Proxy {
     gate: Gate,
     /// Of what passes no plugin: closed at the end only.
     end: Gate,
+    tail: Tail,
     exports: Exports,
     /// Of what is counted of spans.
     span_metrics: Sender,
@@ -77,6 +79,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let export_metrics = export::Metrics::register(&mut registry);
     let plugin_metrics = wasm::Metrics::register(&mut registry);
     let table_metrics = tables::Metrics::register(&mut registry);
+    let tail_metrics = tail::Metrics::register(&mut registry);
     let receive_metrics = Arc::new(receive::Metrics::register(&mut registry));
 
     let exports = Exports::start(config.export.clone(), export_metrics, Handle::current())?;
@@ -85,7 +88,9 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let chains = Chains::new(mills, counters.clone());
     chains.quarantine().limit(config.plugins.quarantine);
     let outlet = Arc::new(Queues(exports.clone()));
-    let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), config.plugins.note_generation);
+    let tail = Tail::start(config.tail.clone(), chains.clone(), outlet.clone(), tail_metrics)?;
+    let note_generation = config.plugins.note_generation;
+    let intake = Intake::start(chains.clone(), Some(tail.clone()), outlet.clone(), gate.clone(), note_generation);
     let intake = Arc::new(intake.context("starting the mills")?);
     let end = Gate::new();
     let span_metrics = chains.span_metrics();
@@ -144,7 +149,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let admin_tls = admin_tls.map_err(|error| anyhow!("cannot secure the admin side with TLS: {error}"))?;
     let admin_auth = config.admin.auth.clone().map(|auth| Auth::new(auth).map(Arc::new)).transpose()?;
     let certificates = receivers.certificates().and(admin_tls.clone());
-    let apply = apply(certificates, &exports, &folder, &tables, &chains, &shutdown_timeout);
+    let apply = apply(certificates, &tail, &exports, &folder, &tables, &chains, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let (receiving, is_receiving) = watch::channel(false);
@@ -177,6 +182,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         tables,
         gate,
         end,
+        tail,
         exports,
         span_metrics,
         shutdown_timeout,
@@ -203,6 +209,7 @@ fn millis(time: Duration) -> u64 {
 /// What of a changed configuration takes effect while running. The parts that can fail come first.
 fn apply(
     certificates: Certificates,
+    tail: &Tail,
     exports: &Exports,
     folder: &Arc<Folder>,
     tables: &Arc<Tables>,
@@ -210,12 +217,14 @@ fn apply(
     shutdown_timeout: &Arc<AtomicU64>,
 ) -> reload::Apply {
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
+    let tail = tail.clone();
     let (tables, quarantine) = (Arc::clone(tables), Arc::clone(chains.quarantine()));
     let span_metrics = chains.span_metrics().clone();
     Box::new(move |config: &Config| {
         let new = certificates.read().map_err(|error| format!("tls: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
         new.apply();
+        tail.reconfigure(config.tail.clone());
         tables.reconfigure(config.tables.clone());
         folder.reconfigure(folder_settings(config));
         quarantine.limit(config.plugins.quarantine);
@@ -289,6 +298,7 @@ impl Proxy {
             tables,
             gate,
             end,
+            tail,
             exports,
             span_metrics,
             shutdown_timeout,
@@ -309,6 +319,10 @@ impl Proxy {
         {
             serving.abort();
         }
+        let undecided = tail.drain(until).await;
+        if undecided > 0 {
+            tracing::error!(spans = undecided, "were in the trace buffer and could not leave before the end");
+        }
         // What the last spans have added goes along with them.
         let counted = tokio::task::spawn_blocking(move || drop(span_metrics));
         let _late = tokio::time::timeout_at(until, counted).await;
@@ -319,7 +333,7 @@ impl Proxy {
         let _late = tokio::time::timeout_at(until, quiet).await;
         drop(admin);
         telemetry::accounts::log(&view.registry);
-        if report.undelivered.is_empty() {
+        if report.undelivered.is_empty() && undecided == 0 {
             tracing::info!("everything was delivered");
             End::Well
         } else {

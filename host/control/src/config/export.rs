@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use otlp::signal::Signal;
 use pipeline::export::config::{
-    BatchConfig, Compression, DestinationConfig, Endpoint, Identity, RetryConfig, TlsConfig, check_headers,
+    Balance, BatchConfig, Compression, DestinationConfig, Endpoint, Identity, RetryConfig, TlsConfig, check_headers,
 };
 
 use super::env::Lookup;
@@ -27,6 +27,9 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
     let placeholder = || Endpoint::grpc("http://localhost").expect("a constant URL").into();
     let mut config = DestinationConfig::new(name, endpoints.clone().unwrap_or_else(placeholder));
     config.signals = signals(table).unwrap_or(config.signals);
+    if config.endpoints.balance == Balance::ByTrace && config.signals.iter().any(|signal| *signal != Signal::Traces) {
+        table.refuse("route_by", "is for traces only: give metrics and logs a destination of their own");
+    }
     config.compression = table
         .choice("compression", &[("none", Compression::None), ("gzip", Compression::GZIP), ("zstd", Compression::ZSTD)])
         .unwrap_or(config.compression);

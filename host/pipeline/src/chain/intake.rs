@@ -18,10 +18,11 @@ use tokio::sync::oneshot;
 use super::gate::Gate;
 use super::live::Chains;
 use super::metrics::PlaceLabel;
-use super::mill::{Mill, joinable};
+use super::mill::{Behind, Mill, joinable};
 use super::outlet::Outlet;
 use super::pace::Pace;
 use crate::request::{Answer, Refusal, Request};
+use crate::tail::Tail;
 
 /// Chains whose recent 99th percentile is above this run on the mills' own threads.
 const INLINE_BELOW: Duration = Duration::from_millis(2);
@@ -47,6 +48,8 @@ pub struct Intake {
 struct Shared {
     mills: Vec<Mutex<Mill>>,
     chains: Chains,
+    /// The trace buffer, if there is one.
+    tail: Option<Tail>,
     outlet: Arc<dyn Outlet>,
     gate: Gate,
     pace: Pace,
@@ -64,11 +67,18 @@ struct Job {
 
 impl Intake {
     /// Starts the mills' threads. `note_generation` is a test setting: it notes the generation on each span.
-    pub fn start(chains: Chains, outlet: Arc<dyn Outlet>, gate: Gate, note_generation: bool) -> std::io::Result<Self> {
+    pub fn start(
+        chains: Chains,
+        tail: Option<Tail>,
+        outlet: Arc<dyn Outlet>,
+        gate: Gate,
+        note_generation: bool,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded(WAITING);
         let shared = Arc::new(Shared {
             mills: (0..chains.mills()).map(|_| Mutex::default()).collect(),
             chains,
+            tail,
             outlet,
             gate,
             pace: Pace::new(Duration::from_micros(100)),
@@ -157,7 +167,8 @@ impl Shared {
     fn run<'m>(&self, mill: &'m mut Mill, requests: &[Incoming], place: &'static str) -> &'m [Answer] {
         let started = Instant::now();
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            mill.run(requests, &self.chains, &*self.outlet, self.note_generation);
+            let behind = Behind { tail: self.tail.as_ref(), outlet: &*self.outlet, note: self.note_generation };
+            mill.run(requests, &self.chains, behind);
         }));
         if ran.is_err() {
             // A bug of ours must not take the mill with it: nothing of the batch was queued, and it may be sent again.
