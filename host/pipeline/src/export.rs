@@ -25,6 +25,8 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::compact;
+use crate::custody::Custody;
+use crate::kafka::{Files, KafkaError};
 use crate::log_gate::Gate;
 use crate::request::Refusal;
 
@@ -37,6 +39,8 @@ mod destination;
 mod dial;
 mod folders;
 mod frames;
+#[cfg_attr(not(feature = "kafka"), path = "export/kafka/absent.rs")]
+mod kafka;
 mod link;
 mod metrics;
 mod queue;
@@ -85,12 +89,14 @@ pub struct Parcel {
     pub items: u32,
     /// What came with the request (or with all requests that were joined: they agree in tenant and kept headers).
     pub context: Arc<RequestContext>,
+    /// Who hears when it is delivered, on a disk, or given up by a rule.
+    pub custody: Option<Arc<Custody>>,
 }
 
 impl Parcel {
     /// A parcel with a part of the items.
     fn part(&self, body: Bytes, items: u32) -> Self {
-        Self { signal: self.signal, body, items, context: Arc::clone(&self.context) }
+        Self { body, items, ..self.clone() }
     }
 }
 
@@ -159,6 +165,14 @@ pub enum StartError {
         name: String,
         /// Why.
         error: SecretError,
+    },
+    /// Kafka cannot be spoken to as configured.
+    #[error("destination `{name}`: {error}")]
+    Kafka {
+        /// Of which destination.
+        name: String,
+        /// Why.
+        error: KafkaError,
     },
     /// A folder cannot be used.
     #[error("destination `{name}`: {error}")]
@@ -296,6 +310,9 @@ impl Exports {
         for config in configs.into_iter().flat_map(DestinationConfig::by_signal) {
             let tls = |error| StartError::Tls { name: config.name.clone(), error };
             let material = Material::read(&config).map_err(tls)?;
+            let kafka = |error| StartError::Kafka { name: config.name.clone(), error };
+            let files = config.kafka.as_ref().map(|kafka| Files::read(&kafka.connect)).transpose().map_err(kafka)?;
+            let material = material.with_kafka(files);
             for endpoint in config.endpoints.iter() {
                 tls::client(&config.tls, endpoint, &material).map_err(tls)?;
             }
@@ -314,7 +331,7 @@ impl Exports {
             let name = config.name.clone();
             let Inner { network, metrics, runtime, .. } = &*self.0;
             let destination = Destination::new(config, material, secrets, network, spool, metrics, runtime)
-                .map_err(|error| StartError::Tls { name, error })?;
+                .map_err(|error| error.of(name))?;
             made.push((is_new, known, Arc::clone(&destination)));
             new.push(destination);
         }

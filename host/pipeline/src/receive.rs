@@ -22,6 +22,7 @@ mod health;
 mod http;
 mod idle;
 mod inflate;
+pub mod kafka;
 mod listen;
 mod metrics;
 mod reflection;
@@ -63,6 +64,8 @@ pub struct Config {
     pub grpc: Option<SocketAddr>,
     /// Where OTLP/HTTP listens, if it does. Port 0 takes any.
     pub http: Option<SocketAddr>,
+    /// Which messages are taken from Kafka, if any are.
+    pub kafka: Option<kafka::Config>,
     /// What OTLP/gRPC is secured with; plain text without it.
     pub grpc_tls: Option<TlsConfig>,
     /// What OTLP/HTTP is secured with; plain text without it.
@@ -108,6 +111,7 @@ impl Default for Config {
         Self {
             grpc: Some(SocketAddr::from(([127, 0, 0, 1], 4317))),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 4318))),
+            kafka: None,
             grpc_tls: None,
             http_tls: None,
             auth: None,
@@ -395,7 +399,7 @@ impl Shared {
         granted: &Granted,
     ) -> Result<Accepted, Failure> {
         let context = self.keep.of_request(peer, headers, granted);
-        let request = Request { signal, body: held.bytes, context, permit: held.permit };
+        let request = Request { signal, body: held.bytes, context, permit: held.permit, custody: None };
         self.handler.handle(request).await.map_err(Failure::by_handler)
     }
 }

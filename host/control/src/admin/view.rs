@@ -135,7 +135,7 @@ pub struct Destination {
     pub name: String,
     /// `traces`, `metrics` or `logs`.
     pub signal: String,
-    /// `grpc` or `http`.
+    /// `grpc`, `http` or `kafka`.
     pub protocol: String,
     /// Its URL; of several, the first.
     pub endpoint: String,

@@ -20,6 +20,7 @@ use super::stage::{Slot, Stage};
 use super::tally::{Rejection, Rows, Tally};
 use super::trial::{Mode, Part};
 use crate::compact;
+use crate::custody::Custody;
 use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
 
@@ -44,8 +45,15 @@ pub(super) struct Mill {
 }
 
 impl Mill {
-    /// Runs requests as one batch; [`Mill::answers`] has what each of them is answered.
-    pub(super) fn run(&mut self, requests: &[Incoming], chains: &Chains, outlet: &dyn Outlet, note: bool) {
+    /// Runs requests as one batch; [`Mill::answers`] has what each of them is answered. `custody` has that of each request.
+    pub(super) fn run(
+        &mut self,
+        requests: &[Incoming],
+        custody: &[Option<Arc<Custody>>],
+        chains: &Chains,
+        outlet: &dyn Outlet,
+        note: bool,
+    ) {
         let chain = chains.current();
         self.follow(&chain);
         self.run.tally.clear();
@@ -59,7 +67,11 @@ impl Mill {
             self.answers.push(outcome.map(|()| Accepted::default()).map_err(|e| Refusal::malformed(e.to_string())));
         }
         let whole = requests.iter().map(|request| request.body.len()).sum();
-        let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, outlet, note, whole) };
+        let outcome = if self.run.batch.rows() == 0 {
+            Ok(())
+        } else {
+            self.pass(&chain, custody, chains, outlet, note, whole)
+        };
         self.answer(&outcome);
         if let Some(pending) = &mut self.pending {
             pending.tally = std::mem::take(&mut self.run.tally);
@@ -90,6 +102,7 @@ impl Mill {
     fn pass(
         &mut self,
         chain: &Chain,
+        custody: &[Option<Arc<Custody>>],
         chains: &Chains,
         outlet: &dyn Outlet,
         note: bool,
@@ -119,7 +132,8 @@ impl Mill {
             let body = compact::part(encode::encode(&self.run.batch), whole);
             let context = self.run.batch.requests().first().map(|request| request.context.clone());
             let (signal, items) = (Signal::Traces, self.run.batch.live());
-            let parcel = Parcel { signal, body, items, context: context.unwrap_or_default() };
+            let (context, custody) = (context.unwrap_or_default(), Custody::join(custody));
+            let parcel = Parcel { signal, body, items, context, custody };
             match outlet.accept(parcel) {
                 Ok(Taken::Whole) => {}
                 Ok(Taken::Later(commit)) => {

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::{DestinationConfig, TlsConfig};
+use super::StartError;
 use super::dial::Network;
+use super::kafka::Producer;
 use super::metrics::{DropReason, Metrics};
 use super::queue::{Disk, Queue, Spool};
 use super::secrets::Secrets;
@@ -17,8 +19,28 @@ use super::sender::{Sender, Shared};
 use super::sizes::Sizes;
 use super::targets::Targets;
 use super::tls::Material;
+use crate::kafka::KafkaError;
 use crate::log_gate::Gate;
 use crate::tls::TlsError;
+
+/// Why a destination cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SetUpError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+}
+
+impl SetUpError {
+    /// Of the destination of this name.
+    pub fn of(self, name: String) -> StartError {
+        match self {
+            Self::Tls(error) => StartError::Tls { name, error },
+            Self::Kafka(error) => StartError::Kafka { name, error },
+        }
+    }
+}
 
 /// A running destination, of one signal.
 pub(super) struct Destination {
@@ -40,7 +62,7 @@ impl Destination {
         spool: Option<Arc<Spool>>,
         metrics: &Metrics,
         runtime: &Handle,
-    ) -> Result<Arc<Self>, TlsError> {
+    ) -> Result<Arc<Self>, SetUpError> {
         if !config.endpoints.has_tls() && config.tls != TlsConfig::default() {
             tracing::warn!(
                 destination = config.name,
@@ -59,7 +81,10 @@ impl Destination {
             metrics.of(&config.name, config.signal()),
             spool.map(|spool| Disk::new(spool, &config.queue.mode, runtime.clone())),
         );
+        let files = material.kafka.as_ref();
+        let kafka = config.kafka.as_ref().zip(files).map(|(kafka, files)| Producer::start(&config, kafka, files));
         let shared = Arc::new(Shared {
+            kafka: kafka.transpose()?,
             targets,
             sizes: Sizes::new(config.batch.max_request_bytes),
             queue,

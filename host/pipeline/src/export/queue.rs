@@ -259,6 +259,7 @@ impl Queue {
             &Phase::Dead(reason) => {
                 drop(state);
                 self.release(held);
+                self.forsake(&waiting.parcel, reason);
                 self.count_dropped(items, reason);
                 return;
             }

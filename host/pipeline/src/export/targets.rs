@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use super::config::{Balance, DestinationConfig, Dns, RetryConfig};
+use super::config::{Balance, DestinationConfig, Dns, Protocol, RetryConfig};
 use super::dial::{Dialer, Network};
 use super::metrics::Metrics;
 use super::secrets::Secrets;
@@ -121,9 +121,9 @@ impl Targets {
 
     // === names ===
 
-    /// Whether any of them may lead elsewhere some day.
+    /// Whether any of them may lead elsewhere some day. Kafka's client follows its brokers itself.
     pub fn has_names(&self) -> bool {
-        self.sites.iter().any(|site| site.dialer.is_named())
+        self.sites.iter().any(|site| site.dialer.is_named() && site.template.protocol() != Protocol::Kafka)
     }
 
     /// Asks where names lead, every so often, for as long as anybody sends there.

@@ -46,6 +46,7 @@ fn named(numbers: Range<u64>, name: impl Fn() -> String) -> Parcel {
         body: request.encode_to_vec().into(),
         items: (numbers.end - numbers.start) as u32,
         context: Arc::default(),
+        custody: None,
     }
 }
 
@@ -178,6 +179,7 @@ fn endpoint(protocol: Protocol, address: std::net::SocketAddr) -> Endpoint {
     match protocol {
         Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
         Protocol::Http => Endpoint::http(&url).unwrap(),
+        Protocol::Kafka => unreachable!("HTTP only"),
     }
 }
 

@@ -70,7 +70,7 @@ impl Bench {
         let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
         let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
         let (signal, items) = (Signal::Traces, spans as u32);
-        let parcel = Parcel { signal, body: body.into(), items, context: Arc::default() };
+        let parcel = Parcel { signal, body: body.into(), items, context: Arc::default(), custody: None };
         drop(self.exports.reserve(signal, parcel.body.len(), items).unwrap().commit(parcel));
     }
 

@@ -41,6 +41,7 @@ fn shown(status: DestinationStatus) -> Destination {
         protocol: match status.protocol {
             Protocol::Grpc => "grpc".to_owned(),
             Protocol::Http => "http".to_owned(),
+            Protocol::Kafka => "kafka".to_owned(),
         },
         endpoint: status.endpoints.first().map(|first| first.uri.clone()).unwrap_or_default(),
         endpoints: if says_more { status.endpoints.into_iter().map(endpoint).collect() } else { Vec::new() },

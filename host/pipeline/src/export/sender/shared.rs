@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::config::DestinationConfig;
+use super::super::kafka::Producer;
 use super::super::metrics::Outcome;
 use super::super::queue::{Batch, Parts, Queue};
 use super::super::sizes::Sizes;
@@ -17,6 +18,8 @@ use crate::log_gate::Gate;
 pub(in super::super) struct Shared {
     pub config: DestinationConfig,
     pub queue: Arc<Queue>,
+    /// What sends, where that is Kafka's client.
+    pub kafka: Option<Producer>,
     pub targets: Arc<Targets>,
     pub sizes: Sizes,
     pub failures: Gate,

@@ -77,7 +77,7 @@ impl Way {
 
     pub(super) async fn send(&self, signal: Signal, body: Bytes) -> Answer {
         let permit = self.budget.take(body.len()).unwrap();
-        let answer = self.forward.take(Request { signal, body, context: Arc::default(), permit }).await;
+        let answer = self.forward.take(Request { signal, body, context: Arc::default(), permit, custody: None }).await;
         assert_eq!(self.budget.used(), 0);
         answer
     }

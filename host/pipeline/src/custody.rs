@@ -1,0 +1,182 @@
+//! Who answers for spans that were taken, for a sender that can send them again: one that reads from a log and says how far it has come.
+//!
+//! A receiver makes one custody for what it hands over, and clones of it (`Arc`) travel with the spans: with the request, with the
+//! parcel in a queue, in the trace buffer. Whoever lets go of its spans for good (delivered, on a disk, dropped by a rule that is counted)
+//! just drops its clone. Whoever loses them first says [`Custody::fail`]. When the last clone is gone, the receiver hears which it was.
+//!
+//! Invariant: the receiver hears exactly once of each custody, after the last clone is gone; never `Settled` if anybody has failed, or
+//! if a panic has dropped that clone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What became of all spans under one custody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nobody needs them again.
+    Settled,
+    /// Some may be lost: they are to be sent again.
+    Failed,
+}
+
+type Then = Box<dyn FnOnce(Fate) + Send + Sync>;
+
+/// A counted guard over spans: see the module's text. Counted by the `Arc` around it.
+pub struct Custody {
+    failed: AtomicBool,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Of what a receiver has handed over.
+    Own(Option<Then>),
+    /// Of what was joined: those of its parts.
+    Joined(Vec<Arc<Custody>>),
+}
+
+impl Custody {
+    /// A custody whose end `then` hears of, on the thread that drops the last clone: it must not wait.
+    pub fn new(then: impl FnOnce(Fate) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { failed: AtomicBool::new(false), kind: Kind::Own(Some(Box::new(then))) })
+    }
+
+    /// One for all of what was joined: each part ends no sooner than this does. `None` where nobody asks.
+    pub fn join<'c>(parts: impl IntoIterator<Item = &'c Option<Arc<Self>>>) -> Option<Arc<Self>> {
+        let mut parts: Vec<_> = parts.into_iter().flatten().cloned().collect();
+        if parts.len() <= 1 {
+            return parts.pop();
+        }
+        Some(Arc::new(Self { failed: AtomicBool::new(false), kind: Kind::Joined(parts) }))
+    }
+
+    /// Spans are lost here that nobody else has: whoever sent them is to send them again.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        if let Kind::Joined(parts) = &self.kind {
+            parts.iter().for_each(|part| part.fail());
+        }
+    }
+}
+
+impl Drop for Custody {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fail();
+        }
+        if let Kind::Own(then) = &mut self.kind
+            && let Some(then) = then.take()
+        {
+            // The last clone was released after all others: what they stored is seen here.
+            then(if *self.failed.get_mut() { Fate::Failed } else { Fate::Settled });
+        }
+    }
+}
+
+impl fmt::Debug for Custody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = if let Kind::Joined(parts) = &self.kind { parts.len() } else { 0 };
+        f.debug_struct("Custody").field("failed", &self.failed).field("parts", &parts).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use parking_lot::Mutex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Custodies that note their ends, in order.
+    #[derive(Clone, Default)]
+    struct Ends(Arc<Mutex<Vec<(usize, Fate)>>>);
+
+    impl Ends {
+        fn custody(&self, number: usize) -> Arc<Custody> {
+            let ends = self.clone();
+            Custody::new(move |fate| ends.0.lock().push((number, fate)))
+        }
+
+        fn so_far(&self) -> Vec<(usize, Fate)> {
+            self.0.lock().clone()
+        }
+    }
+
+    #[test]
+    fn the_last_clone_tells_and_only_that() {
+        let ends = Ends::default();
+        let one = ends.custody(1);
+        let other = Arc::clone(&one);
+        drop(one);
+        assert_eq!(ends.so_far(), []);
+        drop(other);
+        assert_eq!(ends.so_far(), [(1, Fate::Settled)]);
+    }
+
+    #[test]
+    fn what_fails_anywhere_has_failed() {
+        let ends = Ends::default();
+        let one = ends.custody(1);
+        let other = Arc::clone(&one);
+        one.fail();
+        drop(one);
+        drop(other);
+        assert_eq!(ends.so_far(), [(1, Fate::Failed)]);
+    }
+
+    #[test]
+    fn what_a_panic_drops_has_failed() {
+        let ends = Ends::default();
+        let one = ends.custody(1);
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _held = one;
+            panic!("as a test");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(ends.so_far(), [(1, Fate::Failed)]);
+    }
+
+    #[test]
+    fn nobody_asks_for_what_no_receiver_answers_for() {
+        let ends = Ends::default();
+        assert!(Custody::join(&[None, None]).is_none());
+        let only = Some(ends.custody(1));
+        let joined = Custody::join([&None, &only]).unwrap();
+        assert!(Arc::ptr_eq(&joined, only.as_ref().unwrap()), "one alone is not wrapped");
+    }
+
+    proptest! {
+        /// Whatever is joined with whatever, dropped in any order: each end is told once, when the last that holds it is gone, and failures
+        /// reach exactly the parts of what failed.
+        #[test]
+        fn each_end_is_told_once_and_truly(
+            joins in prop::collection::vec((prop::collection::vec(0..6_usize, 1..4), any::<bool>()), 0..6),
+            order in Just((0..12_usize).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
+            let ends = Ends::default();
+            let own: Vec<Option<Arc<Custody>>> = (0..6).map(|number| Some(ends.custody(number))).collect();
+            let mut failed = [false; 6];
+            let mut all: Vec<(Vec<usize>, Option<Arc<Custody>>)> = Vec::new();
+            for (parts, fails) in &joins {
+                let joined = Custody::join(parts.iter().map(|part| &own[*part]));
+                if *fails {
+                    joined.as_ref().unwrap().fail();
+                    parts.iter().for_each(|part| failed[*part] = true);
+                }
+                all.push((parts.clone(), joined));
+            }
+            all.extend(own.into_iter().enumerate().map(|(number, custody)| (vec![number], custody)));
+            for at in order.into_iter().filter(|at| *at < joins.len() + 6) {
+                all[at].1 = None;
+                for (number, has_failed) in failed.iter().enumerate() {
+                    let is_held = all.iter().any(|(parts, custody)| custody.is_some() && parts.contains(&number));
+                    let told: Vec<_> = ends.so_far().into_iter().filter(|(told, _)| *told == number).collect();
+                    let fate = if *has_failed { Fate::Failed } else { Fate::Settled };
+                    prop_assert_eq!(told, if is_held { vec![] } else { vec![(number, fate)] });
+                }
+            }
+        }
+    }
+}

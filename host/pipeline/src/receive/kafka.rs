@@ -1,0 +1,3 @@
+//! Kafka.
+mod config;
+pub use config::{Config, InitialOffset};
