@@ -68,6 +68,24 @@ impl Logs {
     pub fn take(&self) -> Option<String> {
         self.0.last.lock().take()
     }
+
+    /// The same, for others to see too.
+    pub fn last(&self) -> Option<String> {
+        self.0.last.lock().clone()
+    }
+
+    /// Nothing is wrong any more.
+    pub fn all_is_well(&self) {
+        self.0.last.lock().take();
+    }
+
+    /// Something went wrong.
+    pub fn note(&self, what: String) {
+        if let Some(unsaid) = self.0.gate.open() {
+            tracing::warn!(who = self.0.who, unsaid, "Kafka: {what}");
+        }
+        *self.0.last.lock() = Some(what);
+    }
 }
 
 impl ClientContext for Logs {
@@ -85,9 +103,6 @@ impl ClientContext for Logs {
 
     fn error(&self, error: RdError, reason: &str) {
         let code = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-        *self.0.last.lock() = Some(format!("{code}: {reason}"));
-        if let Some(unsaid) = self.0.gate.open() {
-            tracing::warn!(who = self.0.who, %code, unsaid, "Kafka: {reason}");
-        }
+        self.note(format!("{code}: {reason}"));
     }
 }

@@ -109,7 +109,7 @@ pub fn destination(protocol: Protocol, scheme: &str, address: SocketAddr) -> Des
     let url = format!("{scheme}://{address}");
     let endpoint = match protocol {
         Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
-        Protocol::Http => Endpoint::http(&url).unwrap(),
+        Protocol::Http | Protocol::Kafka => Endpoint::http(&url).unwrap(),
     };
     let mut config = DestinationConfig::new("back", endpoint);
     config.compression = Compression::None;
@@ -123,6 +123,6 @@ pub fn destination(protocol: Protocol, scheme: &str, address: SocketAddr) -> Des
 pub fn alpn(protocol: Protocol) -> &'static [u8] {
     match protocol {
         Protocol::Grpc => b"h2",
-        Protocol::Http => b"http/1.1",
+        Protocol::Http | Protocol::Kafka => b"http/1.1",
     }
 }

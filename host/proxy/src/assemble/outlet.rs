@@ -1,10 +1,11 @@
 //! Between what comes in and the exports, and between the exports and the admin side.
 
-use control::admin::view::{Address, Destination, Endpoint};
+use control::admin::view::{Address, Destination, Endpoint, Kafka, KafkaPartition};
 use otlp::signal::Signal;
 use pipeline::chain::outlet::Outlet;
 use pipeline::export::config::Protocol;
 use pipeline::export::{AddressStatus, DestinationStatus, EndpointStatus, Exports, Parcel, Taken};
+use pipeline::receive::kafka;
 use pipeline::request::Refusal;
 
 /// The outlet of all signals: the queues of the destinations.
@@ -31,6 +32,21 @@ impl Outlet for Queues {
 /// What the admin side shows of them.
 pub fn destinations(exports: Exports) -> Box<dyn Fn() -> Vec<Destination> + Send + Sync> {
     Box::new(move || exports.status().into_iter().map(shown).collect())
+}
+
+/// What the admin side shows of the consumer of Kafka.
+pub fn consumer(status: Box<dyn Fn() -> kafka::Status + Send + Sync>) -> Box<dyn Fn() -> Kafka + Send + Sync> {
+    let partition = |one: kafka::PartitionStatus| KafkaPartition {
+        topic: one.topic,
+        partition: one.partition,
+        committed: one.committed,
+        lag: one.lag,
+    };
+    Box::new(move || {
+        let kafka::Status { group, partitions, uncommitted, paused, trouble } = status();
+        let partitions = partitions.into_iter().map(partition).collect();
+        Kafka { group, uncommitted, paused, partitions, last_error: trouble }
+    })
 }
 
 fn shown(status: DestinationStatus) -> Destination {

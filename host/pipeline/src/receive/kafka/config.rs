@@ -38,7 +38,7 @@ impl Config {
             initial_offset: InitialOffset::default(),
             session_timeout: Duration::from_secs(45),
             commit_interval: Duration::from_secs(1),
-            max_uncommitted: 10_000,
+            max_uncommitted: 100_000,
             fetch_bytes: 16 << 20,
         }
     }
