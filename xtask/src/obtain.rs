@@ -17,6 +17,8 @@ pub const FOR_LONG_TESTS: &[Wanted] = &[
     Wanted { name: "Prometheus", obtain: backends::prometheus },
     Wanted { name: "Loki", obtain: backends::loki },
     Wanted { name: "registry", obtain: backends::registry },
+    Wanted { name: "Kafka", obtain: backends::kafka },
+    Wanted { name: "OpenTelemetry Collector for Kafka", obtain: backends::collector_for_kafka },
     Wanted { name: "SDK for Go", obtain: backends::go_client },
     Wanted { name: "NestJS with automatic instrumentation", obtain: backends::nest_modules },
     Wanted { name: "Java agent", obtain: backends::java_agent },

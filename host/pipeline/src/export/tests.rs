@@ -178,8 +178,7 @@ fn endpoint(protocol: Protocol, address: std::net::SocketAddr) -> Endpoint {
     let url = format!("http://{address}");
     match protocol {
         Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
-        Protocol::Http => Endpoint::http(&url).unwrap(),
-        Protocol::Kafka => unreachable!("HTTP only"),
+        Protocol::Http | Protocol::Kafka => Endpoint::http(&url).unwrap(),
     }
 }
 

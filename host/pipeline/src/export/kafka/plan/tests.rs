@@ -61,7 +61,8 @@ proptest! {
             let trace = spans[0].2.trace_id.clone();
             let (of_trace, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(.., span)| span.trace_id == trace);
             prop_assert_eq!(plan.items(message), spans.len() as u64);
-            prop_assert_eq!(plan.key(message), Some(hex(&trace).as_str()));
+            let key = hex(&trace);
+            prop_assert_eq!(plan.key(message), Some(key.as_str()));
             prop_assert_eq!(spans, of_trace, "in their order, in what they stood in");
             prop_assert!(body.len() <= most);
             wanted = others;
