@@ -254,3 +254,101 @@ fn settings(
         .set("queue.buffering.max.messages", "1000000");
     Ok(client)
 }
+
+#[cfg(test)]
+mod tests {
+    //! What delivery reports mean. That brokers get messages at all is seen in tests/system/tests/kafka.
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::export::config::Partitioner;
+    use crate::kafka::{ConnectConfig, SaslConfig, TlsConfig};
+    use crate::kafka::{Mechanism, Password};
+
+    fn unsent(messages: u32) -> Unsent {
+        let plan = Plan::whole((0..messages).map(|_| (Bytes::from_static(b"x"), 10)).collect());
+        Unsent { left: (0..plan.len()).collect(), plan, rejected: 0 }
+    }
+
+    fn failed(failures: &[(usize, RDKafkaErrorCode)]) -> Vec<Failure> {
+        failures.iter().map(|&(message, code)| Failure { message, code }).collect()
+    }
+
+    #[test]
+    fn what_is_delivered_is_not_sent_again_and_what_is_refused_for_good_is_counted() {
+        use RDKafkaErrorCode::{InvalidRecord, MessageTimedOut};
+        let mut unsent = unsent(4);
+        let answer = unsent.judge(failed(&[(1, MessageTimedOut), (2, InvalidRecord)]), Some("broker down".into()));
+        let Answer::Retry { after: None, reason } = answer else { panic!("{answer:?}") };
+        assert!(reason.ends_with("(broker down)"), "{reason}");
+        assert_eq!(unsent.left, [1]);
+        let answer = unsent.judge(Vec::new(), None);
+        assert_eq!(answer, Answer::Accepted { rejected: 10, message: String::new() });
+    }
+
+    #[test]
+    fn a_message_that_brokers_find_too_large_makes_the_batch_too_large() {
+        let answer = unsent(2).judge(failed(&[(1, RDKafkaErrorCode::MessageSizeTooLarge)]), None);
+        assert!(matches!(answer, Answer::TooLarge { .. }), "{answer:?}");
+    }
+
+    #[test]
+    fn what_whoever_runs_the_brokers_can_mend_is_tried_again() {
+        use RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownTopicOrPartition};
+        for code in [TopicAuthorizationFailed, UnknownTopicOrPartition] {
+            let answer = unsent(1).judge(failed(&[(0, code)]), None);
+            assert!(matches!(answer, Answer::Retry { .. }), "{answer:?}");
+        }
+    }
+
+    fn producer(change: impl FnOnce(&mut DestinationConfig, &mut KafkaConfig)) -> Result<Producer, KafkaError> {
+        let mut kafka = KafkaConfig::new(ConnectConfig::new(vec!["127.0.0.1:1".to_owned()]));
+        let mut config = DestinationConfig::kafka("out", kafka.clone()).unwrap();
+        change(&mut config, &mut kafka);
+        Producer::start(&config, &kafka, &Files::read(&kafka.connect).unwrap())
+    }
+
+    #[test]
+    fn librdkafka_takes_all_that_can_be_configured() {
+        for compression in [Compression::None, Compression::Gzip(12), Compression::ZSTD, Compression::Zstd(19)] {
+            for max_request_bytes in [64 << 10, 960 << 10, 1 << 30] {
+                for partitioner in [Partitioner::Fnv1a, Partitioner::Murmur2, Partitioner::Crc32] {
+                    let made = producer(|config, kafka| {
+                        config.compression = compression;
+                        config.batch.max_request_bytes = max_request_bytes;
+                        config.timeout = Duration::from_millis(1);
+                        config.concurrency = 1000;
+                        kafka.partitioner = partitioner;
+                    });
+                    assert!(made.is_ok(), "{compression:?} {max_request_bytes} {partitioner:?}: {:?}", made.err());
+                }
+            }
+        }
+        let plain = SaslConfig {
+            mechanism: Mechanism::Plain,
+            username: "me".to_owned(),
+            password: Password::Text("secret".to_owned()),
+        };
+        producer(|_, kafka| kafka.connect.sasl = Some(plain)).unwrap();
+    }
+
+    #[test]
+    fn tls_and_scram_take_a_build_that_has_them() {
+        let scram = SaslConfig {
+            mechanism: Mechanism::ScramSha256,
+            username: "me".to_owned(),
+            password: Password::Text("secret".to_owned()),
+        };
+        let made = [
+            producer(|_, kafka| kafka.connect.tls = Some(TlsConfig::default())),
+            producer(|_, kafka| kafka.connect.sasl = Some(scram)),
+        ];
+        for made in made {
+            match made {
+                Ok(_) => assert!(crate::kafka::HAS_TLS),
+                Err(error) => assert!(error.to_string().contains("--features kafka-tls"), "{error}"),
+            }
+        }
+    }
+}

@@ -55,8 +55,16 @@ pub(crate) struct Logs(Arc<Inner>);
 struct Inner {
     /// Whose client it is.
     who: String,
-    last: Mutex<Option<String>>,
+    last: Mutex<Option<Said>>,
     gate: Gate,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone)]
+struct Said {
+    what: String,
+    /// Whether it is over as soon as a broker can be reached.
+    is_of_connection: bool,
 }
 
 impl Logs {
@@ -66,12 +74,12 @@ impl Logs {
 
     /// What went wrong last, since somebody took it.
     pub fn take(&self) -> Option<String> {
-        self.0.last.lock().take()
+        self.0.last.lock().take().map(|said| said.what)
     }
 
     /// The same, for others to see too.
     pub fn last(&self) -> Option<String> {
-        self.0.last.lock().clone()
+        self.0.last.lock().as_ref().map(|said| said.what.clone())
     }
 
     /// Nothing is wrong any more.
@@ -79,12 +87,21 @@ impl Logs {
         self.0.last.lock().take();
     }
 
+    /// Brokers can be reached.
+    pub fn is_connected(&self) {
+        self.0.last.lock().take_if(|said| said.is_of_connection);
+    }
+
     /// Something went wrong.
     pub fn note(&self, what: String) {
+        self.keep(what, false);
+    }
+
+    fn keep(&self, what: String, is_of_connection: bool) {
         if let Some(unsaid) = self.0.gate.open() {
             tracing::warn!(who = self.0.who, unsaid, "Kafka: {what}");
         }
-        *self.0.last.lock() = Some(what);
+        *self.0.last.lock() = Some(Said { what, is_of_connection });
     }
 }
 
@@ -103,6 +120,6 @@ impl ClientContext for Logs {
 
     fn error(&self, error: RdError, reason: &str) {
         let code = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-        self.note(format!("{code}: {reason}"));
+        self.keep(format!("{code}: {reason}"), true);
     }
 }

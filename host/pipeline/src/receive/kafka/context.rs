@@ -92,6 +92,9 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.0.logs.is_connected();
+        }
         let mut all = self.0.lag.lock();
         let here = self.0.board.places();
         all.retain(|place, _| here.contains(place));

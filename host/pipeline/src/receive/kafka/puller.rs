@@ -139,6 +139,8 @@ fn settings(config: &Config, files: &Files) -> Result<rdkafka::ClientConfig, Kaf
         .set("fetch.max.bytes", config.fetch_bytes.max(1 << 20).to_string())
         // The first message of a fetch comes however large it is.
         .set("fetch.message.max.bytes", config.fetch_bytes.min(1 << 20).to_string())
+        // New partitions, and topics that were not there, are noticed so soon.
+        .set("topic.metadata.refresh.interval.ms", "30000")
         .set("statistics.interval.ms", STATISTICS);
     Ok(client)
 }
