@@ -51,8 +51,7 @@ pub(super) fn export(table: &mut Table<'_>) -> Option<KafkaConfig> {
             Signal::ALL.map(|signal| name(table, signal.name()).unwrap_or_else(|| TOPICS[signal as usize].to_owned()))
         });
         encoding(table);
-        let words =
-            [("fnv1a", Partitioner::Fnv1a), ("murmur2", Partitioner::Murmur2), ("crc32", Partitioner::Crc32)];
+        let words = [("fnv1a", Partitioner::Fnv1a), ("murmur2", Partitioner::Murmur2), ("crc32", Partitioner::Crc32)];
         let partitioner = table.choice("partitioner", &words).unwrap_or_default();
         connect.map(|connect| KafkaConfig { connect, topics, partitioner })
     })
@@ -98,8 +97,8 @@ fn tls(table: &mut Table<'_>) -> Option<TlsConfig> {
 }
 
 fn sasl(table: &mut Table<'_>, is_there: bool) -> Option<SaslConfig> {
-    let mechanisms =
-        [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512].map(|mechanism| (mechanism.name(), mechanism));
+    let mechanisms = [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512]
+        .map(|mechanism| (mechanism.name(), mechanism));
     let mechanism = table.choice("mechanism", &mechanisms);
     let username = table.text("username");
     let text = table.text("password").map(Password::Text);
@@ -249,7 +248,8 @@ mod tests {
         }
         let (_, problems) = read("kafka: { group: x }", receive);
         assert!(problems[0].contains("here.kafka.brokers: must name at least one broker"), "{problems:?}");
-        let (_, problems) = read("kafka: { brokers: \"a:1\", topics: {}, sasl: { mechanism: PLAIN, username: x } }", receive);
+        let (_, problems) =
+            read("kafka: { brokers: \"a:1\", topics: {}, sasl: { mechanism: PLAIN, username: x } }", receive);
         assert_eq!(problems.len(), 2, "{problems:?}");
     }
 }

@@ -67,11 +67,8 @@ impl Mill {
             self.answers.push(outcome.map(|()| Accepted::default()).map_err(|e| Refusal::malformed(e.to_string())));
         }
         let whole = requests.iter().map(|request| request.body.len()).sum();
-        let outcome = if self.run.batch.rows() == 0 {
-            Ok(())
-        } else {
-            self.pass(&chain, custody, chains, outlet, note, whole)
-        };
+        let outcome =
+            if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, custody, chains, outlet, note, whole) };
         self.answer(&outcome);
         if let Some(pending) = &mut self.pending {
             pending.tally = std::mem::take(&mut self.run.tally);

@@ -522,7 +522,9 @@ mod tests {
         for broker in ["kafka:9092", "10.0.0.1:9092", "[::1]:9092"] {
             assert_eq!(Endpoint::kafka(broker).unwrap().shown(), format!("kafka://{broker}"));
         }
-        for wrong in ["", "kafka", "kafka:", ":9092", "kafka:9092/topic", "http://kafka:9092", "me@kafka:9092", "a:1,b:2"] {
+        for wrong in
+            ["", "kafka", "kafka:", ":9092", "kafka:9092/topic", "http://kafka:9092", "me@kafka:9092", "a:1,b:2"]
+        {
             assert_eq!(Endpoint::kafka(wrong), Err(EndpointError::Broker(wrong.into())));
         }
     }

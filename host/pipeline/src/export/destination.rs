@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::config::{DestinationConfig, TlsConfig};
 use super::StartError;
+use super::config::{DestinationConfig, TlsConfig};
 use super::dial::Network;
 use super::kafka::Producer;
 use super::metrics::{DropReason, Metrics};

@@ -135,7 +135,9 @@ impl Producer {
         match tokio::time::timeout(self.timeout + GRACE, reports.complete()).await {
             Ok(failed) => failures.extend(failed.into_iter().map(|(message, code)| Failure { message, code })),
             Err(_) => failures.extend(
-                reports.unreported(&unsent.left).map(|message| Failure { message, code: RDKafkaErrorCode::MessageTimedOut }),
+                reports
+                    .unreported(&unsent.left)
+                    .map(|message| Failure { message, code: RDKafkaErrorCode::MessageTimedOut }),
             ),
         }
         (failures, bytes)
@@ -145,7 +147,8 @@ impl Producer {
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let kept = head.into_iter().flat_map(|head| &head.context.headers);
         let passed = kept.map(|(name, value)| (&**name, value.as_bytes()));
-        let passed: Vec<_> = passed.filter(|(name, _)| self.forward.iter().any(|known| known.as_str() == *name)).collect();
+        let passed: Vec<_> =
+            passed.filter(|(name, _)| self.forward.iter().any(|known| known.as_str() == *name)).collect();
         // What is passed on stands in the place of a configured one of that name.
         let own = own.filter(|(name, _)| !passed.iter().any(|(passed, _)| passed == name));
         let mut headers: Option<OwnedHeaders> = None;

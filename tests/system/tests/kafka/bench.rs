@@ -6,7 +6,7 @@ use harness::sink::{id, spans};
 use harness::spans::Mix;
 use harness::{Generator, Kafka, Profile, Sink, wait};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message as _;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Status};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,20 +56,32 @@ pub async fn send(proxy: &Proxy, seed: u64, requests: usize, spans: usize) -> Re
     Ok(sent)
 }
 
-/// Each span with its resource and scope, and how often it is there.
-pub fn whole(requests: &[ExportTraceServiceRequest]) -> BTreeMap<Vec<u8>, usize> {
-    let mut all = BTreeMap::new();
+/// Each span with its resource and scope, by its id. What is not there is as good as what is empty: others write it so or so.
+fn whole(requests: &[ExportTraceServiceRequest]) -> BTreeMap<u64, Vec<ResourceSpans>> {
+    let mut all: BTreeMap<u64, Vec<ResourceSpans>> = BTreeMap::new();
     for resource in requests.iter().flat_map(|request| &request.resource_spans) {
         for scope in &resource.scope_spans {
             for span in &scope.spans {
-                let (mut around, mut within) = (resource.clone(), scope.clone());
-                within.spans = vec![span.clone()];
+                let (mut around, mut within, mut span) = (resource.clone(), scope.clone(), span.clone());
+                span.status = span.status.filter(|status| *status != Status::default());
+                let number = id(&span);
+                within.spans = vec![span];
                 around.scope_spans = vec![within];
-                *all.entry(around.encode_to_vec()).or_default() += 1;
+                all.entry(number).or_default().push(around);
             }
         }
     }
     all
+}
+
+/// The sink has exactly these spans, each once, in what they stood in.
+pub fn same(sent: &[ExportTraceServiceRequest], sink: &Sink) {
+    let (mut sent, arrived) = (whole(sent), sink.arrivals(|arrivals| whole(&arrivals.requests)));
+    for (number, arrived) in arrived {
+        let sent = sent.remove(&number).unwrap_or_default();
+        assert_eq!(sent, arrived, "span {number:x}");
+    }
+    assert!(sent.is_empty(), "{} spans are missing", sent.len());
 }
 
 /// The ids of all spans.

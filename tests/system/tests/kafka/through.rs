@@ -1,6 +1,6 @@
 //! From tracemill over Kafka to tracemill: the same spans, once, with what came with them.
 
-use crate::bench::{PARTITIONS, committed, consumer, front, has_partitions, node, send, whole};
+use crate::bench::{PARTITIONS, PATIENCE, committed, consumer, front, has_partitions, node, same, send};
 use anyhow::Result;
 use harness::sink::Keep;
 use harness::{Client, Kafka, Protocol, Proxy, Sink};
@@ -26,7 +26,7 @@ async fn exactly_the_same_spans_arrive_and_none_again_after_a_restart() -> Resul
     let mut front = front(&kafka, "spans")?.start().await?;
     let mut sent = send(&front, 71, 30, 100).await?;
     sink.wait_for_spans(3000).await?;
-    assert_eq!(whole(&sent), sink.arrivals(|arrivals| whole(&arrivals.requests)));
+    same(&sent, &sink);
     let accounts = first.settled().await?;
     assert_eq!((accounts.door.received, accounts.door.refused), (3000, 0));
     let taken = first.metrics().await?.sum("tracemill_receive_kafka_messages_total", &[("topic", "spans")]);
@@ -44,7 +44,7 @@ async fn exactly_the_same_spans_arrive_and_none_again_after_a_restart() -> Resul
     sink.wait_for_spans(4000).await?;
     second.settled().await?;
     front.settled().await?;
-    assert_eq!(whole(&sent), sink.arrivals(|arrivals| whole(&arrivals.requests)));
+    same(&sent, &sink);
     assert!(front.stop().await?.success());
     assert!(second.stop().await?.success());
     Ok(())
@@ -54,8 +54,13 @@ async fn exactly_the_same_spans_arrive_and_none_again_after_a_restart() -> Resul
 async fn page_and_metrics_agree(proxy: &Proxy) -> Result<()> {
     const OURS: &str = "tracemill_receive_kafka_";
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../host/docs/metrics.md"))?;
-    let name = |line: &str| line.strip_prefix("| `")?.split('`').next().filter(|name| name.starts_with(OURS)).map(str::to_owned);
+    let name = |line: &str| {
+        line.strip_prefix("| `")?.split('`').next().filter(|name| name.starts_with(OURS)).map(str::to_owned)
+    };
     let listed: BTreeSet<String> = page.lines().filter_map(name).collect();
+    // Only known once there are statistics.
+    let has_lag = async || (consumer(proxy).await.ok()?["partitions"][0]["lag"] == 0).then_some(());
+    harness::wait::until_within(PATIENCE, "the lag to be known", has_lag).await?;
     let text = harness::fetch::get(&proxy.admin("/metrics")).await?.text;
     let shown: BTreeSet<String> = text
         .lines()
@@ -94,7 +99,10 @@ async fn tenants_and_headers_come_along() -> Result<()> {
     sink.arrivals(|arrivals| {
         assert_eq!(arrivals.spans, 20, "of the other tenant");
         for attempt in &arrivals.attempts {
-            assert_eq!((&attempt.headers["x-scope-orgid"], &attempt.headers["x-front"]), (&"red".parse().unwrap(), &"here".parse().unwrap()));
+            assert_eq!(
+                (&attempt.headers["x-scope-orgid"], &attempt.headers["x-front"]),
+                (&"red".parse().unwrap(), &"here".parse().unwrap())
+            );
         }
     });
     Ok(())
@@ -119,18 +127,28 @@ async fn metrics_and_logs_go_whole() -> Result<()> {
         .start()
         .await?;
     let point = NumberDataPoint { time_unix_nano: 1, ..NumberDataPoint::default() };
-    let gauge = Metric { name: "depth".into(), data: Some(Data::Gauge(Gauge { data_points: vec![point; 3] })), ..Metric::default() };
+    let gauge = Metric {
+        name: "depth".into(),
+        data: Some(Data::Gauge(Gauge { data_points: vec![point; 3] })),
+        ..Metric::default()
+    };
     let scope = ScopeMetrics { metrics: vec![gauge], ..ScopeMetrics::default() };
-    let metrics = ExportMetricsServiceRequest { resource_metrics: vec![ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() }] };
-    let record = LogRecord { body: Some(AnyValue { value: Some(Value::StringValue("line".into())) }), ..LogRecord::default() };
+    let metrics = ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() }],
+    };
+    let record =
+        LogRecord { body: Some(AnyValue { value: Some(Value::StringValue("line".into())) }), ..LogRecord::default() };
     let scope = ScopeLogs { log_records: vec![record; 2], ..ScopeLogs::default() };
-    let logs = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() }] };
+    let logs = ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() }],
+    };
     for (path, body) in [("/v1/metrics", metrics.encode_to_vec()), ("/v1/logs", logs.encode_to_vec())] {
         let client = Client::new(Protocol::HttpProtobuf, &front.ports().http).at(path);
         assert!(client.send_bytes(body.into()).await?.is_whole());
     }
-    let both = async || sink.arrivals(|arrivals| (!arrivals.metrics.is_empty() && !arrivals.logs.is_empty()).then_some(()));
-    harness::wait::until_within(crate::bench::PATIENCE, "metrics and logs", both).await?;
+    let both =
+        async || sink.arrivals(|arrivals| (!arrivals.metrics.is_empty() && !arrivals.logs.is_empty()).then_some(()));
+    harness::wait::until_within(PATIENCE, "metrics and logs", both).await?;
     sink.arrivals(|arrivals| {
         assert_eq!(arrivals.metrics.concat(), metrics.encode_to_vec());
         assert_eq!(arrivals.logs.concat(), logs.encode_to_vec());

@@ -40,7 +40,8 @@ fn urls(table: &mut Table<'_>) -> Option<Endpoints> {
         (Found::These(found), Found::Nothing) | (Found::Nothing, Found::These(found)) => return Some(found),
         (Found::Nothing, Found::Nothing) if table.has("kafka") => return None,
         (Found::Nothing, Found::Nothing) => {
-            table.refuse_whole("needs `grpc` or `http` with a URL, like http://localhost:4317, or `kafka` with brokers");
+            table
+                .refuse_whole("needs `grpc` or `http` with a URL, like http://localhost:4317, or `kafka` with brokers");
         }
         (Found::Nothing, Found::Wrong) | (Found::Wrong, Found::Nothing) => {}
         _ => table.refuse("http", EndpointsError::Protocols.to_string()),

@@ -174,7 +174,8 @@ impl Plan {
             for of_resource in of_request.chunk_by(|one, other| resource(one) == resource(other)) {
                 let of_scopes = || of_resource.chunk_by(|one, other| one.scope == other.scope);
                 let place = resource(&of_resource[0]);
-                let scopes: usize = of_scopes().map(|spans| self.scope_len(spans)).map(|(number, len)| field_len(number, len)).sum();
+                let scopes: usize =
+                    of_scopes().map(|spans| self.scope_len(spans)).map(|(number, len)| field_len(number, len)).sum();
                 put_header(&mut out, self.owners[place].number, self.owners[place].beside_len + scopes);
                 self.put_beside(&mut out, place);
                 for of_scope in of_scopes() {

@@ -100,7 +100,9 @@ impl ClientContext for Context {
         all.retain(|place, _| here.contains(place));
         for (topic, of_topic) in &statistics.topics {
             for (partition, of_partition) in &of_topic.partitions {
-                let Some(place) = self.0.place(topic, *partition).filter(|place| here.contains(place)) else { continue };
+                let Some(place) = self.0.place(topic, *partition).filter(|place| here.contains(place)) else {
+                    continue;
+                };
                 if of_partition.consumer_lag >= 0 {
                     all.insert(place, of_partition.consumer_lag);
                     self.0.metrics.set_lag(topic, *partition, of_partition.consumer_lag);

@@ -133,7 +133,13 @@ impl Way {
             self.topics[place].skipped(why);
             if let Some(unsaid) = self.skipped.open() {
                 let offset = taken.offset;
-                tracing::warn!(topic, partition, offset, unsaid, "Kafka: a message is skipped, it can never be taken: {refusal}");
+                tracing::warn!(
+                    topic,
+                    partition,
+                    offset,
+                    unsaid,
+                    "Kafka: a message is skipped, it can never be taken: {refusal}"
+                );
             }
         }
     }

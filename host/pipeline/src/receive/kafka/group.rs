@@ -137,7 +137,8 @@ mod tests {
         let board = Board::default();
         board.begin(PLACE);
         let mut gather = Gather::new(12);
-        let messages = [("a", &b"one"[..]), ("a", b"two"), ("b", b"three"), ("a", b"four"), ("b", b"longer than any group")];
+        let messages =
+            [("a", &b"one"[..]), ("a", b"two"), ("b", b"three"), ("a", b"four"), ("b", b"longer than any group")];
         for (at, (tenant, field)) in messages.iter().enumerate() {
             let taken = board.take(PLACE, at as i64).unwrap();
             gather.add(Signal::Traces, of_tenant(tenant), &bytes(field), taken);

@@ -237,8 +237,11 @@ impl Puller {
             named.filter_map(|header| header.value).map(text).collect()
         };
         let tenant = keep.tenant.as_ref().and_then(|name| of(name).into_iter().next());
-        let kept: Vec<_> =
-            keep.headers.iter().flat_map(|name| of(name).into_iter().map(|value| (name.as_str().into(), value))).collect();
+        let kept: Vec<_> = keep
+            .headers
+            .iter()
+            .flat_map(|name| of(name).into_iter().map(|value| (name.as_str().into(), value)))
+            .collect();
         if tenant.is_none() && kept.is_empty() {
             return Arc::clone(&self.plain);
         }
