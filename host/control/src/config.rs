@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pipeline::auth::AuthConfig;
 use pipeline::export::config::DestinationConfig;
+use pipeline::tail::TailConfig;
 use pipeline::tls::server::TlsConfig;
 use tracing::Level;
 
@@ -30,6 +31,7 @@ pub mod receive;
 pub mod report;
 pub mod table;
 pub mod tables;
+mod tail;
 mod tls;
 pub mod units;
 pub mod yaml;
@@ -43,6 +45,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// What plugins may ask.
     pub tables: Vec<TableConfig>,
+    /// Where spans wait for samplers to decide their trace.
+    pub tail: TailConfig,
     /// Where spans go.
     pub export: Vec<DestinationConfig>,
     /// The admin side.
@@ -107,6 +111,7 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
         let mut receive = table.section("receive", receive::read);
         let plugins = table.section("plugins", plugins::read);
         let tables = table.named("tables", "NAME", tables::read).into_iter().flatten().collect();
+        let tail = table.section("tail", tail::read);
         let export = export(table, lookup);
         receive::keep(&mut receive, export.iter().flat_map(|destination| destination.forward.iter().cloned()));
         receive::keep(&mut receive, export.iter().flat_map(export::when::headers));
@@ -125,7 +130,7 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
         let shutdown = table.section("shutdown", |table| table.duration("timeout", Duration::ZERO..=longest));
         let threads = table.count("threads", 1..=1024).map(|threads| threads as usize);
         let shutdown_timeout = shutdown.unwrap_or(Duration::from_secs(30));
-        Config { receive, plugins, tables, export, admin, log, shutdown_timeout, threads }
+        Config { receive, plugins, tables, tail, export, admin, log, shutdown_timeout, threads }
     })
 }
 
@@ -179,6 +184,8 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("admin.auth", old.admin.auth != new.admin.auth),
         ("log", old.log != new.log),
         ("threads", old.threads != new.threads),
+        ("tail.remember", old.tail.remember != new.tail.remember),
+        ("tail.mode", old.tail.disk != new.tail.disk),
         ("plugins.cache", old.plugins.cache != new.plugins.cache),
         ("plugins.oci.cache", old.plugins.oci.cache != new.plugins.oci.cache),
         ("plugins.note_generation", old.plugins.note_generation != new.plugins.note_generation),

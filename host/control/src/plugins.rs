@@ -16,6 +16,7 @@ pub mod name;
 pub mod oci;
 pub mod plan;
 pub mod probe;
+pub mod role;
 pub mod scan;
 pub mod settle;
 pub mod shelf;

@@ -418,7 +418,8 @@ impl Batch {
     }
 
     /// How many bytes the arena takes, and what edits have added to the index.
-    pub(crate) fn edited_bytes(&self) -> usize {
+    #[must_use]
+    pub fn edited_bytes(&self) -> usize {
         self.arena.len() + self.index_bytes().saturating_sub(self.loaded)
     }
 

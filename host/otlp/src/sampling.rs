@@ -63,30 +63,69 @@ impl Sampler {
 
     fn sample_again(&self, own: Threshold, trace_id: &[u8], trace_state: &[u8], out: &mut Vec<u8>) -> Verdict {
         let state = State::parse(trace_state);
-        let randomness = state.randomness().unwrap_or_else(|| randomness_of(trace_id));
-        // Invariant: what comes in without a threshold, or with one that cannot be true, counts as not yet sampled.
-        let before = state.consistent_threshold(randomness);
+        let arrived = Arrived::of(&state, trace_id);
+        let Some(threshold) = self.threshold_of(own, arrived) else { return Verdict::Drop };
+        if arrived.threshold == Some(threshold) {
+            return Verdict::Keep;
+        }
+        out.clear();
+        state.write(Some(threshold), out);
+        Verdict::Rewrite
+    }
+
+    /// Whether a trace that arrived like this is kept: the decision about all of its spans at once.
+    #[must_use]
+    pub fn keeps(&self, arrived: Arrived) -> bool {
+        self.threshold.and_then(|own| self.threshold_of(own, arrived)).is_some()
+    }
+
+    /// The threshold that a kept span has from now on; `None` where it is not kept.
+    fn threshold_of(&self, own: Threshold, arrived: Arrived) -> Option<Threshold> {
+        let Arrived { randomness, threshold: before } = arrived;
         let threshold = match (self.how, before) {
             (_, None) => own,
             (Sampling::Equalizing, Some(before)) => own.max(before),
             (Sampling::Proportional, Some(before)) if self.probability >= 1.0 => before,
             (Sampling::Proportional, Some(before)) => {
                 // Rounded to its digits, a threshold must not fall below what it was: samplers only ever raise it.
-                match Threshold::of_probability(self.probability * before.probability()) {
-                    Ok(Some(product)) => product.max(before),
-                    _ => return Verdict::Drop,
-                }
+                Threshold::of_probability(self.probability * before.probability()).ok()??.max(before)
             }
         };
-        if randomness < threshold.value() {
-            return Verdict::Drop;
+        (randomness >= threshold.value()).then_some(threshold)
+    }
+}
+
+/// How a span arrived, as samplers see it.
+///
+/// Invariant: what comes in without a threshold, or with one that cannot be true, counts as not yet sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// The trace's randomness R, below 2^56: `rv`, else the last 7 bytes of its id.
+    pub randomness: u64,
+    /// The threshold that it has passed, if one is known.
+    pub threshold: Option<Threshold>,
+}
+
+impl Arrived {
+    /// Reads it from a span's trace id and trace state.
+    #[inline]
+    #[must_use]
+    pub fn read(trace_id: &[u8], trace_state: &[u8]) -> Self {
+        if trace_state.is_empty() {
+            return Self { randomness: randomness_of(trace_id), threshold: None };
         }
-        if before == Some(threshold) {
-            return Verdict::Keep;
-        }
-        out.clear();
-        state.write(Some(threshold), out);
-        Verdict::Rewrite
+        Self::of(&State::parse(trace_state), trace_id)
+    }
+
+    fn of(state: &State<'_>, trace_id: &[u8]) -> Self {
+        let randomness = state.randomness().unwrap_or_else(|| randomness_of(trace_id));
+        Self { randomness, threshold: state.consistent_threshold(randomness) }
+    }
+
+    /// How many spans stand behind the one that arrived; `None` where that is not known.
+    #[must_use]
+    pub fn adjusted_count(self) -> Option<f64> {
+        self.threshold.map(|threshold| threshold.probability().recip())
     }
 }
 
@@ -112,8 +151,7 @@ pub fn weigh(
 ) -> Result<bool, InvalidProbability> {
     let wanted = probability.map(Threshold::of_probability).transpose()?.flatten();
     let state = State::parse(trace_state);
-    let randomness = state.randomness().unwrap_or_else(|| randomness_of(trace_id));
-    let before = state.consistent_threshold(randomness);
+    let Arrived { randomness, threshold: before } = Arrived::of(&state, trace_id);
     let to = wanted.filter(|wanted| before.is_none_or(|before| *wanted >= before) && randomness >= wanted.value());
     if to == before && (to.is_some() || !state.has_threshold()) {
         return Ok(false);
@@ -126,9 +164,7 @@ pub fn weigh(
 /// How many spans stand behind one that came with this trace state, by its `th`; `None` where that is not known.
 #[must_use]
 pub fn adjusted_count(trace_id: &[u8], trace_state: &[u8]) -> Option<f64> {
-    let state = State::parse(trace_state);
-    let randomness = state.randomness().unwrap_or_else(|| randomness_of(trace_id));
-    state.consistent_threshold(randomness).map(|threshold| threshold.probability().recip())
+    Arrived::read(trace_id, trace_state).adjusted_count()
 }
 
 /// The last 7 bytes of a trace id.

@@ -4,6 +4,7 @@
 //! [`live`] chain, each by [`run`]; what is left goes to the [`outlet`]. A version that is only tried stands at the same [`place`] as the one that
 //! counts: a [`trial`] is on its share of the traces, or in the [`shadow`].
 
+pub(crate) mod ask;
 pub mod breaker;
 pub mod gate;
 mod handover;
@@ -20,7 +21,11 @@ pub mod plan;
 pub mod program;
 pub mod quarantine;
 mod run;
+pub mod sampler;
+pub(crate) mod seats;
 pub mod shadow;
 pub mod stage;
 pub mod tally;
 pub mod trial;
+
+pub(crate) use mill::joinable;

@@ -12,7 +12,6 @@
 //! dropped with a reason, for each destination.
 
 use std::collections::HashSet;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,28 +25,37 @@ use tokio::time::Instant;
 
 use crate::compact;
 use crate::custody::Custody;
-use crate::kafka::{Files, KafkaError};
+use crate::kafka::KafkaError;
 use crate::log_gate::Gate;
 use crate::request::Refusal;
 
 mod answer;
+mod apart;
 mod backoff;
+mod circle;
 mod codec;
 mod commit;
 pub mod config;
 mod destination;
 mod dial;
 mod folders;
+mod followed;
 mod frames;
 #[cfg_attr(not(feature = "kafka"), path = "export/kafka/absent.rs")]
 mod kafka;
 mod link;
+pub(crate) mod log;
+mod members;
 mod metrics;
+mod mover;
 mod queue;
+mod reload;
 mod resolve;
+mod ring;
 mod routes;
 mod secrets;
 mod sender;
+mod set;
 mod sizes;
 mod split;
 mod status;
@@ -60,6 +68,7 @@ mod wire;
 pub use crate::tls::TlsError;
 pub use commit::{Commit, Taken};
 pub use config::{DestinationConfig, Endpoint, Endpoints};
+pub(crate) use metrics::disk::DiskCounters;
 pub use metrics::{DropReason, Metrics};
 pub use secrets::SecretError;
 pub use status::{AddressStatus, DestinationStatus, EndpointStatus};
@@ -68,12 +77,8 @@ pub use store::StoreError;
 use commit::Share;
 use destination::Destination;
 use dial::Network;
-use routes::Routes;
-use secrets::Secrets;
-use tls::Material;
-
-/// How long a destination that a reload has taken out goes on with what it holds.
-const REMOVAL_GRACE: Duration = Duration::from_secs(30);
+use reload::State;
+use set::{Division, Set};
 
 /// When senders come back whose signal's last destination has just gone. Then they are told that there is nobody.
 const GONE: Duration = Duration::from_secs(1);
@@ -111,34 +116,15 @@ struct Inner {
     current: [ArcSwap<Set>; Signal::ALL.len()],
     /// Destinations that a reload has taken out and that still send.
     retiring: Mutex<Vec<Arc<Destination>>>,
+    /// Queues of endpoints that have gone, which are being moved to the others.
+    leaving: Mutex<Vec<Arc<Destination>>>,
     metrics: Metrics,
     runtime: Handle,
     network: Network,
     unrouted: Gate,
-    /// One reload at a time, and none once the end has begun.
-    reload: Mutex<Life>,
-}
-
-/// The destinations of one time.
-#[derive(Default)]
-struct Set {
-    destinations: Vec<Arc<Destination>>,
-    /// Who gets what; `None` where each gets everything.
-    routes: Option<Routes>,
-}
-
-impl Deref for Set {
-    type Target = [Arc<Destination>];
-
-    fn deref(&self) -> &[Arc<Destination>] {
-        &self.destinations
-    }
-}
-
-#[derive(PartialEq)]
-enum Life {
-    Running,
-    Ended,
+    unresolved: Gate,
+    /// One change at a time, and none once the end has begun.
+    reload: Mutex<State>,
 }
 
 /// Why destinations cannot be started. Nothing has changed.
@@ -217,11 +203,13 @@ impl Exports {
         let exports = Self(Arc::new(Inner {
             current: <[ArcSwap<_>; Signal::ALL.len()]>::default(),
             retiring: Mutex::default(),
+            leaving: Mutex::default(),
             metrics,
             runtime,
             network,
             unrouted: Gate::default(),
-            reload: Mutex::new(Life::Running),
+            unresolved: Gate::default(),
+            reload: Mutex::default(),
         }));
         exports.reconfigure(configs)?;
         Ok(exports)
@@ -230,18 +218,18 @@ impl Exports {
     /// Hands a parcel to the destinations, to each what it gets of it, or refuses it for all.
     pub fn accept(&self, parcel: Parcel) -> Result<Taken, Refusal> {
         let set = self.0.of(parcel.signal)?;
-        if set.routes.is_none() {
-            return Ok(set.reserve(parcel.body.len(), parcel.items)?.commit(parcel));
+        if set.is_plain() {
+            return Ok(Reservation::take(set, parcel.body.len(), parcel.items)?.commit(parcel));
         }
         let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };
         self.0.share_out(&set, &parcel)
     }
 
-    /// Takes room for a parcel of so many bytes and items in the queues of all destinations that take the signal, whatever their
-    /// conditions, or in none. A parcel that is larger than a whole queue is refused as too large, never to be sent again. Queues
+    /// Takes room for a parcel of so many bytes and items in all queues of all destinations that take the signal, whatever they will get
+    /// of it, or in none. A parcel that is larger than a whole queue is refused as too large, never to be sent again. Queues
     /// that drop by policy never refuse.
     pub fn reserve(&self, signal: Signal, bytes: usize, items: u32) -> Result<Reservation, Refusal> {
-        self.0.of(signal)?.reserve(bytes, items)
+        Reservation::take(self.0.of(signal)?, bytes, items)
     }
 
     /// Whether there is a destination for this signal.
@@ -253,168 +241,88 @@ impl Exports {
     /// Why the next parcel of spans would be refused, if that is known already: cheap, to be asked before a chain runs in vain.
     #[must_use]
     pub fn is_full(&self) -> Option<Refusal> {
-        let set = self.0.current[Signal::Traces as usize].load();
-        let Some(routes) = &set.routes else { return set.iter().find_map(|destination| destination.queue().is_full()) };
-        // Of those that get a part only, a full one may get nothing of it.
-        let mut every = true;
-        let mut first = None;
-        for (at, destination) in set.iter().enumerate() {
-            let full = destination.queue().is_full();
-            if full.is_some() && routes.is_everything(at) {
-                return full;
-            }
-            every &= full.is_some();
-            first = first.or(full);
-        }
-        first.filter(|_| every)
+        self.0.current[Signal::Traces as usize].load().is_full()
     }
 
     /// How many bytes the largest parcel of spans may have that all queues would take now.
     #[must_use]
     pub fn room(&self) -> usize {
-        let set = self.0.current[Signal::Traces as usize].load();
-        set.iter().map(|destination| destination.queue().room()).min().unwrap_or(usize::MAX)
+        self.0.current[Signal::Traces as usize].load().room()
     }
 
     /// How it stands with each destination, signal by signal.
     #[must_use]
     pub fn status(&self) -> Vec<DestinationStatus> {
-        self.0.all().iter().map(|destination| status::of(destination)).collect()
+        let leaving = self.0.leaving.lock().clone();
+        let of_signal = |set: &ArcSwap<Set>| -> Vec<_> {
+            let set = set.load();
+            let status = |group: &[Arc<Destination>]| {
+                let is_ours =
+                    |one: &&Arc<Destination>| one.name() == group[0].name() && one.signal() == group[0].signal();
+                status::of(group, &leaving.iter().filter(is_ours).cloned().collect::<Vec<_>>())
+            };
+            set.groups().filter_map(status).collect()
+        };
+        self.0.current.iter().flat_map(of_signal).collect()
     }
 
     /// Takes another set of destinations. Those that are unchanged go on with queue and connections; a changed one hands
-    /// what it holds to its successor; one that is gone sends what it holds for a while, in the background.
+    /// what it holds to its successor; one that is gone sends what it holds for a while, in the background. Where each endpoint has a queue
+    /// of its own, what waits for one that is gone goes to the others.
     pub fn reconfigure(&self, configs: Vec<DestinationConfig>) -> Result<(), StartError> {
-        let life = self.0.reload.lock();
-        if *life == Life::Ended {
+        let mut state = self.0.reload.lock();
+        if state.has_ended {
             return Err(StartError::Ended);
         }
         let mut seen = HashSet::new();
         if let Some(twice) = configs.iter().find(|config| !seen.insert(config.name.as_str())) {
             return Err(StartError::SameName(twice.name.clone()));
         }
-        let routes_of = |signal| {
-            let takers = configs.iter().filter(|config| config.signals.contains(&signal));
-            Routes::new(takers.map(|config| config.when.as_ref()))
-        };
-        let [traces, metrics, logs] = Signal::ALL.map(routes_of);
-        let routes = [traces?, metrics?, logs?];
         if let Some((one, other)) = folders::shared(&configs) {
             return Err(StartError::SameFolder(one, other));
         }
-        let old = self.0.all();
-        let mut new = Vec::new();
-        let mut made = Vec::new();
-        // Everything that can fail comes before anything is changed.
-        let mut ready = Vec::new();
-        for config in configs.into_iter().flat_map(DestinationConfig::by_signal) {
-            let tls = |error| StartError::Tls { name: config.name.clone(), error };
-            let material = Material::read(&config).map_err(tls)?;
-            let kafka = |error| StartError::Kafka { name: config.name.clone(), error };
-            let files = config.kafka.as_ref().map(|kafka| Files::read(&kafka.connect)).transpose().map_err(kafka)?;
-            let material = material.with_kafka(files);
-            for endpoint in config.endpoints.iter() {
-                tls::client(&config.tls, endpoint, &material).map_err(tls)?;
-            }
-            let secrets = Secrets::read(&config.name, config.file_headers.clone());
-            let secrets = secrets.map_err(|error| StartError::Secret { name: config.name.clone(), error })?;
-            let known =
-                old.iter().find(|known| known.name() == config.name && known.signal() == config.signal()).cloned();
-            let spool = folders::spool(&config, known.as_deref(), &self.0.metrics)?;
-            ready.push((config, material, secrets, known, spool));
-        }
-        for (config, material, secrets, known, (spool, is_new)) in ready {
-            if let Some(known) = known.as_ref().filter(|known| known.is(&config, &material)) {
-                new.push(Arc::clone(known));
-                continue;
-            }
-            let name = config.name.clone();
-            let Inner { network, metrics, runtime, .. } = &*self.0;
-            let destination = Destination::new(config, material, secrets, network, spool, metrics, runtime)
-                .map_err(|error| error.of(name))?;
-            made.push((is_new, known, Arc::clone(&destination)));
-            new.push(destination);
-        }
-        // Invariant: nobody reads back what is on disk before its account is where it is read to: a sender, or a commit that makes room.
-        for (is_new, known, destination) in &made {
-            if *is_new {
-                destination.queue().restore();
-            }
-            if let Some(known) = known {
-                known.queue().replace(destination.queue());
-            }
-            destination.begin(&self.0.runtime);
-        }
-        let stays = |gone: &Arc<Destination>| new.iter().any(|kept| Arc::ptr_eq(kept, gone));
-        let gone: Vec<_> = old.iter().filter(|known| !stays(known)).cloned().collect();
-        self.0.metrics.show_limits(new.iter().map(|kept| (kept.name(), kept.signal(), kept.config().queue.max_bytes)));
-        let shown: HashSet<_> = new.iter().flat_map(|kept| kept.endpoints()).collect();
-        for (destination, endpoint) in old.iter().flat_map(|known| known.endpoints()) {
-            if !shown.contains(&(destination, endpoint)) {
-                self.0.metrics.forget_endpoint(destination, endpoint);
-            }
-        }
-        for (signal, routes) in Signal::ALL.into_iter().zip(routes) {
-            let destinations = new.iter().filter(|kept| kept.signal() == signal).cloned().collect();
-            self.0.current[signal as usize].store(Arc::new(Set { destinations, routes }));
-        }
-        self.retire(gone);
-        drop(life);
+        let found = state.found.clone();
+        self.apply(&mut state, &configs, &found, None)?;
+        state.configs = configs;
+        self.follow_names(&mut state);
+        drop(state);
         Ok(())
-    }
-
-    fn retire(&self, gone: Vec<Arc<Destination>>) {
-        let mut retiring = self.0.retiring.lock();
-        retiring.retain(|known| !known.is_finished());
-        for destination in gone {
-            destination.queue().close(DropReason::Removed);
-            retiring.push(Arc::clone(&destination));
-            let deadline = Instant::now() + REMOVAL_GRACE;
-            let exports = self.clone();
-            self.0.runtime.spawn(async move {
-                let lost = destination.finish(DropReason::Removed, deadline).await;
-                if lost > 0 {
-                    tracing::warn!(
-                        destination = destination.name(),
-                        signal = %destination.signal(),
-                        items = lost,
-                        "dropped: the destination was removed and its back end did not take them in time"
-                    );
-                }
-                // Its folder is free now. Closing that may wait for the disk.
-                let closing = tokio::task::spawn_blocking(move || {
-                    exports.0.retiring.lock().retain(|known| !Arc::ptr_eq(known, &destination));
-                    drop(destination);
-                });
-                drop(closing);
-            });
-        }
     }
 
     /// Takes nothing more, sends what is held within the bound, and gives up the rest, counted.
     pub async fn drain(&self, within: Duration) -> DrainReport {
-        *self.0.reload.lock() = Life::Ended;
-        let deadline = Instant::now() + within;
-        let mut all = std::mem::take(&mut *self.0.retiring.lock());
-        all.extend(self.0.all());
-        let endings = all.iter().map(|destination| destination.finish(DropReason::Shutdown, deadline));
-        let lost = futures_util::future::join_all(endings).await;
+        {
+            let mut state = self.0.reload.lock();
+            state.has_ended = true;
+            state.followed.clear();
+        }
+        let begun = Instant::now();
+        let deadline = begun + within;
+        let (retiring, leaving) = (std::mem::take(&mut *self.0.retiring.lock()), self.0.leaving.lock().clone());
+        let all = self.0.all();
+        let finish = async |some: &[Arc<Destination>], deadline| {
+            let endings = some.iter().map(|destination| destination.finish(DropReason::Shutdown, deadline));
+            futures_util::future::join_all(endings).await
+        };
+        let mut lost = Vec::new();
+        // What comes back from requests under way is moved, and what is moved is sent: one after another, where there is anything to move.
+        if leaving.is_empty() {
+            let both: Vec<_> = retiring.iter().chain(&all).cloned().collect();
+            lost.extend(both.iter().cloned().zip(finish(&both, deadline).await));
+        } else {
+            lost.extend(retiring.iter().cloned().zip(finish(&retiring, begun + within / 4).await));
+            lost.extend(leaving.iter().cloned().zip(finish(&leaving, deadline).await));
+            lost.extend(all.iter().cloned().zip(finish(&all, deadline).await));
+        }
         let mut report = DrainReport::default();
-        for (destination, lost) in all.iter().zip(lost).filter(|(_, lost)| *lost > 0) {
-            report.undelivered.push((destination.name().to_owned(), destination.signal(), lost));
+        for (destination, lost) in lost.into_iter().filter(|(_, lost)| *lost > 0) {
+            let (name, signal) = (destination.name(), destination.signal());
+            match report.undelivered.iter_mut().find(|known| known.0 == name && known.1 == signal) {
+                Some(known) => known.2 += lost,
+                None => report.undelivered.push((name.to_owned(), signal, lost)),
+            }
         }
         report
-    }
-}
-
-impl Set {
-    fn reserve(self: Arc<Self>, bytes: usize, items: u32) -> Result<Reservation, Refusal> {
-        let mut reservation = Reservation { destinations: self, taken: 0, bytes };
-        while let Some(destination) = reservation.destinations.get(reservation.taken) {
-            destination.queue().reserve(bytes, items)?;
-            reservation.taken += 1;
-        }
-        Ok(reservation)
     }
 }
 
@@ -436,63 +344,73 @@ impl Inner {
 
     /// Hands each destination its share, or refuses for all.
     fn share_out(&self, set: &Set, whole: &Parcel) -> Result<Taken, Refusal> {
-        let Some(shares) = set.routes.as_ref().map(|routes| routes.share(whole)) else { return Ok(Taken::Whole) };
-        let mut taken = Vec::new();
-        for (destination, share) in set.iter().zip(shares.each) {
-            let Some((body, items)) = share else { continue };
+        let Division { shares, unrouted } = set.divide(whole);
+        let mut taken = Vec::with_capacity(shares.len());
+        for (at, parcel) in shares {
             // Room that is not used is given back.
-            let parcel = whole.part(body, items);
-            taken.push(Share::take(destination, parcel)?);
+            taken.push(Share::take(&set[at], parcel)?);
         }
-        if shares.unrouted > 0 {
-            self.metrics.unrouted(whole.signal).inc_by(u64::from(shares.unrouted));
+        if unrouted > 0 {
+            self.metrics.unrouted(whole.signal).inc_by(u64::from(unrouted));
             if let Some(unsaid) = self.unrouted.open() {
                 tracing::warn!(
                     signal = %whole.signal,
-                    items = shares.unrouted,
+                    items = unrouted,
                     unsaid,
                     "dropped: no destination's `when` takes them; give one `when: otherwise` if they are wanted"
                 );
             }
         }
-        if taken.iter().any(Share::is_durable) {
-            return Ok(Taken::Later(Commit::new(taken)));
-        }
-        taken.into_iter().for_each(Share::fill);
-        Ok(Taken::Whole)
+        Ok(Taken::of(taken))
     }
 }
 
 /// Room in all queues. Given back when it is dropped without a commit.
 #[must_use = "room that is not used is given back"]
 pub struct Reservation {
-    destinations: Arc<Set>,
+    set: Arc<Set>,
     /// How many of them have given room.
     taken: usize,
     bytes: usize,
 }
 
 impl Reservation {
-    /// Hands the parcel to all destinations. From here on the items are the exports' to account for, unless a queue is durable: then
-    /// nothing has happened yet, and the answer says how to go on. A parcel larger than what was reserved is taken too, beyond
+    fn take(set: Arc<Set>, bytes: usize, items: u32) -> Result<Self, Refusal> {
+        let mut reservation = Self { set, taken: 0, bytes };
+        while let Some(destination) = reservation.set.get(reservation.taken) {
+            destination.queue().reserve(bytes, items)?;
+            reservation.taken += 1;
+        }
+        Ok(reservation)
+    }
+
+    /// Hands the parcel to all destinations, whatever their conditions. From here on the items are the exports' to account for, unless a queue is
+    /// durable: then nothing has happened yet, and the answer says how to go on. A parcel larger than what was reserved is taken too, beyond
     /// the queues' bounds by the difference.
     pub fn commit(mut self, parcel: Parcel) -> Taken {
         let parcel = Parcel { body: compact::alone(parcel.body), ..parcel };
-        if self.destinations[..self.taken].iter().any(|destination| destination.queue().is_durable()) {
-            let shares = self.destinations[..std::mem::take(&mut self.taken)].iter();
-            return Taken::Later(Commit::new(shares.map(|one| Share::of(one, self.bytes, parcel.clone())).collect()));
-        }
+        let (set, bytes) = (Arc::clone(&self.set), self.bytes);
         let taken = std::mem::take(&mut self.taken);
-        for destination in &self.destinations[..taken] {
-            destination.queue().commit(self.bytes, parcel.clone());
+        if set.is_plain() && !set.iter().any(|destination| destination.queue().is_durable()) {
+            for destination in &set[..taken] {
+                destination.queue().commit(bytes, parcel.clone());
+            }
+            return Taken::Whole;
         }
-        Taken::Whole
+        let none = || parcel.part(Bytes::new(), 0);
+        let mut shares: Vec<_> = set.iter().map(|one| Share::of(one, bytes, none())).collect();
+        for (at, part) in set.share_all(&parcel) {
+            shares[at].holds(part);
+        }
+        // Of those that get nothing, the room is given back.
+        shares.retain(|share| !share.is_empty());
+        Taken::of(shares)
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        for destination in &self.destinations[..self.taken] {
+        for destination in &self.set[..self.taken] {
             destination.queue().cancel(self.bytes);
         }
     }

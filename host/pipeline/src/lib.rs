@@ -17,4 +17,5 @@ mod log_gate;
 mod paths;
 pub mod receive;
 pub mod request;
+pub mod tail;
 pub mod tls;

@@ -29,6 +29,7 @@ use pipeline::export::{self, Exports};
 use pipeline::fork::Fork;
 use pipeline::forward::{self, Forward};
 use pipeline::receive::{self, Receivers};
+use pipeline::tail::{self, Tail};
 use pipeline::tls::server::{Certificates, Tls};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -57,6 +58,7 @@ pub struct Proxy {
     gate: Gate,
     /// Of what passes no plugin: closed at the end only.
     end: Gate,
+    tail: Tail,
     exports: Exports,
     /// In milliseconds; a reload may change it.
     shutdown_timeout: Arc<AtomicU64>,
@@ -74,6 +76,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let export_metrics = export::Metrics::register(&mut registry);
     let plugin_metrics = wasm::Metrics::register(&mut registry);
     let table_metrics = tables::Metrics::register(&mut registry);
+    let tail_metrics = tail::Metrics::register(&mut registry);
     let receive_metrics = Arc::new(receive::Metrics::register(&mut registry));
 
     let exports = Exports::start(config.export.clone(), export_metrics, Handle::current())?;
@@ -82,7 +85,9 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let chains = Chains::new(mills, counters.clone());
     chains.quarantine().limit(config.plugins.quarantine);
     let outlet = Arc::new(Queues(exports.clone()));
-    let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), config.plugins.note_generation);
+    let tail = Tail::start(config.tail.clone(), chains.clone(), outlet.clone(), tail_metrics)?;
+    let note_generation = config.plugins.note_generation;
+    let intake = Intake::start(chains.clone(), Some(tail.clone()), outlet.clone(), gate.clone(), note_generation);
     let intake = Arc::new(intake.context("starting the mills")?);
     let end = Gate::new();
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
@@ -136,7 +141,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let admin_tls = admin_tls.map_err(|error| anyhow!("cannot secure the admin side with TLS: {error}"))?;
     let admin_auth = config.admin.auth.clone().map(|auth| Auth::new(auth).map(Arc::new)).transpose()?;
     let certificates = receivers.certificates().and(admin_tls.clone());
-    let apply = apply(certificates, &exports, &folder, &tables, &chains, &shutdown_timeout);
+    let apply = apply(certificates, &tail, &exports, &folder, &tables, &chains, &shutdown_timeout);
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let (receiving, is_receiving) = watch::channel(false);
@@ -170,6 +175,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         tables,
         gate,
         end,
+        tail,
         exports,
         shutdown_timeout,
         admin,
@@ -195,6 +201,7 @@ fn millis(time: Duration) -> u64 {
 /// What of a changed configuration takes effect while running. The parts that can fail come first.
 fn apply(
     certificates: Certificates,
+    tail: &Tail,
     exports: &Exports,
     folder: &Arc<Folder>,
     tables: &Arc<Tables>,
@@ -202,11 +209,13 @@ fn apply(
     shutdown_timeout: &Arc<AtomicU64>,
 ) -> reload::Apply {
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
+    let tail = tail.clone();
     let (tables, quarantine) = (Arc::clone(tables), Arc::clone(chains.quarantine()));
     Box::new(move |config: &Config| {
         let new = certificates.read().map_err(|error| format!("tls: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
         new.apply();
+        tail.reconfigure(config.tail.clone());
         tables.reconfigure(config.tables.clone());
         folder.reconfigure(folder_settings(config));
         quarantine.limit(config.plugins.quarantine);
@@ -279,6 +288,7 @@ impl Proxy {
             tables,
             gate,
             end,
+            tail,
             exports,
             shutdown_timeout,
             admin,
@@ -298,6 +308,10 @@ impl Proxy {
         {
             serving.abort();
         }
+        let undecided = tail.drain(until).await;
+        if undecided > 0 {
+            tracing::error!(spans = undecided, "were in the trace buffer and could not leave before the end");
+        }
         let report = exports.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
         for (destination, signal, items) in &report.undelivered {
             tracing::error!(destination, %signal, items, "could not be delivered before the end");
@@ -305,7 +319,7 @@ impl Proxy {
         let _late = tokio::time::timeout_at(until, quiet).await;
         drop(admin);
         telemetry::accounts::log(&view.registry);
-        if report.undelivered.is_empty() {
+        if report.undelivered.is_empty() && undecided == 0 {
             tracing::info!("everything was delivered");
             End::Well
         } else {

@@ -41,9 +41,20 @@ pub enum LoadError {
     /// A core module that cannot be made a component.
     #[error("it is a core module that cannot be made a component: {0}")]
     NotComponent(String),
-    /// A component that is no processor.
-    #[error("it does not export `tracemill:plugin/processor`{0}")]
-    NoProcessor(String),
+    /// A component that is neither a processor nor a sampler.
+    #[error("it exports neither `tracemill:plugin/processor` nor `tracemill:plugin/sampler`{0}")]
+    NoPlugin(String),
+    /// A component that is both.
+    #[error("it exports both `{processor}` and `{sampler}`; a plugin is one of both, so make it two files")]
+    Both {
+        /// What makes it a processor.
+        processor: String,
+        /// What makes it a sampler.
+        sampler: String,
+    },
+    /// A sampler of a contract whose samplers no host has ever run.
+    #[error("it exports `{0}`; samplers run from version 0.2.0 of `tracemill:plugin` on, so build it anew for that")]
+    OldSampler(String),
     /// Made for another version of the contract.
     #[error("it was made for version {found} of `tracemill:plugin` (`{name}`); this host runs {}", supported())]
     Version {
@@ -63,6 +74,33 @@ pub enum LoadError {
     Types(String),
 }
 
+/// What a plugin does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It is shown batches of spans, and edits them.
+    Processor,
+    /// It decides whole traces.
+    Sampler,
+}
+
+impl Role {
+    /// Its word for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Processor => "processor",
+            Self::Sampler => "sampler",
+        }
+    }
+
+    fn interface(self) -> &'static str {
+        match self {
+            Self::Processor => "tracemill:plugin/processor",
+            Self::Sampler => "tracemill:plugin/sampler",
+        }
+    }
+}
+
 fn supported() -> String {
     contracts().map(|version| format!("{}.{}.x", version.major, version.minor)).collect::<Vec<_>>().join(" and ")
 }
@@ -78,6 +116,7 @@ pub struct Checked<'a> {
     pub(crate) component: Cow<'a, [u8]>,
     /// Whether it imports WASI.
     pub(crate) wasi: bool,
+    pub(crate) role: Role,
     pub(crate) version: Version,
     pub(crate) plugin_version: Option<String>,
     names: Names,
@@ -85,6 +124,12 @@ pub struct Checked<'a> {
 }
 
 impl Checked<'_> {
+    /// What it does.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// For which version of the contract it was made.
     #[must_use]
     pub fn version(&self) -> &Version {
@@ -137,9 +182,9 @@ fn checked(bytes: &[u8]) -> Result<Checked<'_>, LoadError> {
     for import in &names.imports {
         wasi |= judge_import(import)?;
     }
-    let version = judge_exports(&names.exports)?;
+    let (role, version) = judge_exports(&names.exports)?;
     let plugin_version = plugin_version(bytes);
-    Ok(Checked { component, wasi, version, plugin_version, names, is_module })
+    Ok(Checked { component, wasi, role, version, plugin_version, names, is_module })
 }
 
 fn beginning(bytes: &[u8]) -> String {
@@ -272,27 +317,35 @@ fn judge_import(name: &str) -> Result<bool, LoadError> {
     if of_wasi { Ok(true) } else { Err(LoadError::Import(name.to_owned())) }
 }
 
-fn judge_exports(names: &[String]) -> Result<Version, LoadError> {
-    let Some(name) = names.iter().find(|name| split(name).0 == "tracemill:plugin/processor") else {
-        let instead = match names.iter().find(|name| split(name).0 == "tracemill:plugin/sampler") {
-            Some(sampler) => format!(", but `{sampler}`: samplers belong to a trace buffer, not into the chain"),
-            None if names.is_empty() => ", nor anything else".to_owned(),
-            None => format!(", only `{}`", names.join("`, `")),
-        };
-        return Err(LoadError::NoProcessor(instead));
-    };
-    match split(name).1 {
-        Some(version) if runs(&version) => {
-            let other = names.iter().find(|name| is_handover(name) && split(name).1.as_ref() != Some(&version));
-            other.map_or(Ok(version), |name| Err(other_version(name, split(name).1.as_ref())))
+/// What a component is by its exports, and of which version of the contract.
+fn judge_exports(names: &[String]) -> Result<(Role, Version), LoadError> {
+    let of = |role: Role| names.iter().find(|name| split(name).0 == role.interface());
+    let (role, name) = match (of(Role::Processor), of(Role::Sampler)) {
+        (Some(name), None) => (Role::Processor, name),
+        (None, Some(name)) => (Role::Sampler, name),
+        (Some(processor), Some(sampler)) => {
+            return Err(LoadError::Both { processor: processor.clone(), sampler: sampler.clone() });
         }
-        other => Err(other_version(name, other.as_ref())),
+        (None, None) if names.is_empty() => return Err(LoadError::NoPlugin(", nor anything else".to_owned())),
+        (None, None) => return Err(LoadError::NoPlugin(format!(", only `{}`", names.join("`, `")))),
+    };
+    let version = match split(name).1 {
+        Some(version) if runs(&version) => version,
+        other => return Err(other_version(name, other.as_ref())),
+    };
+    if role == Role::Sampler && (version.major, version.minor) == (0, 1) {
+        return Err(LoadError::OldSampler(name.clone()));
     }
+    let other = names.iter().find(|name| is_handover(name) && split(name).1.as_ref() != Some(&version));
+    other.map_or(Ok((role, version)), |name| Err(other_version(name, split(name).1.as_ref())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOTHING: &str =
+        "it exports neither `tracemill:plugin/processor` nor `tracemill:plugin/sampler`, nor anything else";
 
     #[test]
     fn what_is_no_wasm_is_named_by_its_beginning() {
@@ -308,7 +361,7 @@ mod tests {
     fn a_module_and_a_component_of_nothing_are_no_plugins() {
         assert_eq!(check(b"\0asm\x01\0\0\0", 100).expect_err("a module"), LoadError::NoComponentType);
         let said = check(b"\0asm\x0d\0\x01\0", 100).expect_err("a component").to_string();
-        assert_eq!(said, "it does not export `tracemill:plugin/processor`, nor anything else");
+        assert_eq!(said, NOTHING);
     }
 
     #[test]
@@ -331,9 +384,36 @@ mod tests {
         );
     }
 
+    fn judged(names: &[&str]) -> Result<(Role, String), String> {
+        let names: Vec<String> = names.iter().map(|name| format!("tracemill:plugin/{name}")).collect();
+        let judged = judge_exports(&names).map_err(|error| error.to_string());
+        judged.map(|(role, version)| (role, version.to_string()))
+    }
+
     #[test]
-    fn a_sampler_is_told_where_it_belongs() {
-        let said = judge_exports(&["tracemill:plugin/sampler@0.1.0".to_owned()]).expect_err("a sampler").to_string();
-        assert!(said.ends_with("samplers belong to a trace buffer, not into the chain"), "{said}");
+    fn a_plugin_is_a_processor_or_a_sampler_by_what_it_exports() {
+        assert_eq!(judged(&["processor@0.1.0"]), Ok((Role::Processor, "0.1.0".to_owned())));
+        assert_eq!(judged(&["sampler@0.2.3", "handover@0.2.3"]), Ok((Role::Sampler, "0.2.3".to_owned())));
+        let said = judged(&["sampler@0.2.0", "processor@0.2.0"]).expect_err("both");
+        assert!(
+            said.contains("both `tracemill:plugin/processor@0.2.0` and `tracemill:plugin/sampler@0.2.0`"),
+            "{said}"
+        );
+        let said = judged(&["handover@0.2.0"]).expect_err("none of both");
+        assert!(said.ends_with("nor `tracemill:plugin/sampler`, only `tracemill:plugin/handover@0.2.0`"), "{said}");
+    }
+
+    #[test]
+    fn a_sampler_is_of_the_version_that_runs_samplers() {
+        let said = judged(&["sampler@0.1.0"]).expect_err("the version before");
+        assert_eq!(
+            said,
+            "it exports `tracemill:plugin/sampler@0.1.0`; samplers run from version 0.2.0 of `tracemill:plugin` on, so build \
+             it anew for that"
+        );
+        let said = judged(&["sampler@0.9.0"]).expect_err("another contract");
+        assert!(said.ends_with("(`tracemill:plugin/sampler@0.9.0`); this host runs 0.2.x and 0.1.x"), "{said}");
+        let said = judged(&["sampler@0.2.0", "handover@0.1.0"]).expect_err("of two versions");
+        assert!(said.starts_with("it was made for version 0.1.0"), "{said}");
     }
 }

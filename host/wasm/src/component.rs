@@ -7,7 +7,7 @@ use semver::Version;
 use wasmtime::component::InstancePre;
 
 use crate::cache::Key;
-use crate::check::{Checked, DEFAULT_SIZE, LoadError, check, is_handover};
+use crate::check::{Checked, DEFAULT_SIZE, LoadError, Role, check, is_handover};
 use crate::engine::Engine;
 use crate::guest::Indices;
 use crate::handover;
@@ -25,6 +25,7 @@ pub(crate) struct Compiled {
     pub(crate) indices: Indices,
     pub(crate) handover: Option<handover::Exported>,
     pub(crate) wasi: bool,
+    role: Role,
     version: Version,
     plugin_version: Option<String>,
     cached: bool,
@@ -46,7 +47,7 @@ impl Checked<'_> {
     /// Compiles it on the engine's compiler threads, of which there are few, at low priority; blocks until it is done.
     pub fn compile(self, engine: &Engine) -> Result<Component, LoadError> {
         let handover = self.exports().iter().find(|name| is_handover(name)).cloned();
-        let Self { component, wasi, version, plugin_version, .. } = self;
+        let Self { component, wasi, role, version, plugin_version, .. } = self;
         let cache = engine.cache().map(|cache| (cache, Key::of(engine.wasmtime(), &component)));
         let known = cache.as_ref().and_then(|(cache, key)| cache.load(engine.wasmtime(), key));
         let cached = known.is_some();
@@ -59,10 +60,10 @@ impl Checked<'_> {
         }
         let types = |error: wasmtime::Error| LoadError::Types(format!("{error:#}"));
         let pre = engine.linker(wasi).instantiate_pre(&component).map_err(types)?;
-        let indices = Indices::new(&pre, &version).map_err(types)?;
+        let indices = Indices::new(&pre, role, &version).map_err(types)?;
         let handover = handover.and_then(|interface| handover::Exported::find(&component, &interface));
         let engine = engine.clone();
-        let compiled = Compiled { engine, pre, indices, handover, wasi, version, plugin_version, cached };
+        let compiled = Compiled { engine, pre, indices, handover, wasi, role, version, plugin_version, cached };
         Ok(Component { inner: Arc::new(compiled) })
     }
 }
@@ -83,6 +84,12 @@ impl Component {
     #[must_use]
     pub fn is_cached(&self) -> bool {
         self.inner.cached
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.inner.role
     }
 
     /// Whether its instances hand their memory to the version after it.

@@ -5,14 +5,16 @@ use std::time::Duration;
 use otlp::edit::Edit;
 use otlp::edit::named::Paths;
 use otlp::path::Path;
+use pipeline::chain::sampler::{Decisions, Question};
 use pipeline::chain::stage::{Call, Fault, FaultKind, Instance};
 use wasmtime::Store;
 
+use crate::guest::{Answer, Guest};
 use crate::handover::Handover;
 use crate::host::HostState;
 use crate::options::Options;
 use crate::program::Made;
-use crate::{fault, lift};
+use crate::{fault, lift, lower};
 
 /// An instance is not judged by its memory before it has served so many calls: what it takes at first it mostly keeps.
 const YOUNG: u64 = 64;
@@ -39,19 +41,44 @@ impl WasmInstance {
         }
     }
 
-    fn run(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
+    /// Everything that is asked about spans: what it answers, or what is wrong with it, in which case it is spent.
+    fn ask<T, U>(
+        &mut self,
+        now: u64,
+        deadline: Duration,
+        ask: impl FnOnce(&Guest, &mut Store<HostState>) -> Answer<T>,
+        lift: impl FnOnce(&mut Self, T) -> Result<U, Fault>,
+    ) -> Result<U, Fault> {
+        if self.spent {
+            let message = "this instance has failed before and is not called again".to_owned();
+            return Err(Fault { kind: FaultKind::Instantiate, message });
+        }
+        self.calls += 1;
+        let answer = self.run(now, deadline, ask).and_then(|answer| lift(self, answer));
+        if answer.is_err() {
+            self.spent = true;
+            self.settle(false);
+        }
+        answer
+    }
+
+    fn run<T>(
+        &mut self,
+        now: u64,
+        deadline: Duration,
+        ask: impl FnOnce(&Guest, &mut Store<HostState>) -> Answer<T>,
+    ) -> Result<T, Fault> {
         let state = self.made.store.data_mut();
-        state.now = call.now;
+        state.now = now;
         // What `configure` asked for was of its own time.
         state.tables.renew();
-        self.begin(call.deadline);
+        self.begin(deadline);
         let Made { store, guest, .. } = &mut self.made;
-        let answer = fault::guarded(|| guest.process(store, call.rows, call.columns))?;
+        let answer = fault::guarded(|| ask(guest, store))?;
         store.data_mut().collect_output();
         store.data_mut().tables.renew();
         match answer {
-            Ok(Ok(edits)) => self.lift(edits),
-            Ok(Err(message)) => Err(fault::answered(&message)),
+            Ok(answer) => answer.map_err(|message| fault::answered(&message)),
             Err(error) => Err(fault::name(&error, store.data_mut())),
         }
     }
@@ -87,19 +114,33 @@ impl WasmInstance {
     }
 }
 
+/// Whoever asked reads what decisions say; that they are about these traces bounds what the host goes through.
+fn no_more_than(traces: usize, decisions: Decisions) -> Result<Decisions, Fault> {
+    let Decisions { actions, numbers, reasons } = &decisions;
+    let most = actions.len().max(numbers.len()).max(reasons.codes.len());
+    if most > traces {
+        let message = format!("a call answered {most} decisions about {traces} traces");
+        return Err(Fault { kind: FaultKind::Decisions, message });
+    }
+    Ok(decisions)
+}
+
 impl Instance for WasmInstance {
     fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault> {
-        if self.spent {
-            let message = "this instance has failed before and is not called again".to_owned();
-            return Err(Fault { kind: FaultKind::Instantiate, message });
-        }
-        self.calls += 1;
-        let answer = self.run(call);
-        if answer.is_err() {
-            self.spent = true;
-            self.settle(false);
-        }
-        answer
+        let Call { rows, columns, now, deadline } = call;
+        self.ask(now, deadline, |guest, store| guest.process(store, rows, columns), Self::lift)
+    }
+
+    fn decide(&mut self, question: Question<'_>) -> Result<Decisions, Fault> {
+        let Question { traces, columns, now, deadline } = question;
+        let due: Vec<_> = traces.due.iter().map(|due| lower::why(*due)).collect();
+        let shown = lower::traces(traces, &due);
+        self.ask(
+            now,
+            deadline,
+            |guest, store| guest.decide(store, shown, columns),
+            |_, answer| no_more_than(traces.len(), lift::decisions(answer)),
+        )
     }
 
     fn settle(&mut self, kept: bool) {

@@ -33,7 +33,7 @@ mod wasi;
 mod words;
 
 pub use cache::CompileCache;
-pub use check::{Checked, DEFAULT_SIZE, LoadError, check};
+pub use check::{Checked, DEFAULT_SIZE, LoadError, Role, check};
 pub use component::{Component, load};
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use metrics::{Metrics, Sink};

@@ -1,11 +1,13 @@
-//! Edits on their way out: what a guest answered, moved into the host's own types.
+//! Edits and decisions on their way out: what a guest answered, moved into the host's own types.
 //!
 //! Nothing is checked here. Paths are read by `otlp::edit::named`; what an edit may do to which rows is checked by `otlp::edit::check`, whoever
-//! made it.
+//! made it; decisions are read by `Decisions::read`.
 
 use otlp::columns::{Cells, Entries, Texts, Words};
 use otlp::edit::{Constant, Edit, Mode, Rows, Sampling, Values};
+use pipeline::chain::sampler::Decisions;
 
+use crate::bindings::sampler::contract as sampler;
 use crate::bindings::tracemill::plugin::types as wit;
 
 /// An edit as the guest named it.
@@ -37,6 +39,12 @@ pub(crate) fn edit(edit: wit::Edit) -> Edit<String> {
             attributes: attributes.into_iter().map(|(key, value)| (key, constant(value))).collect(),
         },
     }
+}
+
+/// Decisions as the guest made them.
+pub(crate) fn decisions(of: sampler::Decisions) -> Decisions {
+    let sampler::Decisions { actions, numbers, reasons } = of;
+    Decisions { actions, numbers, reasons: words(reasons) }
 }
 
 fn rows(of: wit::Rows) -> Rows {

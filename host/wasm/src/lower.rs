@@ -2,7 +2,9 @@
 //! answers is moved there, because nobody else has it.
 
 use otlp::columns::{Cells, Column, Entries, Texts, Words};
+use pipeline::chain::sampler::{Due, Traces};
 
+use crate::bindings::sampler::contract as sampler;
 use crate::bindings::tracemill::plugin::types::{
     self as wit, CellsParam, ColumnParam, EntriesParam, TextsParam, WordsParam,
 };
@@ -40,6 +42,35 @@ fn entries(of: &Entries) -> EntriesParam<'_> {
         values: texts(&of.values),
         kinds: &of.kinds,
         numbers: &of.numbers,
+    }
+}
+
+/// Traces as the guest's memory takes them; `due` is theirs, by [`why`].
+pub(crate) fn traces<'t>(traces: &'t Traces, due: &'t [sampler::Due]) -> sampler::Traces<'t> {
+    sampler::Traces {
+        due,
+        starts: &traces.starts,
+        whole: &traces.whole,
+        ids: &traces.ids,
+        roots: &traces.roots,
+        spans: &traces.spans,
+        sizes: &traces.sizes,
+        errors: &traces.errors,
+        weights: &traces.weights,
+        start_times: &traces.start_times,
+        durations: &traces.durations,
+    }
+}
+
+/// Why a trace is due.
+pub(crate) fn why(due: Due) -> sampler::Due {
+    match due {
+        Due::Early => sampler::Due::Early,
+        Due::RootSeen => sampler::Due::RootSeen,
+        Due::Idle => sampler::Due::Idle,
+        Due::WaitedLongEnough => sampler::Due::WaitedLongEnough,
+        Due::OverBudget => sampler::Due::OverBudget,
+        Due::ShuttingDown => sampler::Due::ShuttingDown,
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn plan(plan: types::Plan) -> Answered {
         tables: Vec::new(),
         options,
     };
-    Answered { plan, names_tables: false }
+    Answered::Processor { plan, names_tables: false }
 }
 
 /// An edit in the newest version's words; moves what it holds.

@@ -21,12 +21,13 @@ use crate::reload;
 use crate::tables;
 use crate::telemetry;
 
-const KINDS: [FaultKind; 6] = [
+const KINDS: [FaultKind; 7] = [
     FaultKind::Trap,
     FaultKind::Deadline,
     FaultKind::Memory,
     FaultKind::Error,
     FaultKind::Edits,
+    FaultKind::Decisions,
     FaultKind::Instantiate,
 ];
 
@@ -210,6 +211,12 @@ pub struct Endpoint {
     /// The addresses behind its name, where each counts as a back end of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
+    /// Bytes of the queue before it, where each endpoint has one of its own (`route_by`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_bytes: Option<u64>,
+    /// Whether it is an endpoint no more, and what waits for it is being handed to the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
     /// What went wrong with its last request, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

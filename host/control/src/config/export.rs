@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use otlp::signal::Signal;
 use pipeline::export::config::{
-    BatchConfig, Compression, DestinationConfig, Endpoint, Identity, RetryConfig, TlsConfig, check_headers,
+    Balance, BatchConfig, Compression, DestinationConfig, Endpoint, Identity, RetryConfig, TlsConfig, check_headers,
 };
 
 use super::env::Lookup;
@@ -33,6 +33,9 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
         config = of_kafka;
     }
     config.signals = signals(table).unwrap_or(config.signals);
+    if config.endpoints.balance == Balance::ByTrace && config.signals.iter().any(|signal| *signal != Signal::Traces) {
+        table.refuse("route_by", "is for traces only: give metrics and logs a destination of their own");
+    }
     config.compression = table
         .choice("compression", &[("none", Compression::None), ("gzip", Compression::GZIP), ("zstd", Compression::ZSTD)])
         .unwrap_or(config.compression);
@@ -71,7 +74,7 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
 }
 
 fn refuse_what_is_not_for_kafka(table: &Table<'_>) {
-    for key in ["balance", "dns", "resolve_every", "connections", "header_files", "authorization", "tls"] {
+    for key in ["balance", "dns", "resolve_every", "route_by", "connections", "header_files", "authorization", "tls"] {
         let instead = if key == "tls" { ": there it is `kafka.tls`" } else { "" };
         if table.has(key) {
             table.refuse(key, format!("is not for a destination that is Kafka{instead}"));

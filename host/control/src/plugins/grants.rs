@@ -19,7 +19,7 @@ pub struct Grants {
     pub read: Option<Vec<Path>>,
     /// Paths that it may write.
     pub write: Option<Vec<Path>>,
-    /// Whether it may drop, sample and weigh.
+    /// Whether it may drop, sample and weigh, or be a sampler.
     pub drop: Option<bool>,
     /// Bytes of the state that the host keeps for it.
     pub state: Option<u64>,
@@ -65,7 +65,8 @@ impl Grants {
         let mut missing = Vec::new();
         if let Some(granted) = &self.read {
             let columns = plan.columns.iter().map(|Want { path, .. }| path);
-            let conditions = plan.when.iter().flatten().map(|condition| &condition.path);
+            let early = plan.sampler.iter().flat_map(|sampler| &sampler.early);
+            let conditions = plan.when.iter().chain(early).flatten().map(|condition| &condition.path);
             note(&mut missing, "read", granted, columns.chain(&plan.reads).chain(conditions));
         }
         if let Some(granted) = &self.write {
@@ -75,7 +76,9 @@ impl Grants {
             let others = wanted.iter().filter(|table| !granted.contains(table));
             missing.extend(others.map(|table| format!("table {table}")));
         }
-        if plan.may_drop && self.drop == Some(false) {
+        // To drop is what samplers are for.
+        let drops = plan.may_drop || plan.sampler.is_some();
+        if drops && self.drop == Some(false) {
             missing.push("drop".to_owned());
         }
         missing
@@ -96,6 +99,7 @@ mod tests {
     use otlp::condition::{Condition, Operator};
     use otlp::path::Layout;
     use pipeline::chain::plan::{Affinity, Failure};
+    use pipeline::chain::sampler::{SamplerPlan, Show};
 
     use super::*;
 
@@ -115,6 +119,7 @@ mod tests {
             affinity: Affinity::Any,
             on_error: Failure::Pass,
             tables: Some(vec!["teams".to_owned(), "owners".to_owned()]),
+            sampler: None,
             options: Vec::new(),
         }
     }
@@ -155,5 +160,22 @@ mod tests {
             "drop",
         ];
         assert_eq!(few.missing(&plan()), expected);
+    }
+    #[test]
+    fn a_samplers_early_conditions_are_reads_and_it_needs_to_drop() {
+        let early = plan().when;
+        let plan = Plan {
+            reads: Vec::new(),
+            writes: Vec::new(),
+            may_drop: false,
+            when: Vec::new(),
+            sampler: Some(SamplerPlan { show: Show::Roots, early }),
+            ..plan()
+        };
+        let grants = |read: &[&str], drop| Grants { read: Some(paths(read)), drop: Some(drop), ..Grants::default() };
+        assert!(Grants::default().missing(&plan).is_empty());
+        assert!(grants(&["name", "attributes", "kind"], true).missing(&plan).is_empty());
+        let missing = grants(&["name", "attributes"], false).missing(&plan);
+        assert_eq!(missing, ["read kind", "drop"]);
     }
 }

@@ -12,6 +12,7 @@ use wasm::{Checked, Engine, Metrics, StateLimits, StateStore};
 
 use super::digest::Digest;
 use super::oci::{Puller, Reference};
+use super::role::{self, Sampler};
 use super::signature::{self, Keys};
 use super::{name, scan, sidecar};
 use crate::config;
@@ -47,6 +48,8 @@ pub struct Inspection {
     pub signature: Signature,
     /// `component`, or `core module` (with a component type).
     pub kind: &'static str,
+    /// What it does: `processor` or `sampler`.
+    pub role: &'static str,
     /// For which version of the contract it was made.
     pub contract: String,
     /// Which version it says it is itself.
@@ -93,7 +96,7 @@ pub struct Shown {
     pub reads: Vec<String>,
     /// What its edits may write.
     pub writes: Vec<String>,
-    /// Whether it may drop, sample and weigh.
+    /// Whether it may drop, sample and weigh, as all samplers may.
     pub may_drop: bool,
     /// The lookup tables that it asks; of a plugin of contract 0.1, which names none, `any`.
     pub tables: Vec<String>,
@@ -103,6 +106,9 @@ pub struct Shown {
     pub affinity: &'static str,
     /// What becomes of spans on which it fails: `pass`, `drop` or `reject`.
     pub on_error: &'static str,
+    /// What it sees and is asked about, if it is a sampler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
 }
 
 /// Where a plugin is, and its bytes.
@@ -157,6 +163,7 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
     let contract = checked.version().to_string();
     let version = checked.plugin_version().map(str::to_owned);
     let (imports, exports) = (checked.imports().to_vec(), checked.exports().to_vec());
+    let role = checked.role().name();
     let kind = if checked.is_module() { "core module" } else { "component" };
     let sidecars = file.iter().flat_map(|file| ["yaml", "yml"].map(|ending| file.with_extension(ending)));
     let beside = sidecars.into_iter().find(|path| path.exists());
@@ -173,6 +180,7 @@ pub fn inspect(asked: &Asked) -> Result<Inspection, String> {
         sha256: Digest::of(&content).whole(),
         signature,
         kind,
+        role,
         contract,
         version,
         imports,
@@ -194,6 +202,8 @@ fn plan(checked: Checked, stage: &str, sidecar: Option<&Path>) -> Result<Shown, 
     };
     let sidecar = sidecar::read(&shown, &text, &Defaults::default(), &config::env::process);
     let sidecar = sidecar.map_err(|report| report.to_string())?;
+    let suits = sidecar::suits(checked.role(), &shown, &text, &Defaults::default(), &config::env::process);
+    suits.map_err(|report| report.to_string())?;
     let engine = Engine::new(&wasm::EngineOptions::default()).map_err(|why| why.to_string())?;
     let component = checked.compile(&engine).map_err(|why| why.to_string())?;
     let options = sidecar.limits.options(sidecar.memory);
@@ -215,15 +225,16 @@ impl Shown {
             columns: plan.columns.iter().map(column).collect(),
             reads: plan.reads.iter().map(ToString::to_string).collect(),
             writes: plan.writes.iter().map(ToString::to_string).collect(),
-            may_drop: plan.may_drop,
+            may_drop: plan.may_drop || plan.sampler.is_some(),
             tables: plan.tables.clone().unwrap_or_else(|| vec!["any".to_owned()]),
-            when: plan.when.iter().map(|all| all.iter().map(ToString::to_string).collect()).collect(),
+            when: role::conditions(&plan.when),
             affinity: match plan.affinity {
                 Affinity::Any => "any",
                 Affinity::Trace => "trace",
                 Affinity::One => "one",
             },
             on_error: plan.on_error.name(),
+            sampler: Sampler::of(plan),
         }
     }
 }

@@ -143,11 +143,14 @@ impl Loader {
         let (content, reference) = self.content(job, &mut steps)?;
         let version = if job.is_remote() { Digest::of(&content) } else { job.recipe.plugin };
         *seen = Some(version);
-        let checked = timed(&mut steps.check, || Ok((verify(job, &content)?, read_sidecar(job)?)));
-        let (verified, (text, sidecar)) = checked?;
+        let checked = timed(&mut steps.check, || Ok((verify(job, &content)?, Written::read(job)?)));
+        let (verified, Written { file, text, sidecar }) = checked?;
         let (signed, signature) = verified.unzip();
         reached(Phase::Compiling);
         let component = self.component(job, &content, version, sidecar.limits.file, &mut steps)?;
+        let said = text.as_deref().unwrap_or_default();
+        let suits = sidecar::suits(component.role(), &file, said, &job.defaults, &config::env::process);
+        suits.map_err(|report| Wrong::new(Step::Sidecar, &report))?;
         reached(Phase::Probing);
         let granted = sidecar.grants.tables.clone().map(Into::into);
         let tables = Access { tables: self.tables.clone(), granted };
@@ -301,18 +304,30 @@ fn verify(job: &Job, content: &[u8]) -> Result<Option<(Signed, Vec<u8>)>, Wrong>
     signed.map(|signed| Some((signed, signature))).map_err(|why| Wrong::new(Step::Signature, &why))
 }
 
-/// The sidecar's text, if there is one, and what it says.
-fn read_sidecar(job: &Job) -> Result<(Option<String>, Sidecar), Wrong> {
-    let (file, text) = match (&job.sidecar, job.recipe.sidecar) {
-        (Some(path), Some(digest)) => {
-            let text = String::from_utf8(read(path, digest)?);
-            (file_name(path), Some(text.map_err(|_| Wrong::new(Step::Sidecar, "it is not UTF-8 text"))?))
-        }
-        _ => (String::new(), None),
-    };
-    let said = text.as_deref().unwrap_or_default();
-    let sidecar = sidecar::read(&file, said, &job.defaults, &config::env::process);
-    sidecar.map(|sidecar| (text, sidecar)).map_err(|report| Wrong::new(Step::Sidecar, &report))
+/// A sidecar.
+struct Written {
+    /// Its name; empty where there is none.
+    file: String,
+    /// Its text, if there is one.
+    text: Option<String>,
+    /// What it says.
+    sidecar: Sidecar,
+}
+
+impl Written {
+    fn read(job: &Job) -> Result<Self, Wrong> {
+        let (file, text) = match (&job.sidecar, job.recipe.sidecar) {
+            (Some(path), Some(digest)) => {
+                let text = String::from_utf8(read(path, digest)?);
+                (file_name(path), Some(text.map_err(|_| Wrong::new(Step::Sidecar, "it is not UTF-8 text"))?))
+            }
+            _ => (String::new(), None),
+        };
+        let said = text.as_deref().unwrap_or_default();
+        let sidecar = sidecar::read(&file, said, &job.defaults, &config::env::process);
+        let sidecar = sidecar.map_err(|report| Wrong::new(Step::Sidecar, &report))?;
+        Ok(Self { file, text, sidecar })
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use otlp::condition::Condition;
 use pipeline::chain::plan::Failure;
 use pipeline::chain::stage::BreakerPolicy;
+use wasm::Role;
 
 use super::grants::{self, Grants};
 use super::trying::{self, Trying};
@@ -46,16 +47,57 @@ impl Sidecar {
     }
 }
 
-/// Reads a sidecar; none is an empty one.
+/// Reads a sidecar; none is an empty one. What it may not say of a sampler is found by [`suits`].
 pub fn read(file: &str, text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>) -> Result<Sidecar, Report> {
     let problems = Problems::default();
-    let sidecar = check(text, defaults, lookup, &problems);
+    let sidecar = check(text, defaults, lookup, &problems, Role::Processor);
     problems.into_report(file).or(sidecar)
 }
 
-fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, problems: &Problems) -> Sidecar {
+/// Whether a sidecar that was read says what can be said of a plugin of this role, which is known only once its file was looked at.
+pub fn suits(
+    role: Role,
+    file: &str,
+    text: &str,
+    defaults: &Defaults,
+    lookup: config::env::Lookup<'_>,
+) -> Result<(), Report> {
+    let problems = Problems::default();
+    check(text, defaults, lookup, &problems, role);
+    problems.into_report(file).or(())
+}
+
+fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, problems: &Problems, role: Role) -> Sidecar {
     let root = yaml::parse(text, lookup, problems);
-    Table::read("", &root, problems, |table| Sidecar {
+    Table::read("", &root, problems, |table| {
+        let sidecar = keys_of(table, defaults, problems);
+        if role == Role::Sampler {
+            of_sampler(table, &sidecar);
+        }
+        sidecar
+    })
+}
+
+/// A sampler is asked about whole traces, whose spans were taken long ago.
+fn of_sampler(table: &Table<'_>, sidecar: &Sidecar) {
+    let abstains = "a sampler that fails abstains: the next one decides, or `tail.default`";
+    match sidecar.on_error {
+        None | Some(Failure::Pass) => {}
+        Some(Failure::Drop) => table.refuse("on_error", format!("a sampler may not say drop; {abstains}")),
+        Some(Failure::Reject) => {
+            let why = "a sampler may not say reject: who sent the spans has been answered already";
+            table.refuse("on_error", format!("{why}; {abstains}"));
+        }
+    }
+    if !sidecar.when.is_empty() {
+        let why =
+            "is for processors: a sampler is asked about whole traces, and abstains from those that it is not about";
+        table.refuse("when", format!("{why}; its `settings` say which traces those are"));
+    }
+}
+
+fn keys_of(table: &mut Table<'_>, defaults: &Defaults, problems: &Problems) -> Sidecar {
+    Sidecar {
         settings: settings(table),
         on_error: table.choice("on_error", &Failure::ALL.map(|failure| (failure.name(), failure))),
         memory: table.size("memory", config::plugins::MEMORY).unwrap_or(defaults.memory),
@@ -65,7 +107,7 @@ fn check(text: &str, defaults: &Defaults, lookup: config::env::Lookup<'_>, probl
         limits: table.section("limits", |table| limits::read(table, defaults.limits)),
         grants: table.section("grants", grants::read),
         trying: trying::read(table),
-    })
+    }
 }
 
 fn settings(table: &mut Table<'_>) -> String {
@@ -84,7 +126,7 @@ fn settings(table: &mut Table<'_>) -> String {
 #[must_use]
 pub fn keys() -> Vec<String> {
     let problems = Problems::default();
-    check("", &Defaults::default(), &|_| None, &problems);
+    check("", &Defaults::default(), &|_| None, &problems, Role::Processor);
     problems.keys().into_iter().collect()
 }
 
@@ -190,6 +232,32 @@ mod tests {
         ] {
             let errors = sidecar(text).unwrap_err();
             assert!(errors.len() == 1 && errors[0].contains(said), "{text}: {errors:#?}");
+        }
+    }
+
+    #[test]
+    fn a_sampler_neither_rejects_nor_sees_some_spans_only() {
+        let suits = |role, text| {
+            let known = read("10-a.yaml", text, &Defaults::default(), &|_| None).map(drop);
+            known
+                .and_then(|()| suits(role, "10-a.yaml", text, &Defaults::default(), &|_| None))
+                .map_err(|report| report.lines())
+        };
+        let text = "on_error: reject\nwhen: [{ path: kind, equals: 2 }]\n";
+        assert_eq!(suits(Role::Processor, text), Ok(()));
+        let errors = suits(Role::Sampler, text).unwrap_err();
+        let starts = [
+            "10-a.yaml:1:11: on_error: a sampler may not say reject: ",
+            "10-a.yaml:2:7: when: is for processors: a sampler is asked about whole traces",
+        ];
+        assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+        for (error, start) in errors.iter().zip(starts) {
+            assert!(error.starts_with(start), "{error}\n{start}");
+        }
+        let dropping = suits(Role::Sampler, "on_error: drop").unwrap_err();
+        assert!(dropping[0].contains("a sampler that fails abstains"), "{dropping:#?}");
+        for fine in ["", "on_error: pass\nwhen: []", "mode: shadow\nmemory: 128MiB\ngrants: { read: [name] }"] {
+            assert_eq!(suits(Role::Sampler, fine), Ok(()), "{fine}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::role::Sampler;
 use super::signature::Shown;
 use super::took::Took;
 use super::trying::Rule;
@@ -52,6 +53,12 @@ pub struct Stage {
     /// Who has signed that version, where signatures are asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Shown>,
+    /// What it does: `processor` or `sampler`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What it sees and is asked about, if it is a sampler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
     /// The generation with which that version went live.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -90,6 +97,8 @@ impl Stage {
             state,
             version: None,
             signature: None,
+            role: None,
+            sampler: None,
             generation: None,
             took: None,
             on_error: None,

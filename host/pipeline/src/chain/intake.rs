@@ -18,11 +18,12 @@ use tokio::sync::oneshot;
 use super::gate::Gate;
 use super::live::Chains;
 use super::metrics::PlaceLabel;
-use super::mill::{Mill, joinable};
+use super::mill::{Behind, Mill, joinable};
 use super::outlet::Outlet;
 use super::pace::Pace;
 use crate::custody::Custody;
 use crate::request::{Answer, Refusal, Request};
+use crate::tail::Tail;
 
 /// Chains whose recent 99th percentile is above this run on the mills' own threads.
 const INLINE_BELOW: Duration = Duration::from_millis(2);
@@ -48,6 +49,8 @@ pub struct Intake {
 struct Shared {
     mills: Vec<Mutex<Mill>>,
     chains: Chains,
+    /// The trace buffer, if there is one.
+    tail: Option<Tail>,
     outlet: Arc<dyn Outlet>,
     gate: Gate,
     pace: Pace,
@@ -65,11 +68,18 @@ struct Job {
 
 impl Intake {
     /// Starts the mills' threads. `note_generation` is a test setting: it notes the generation on each span.
-    pub fn start(chains: Chains, outlet: Arc<dyn Outlet>, gate: Gate, note_generation: bool) -> std::io::Result<Self> {
+    pub fn start(
+        chains: Chains,
+        tail: Option<Tail>,
+        outlet: Arc<dyn Outlet>,
+        gate: Gate,
+        note_generation: bool,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded(WAITING);
         let shared = Arc::new(Shared {
             mills: (0..chains.mills()).map(|_| Mutex::default()).collect(),
             chains,
+            tail,
             outlet,
             gate,
             pace: Pace::new(Duration::from_micros(100)),
@@ -165,7 +175,9 @@ impl Shared {
     ) -> &'m [Answer] {
         let started = Instant::now();
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            mill.run(requests, custody, &self.chains, &*self.outlet, self.note_generation);
+            let (tail, outlet) = (self.tail.as_ref(), &*self.outlet);
+            let behind = Behind { tail, outlet, custody, note: self.note_generation };
+            mill.run(requests, &self.chains, behind);
         }));
         if ran.is_err() {
             // A bug of ours must not take the mill with it: nothing of the batch was queued, and it may be sent again.

@@ -23,12 +23,29 @@ pub struct Chain {
     pub generation: u64,
     /// In the order in which batches pass them.
     pub places: Vec<Place>,
+    has_samplers: bool,
 }
 
 impl Chain {
     /// The stages that count, in order; what is only tried is not among them.
     pub fn stages(&self) -> impl Iterator<Item = &Arc<Stage>> {
         self.places.iter().filter_map(|place| place.stage.as_ref())
+    }
+
+    /// Whether traces are to be decided as a whole; a sampler that has its share of them counts too.
+    #[must_use]
+    pub fn has_samplers(&self) -> bool {
+        self.has_samplers
+    }
+
+    fn new(generation: u64, places: Vec<Place>) -> Self {
+        let decides = |place: &Place| place.samplers().next().is_some();
+        Self { generation, has_samplers: places.iter().any(decides), places }
+    }
+
+    /// The samplers that decide, those that are tried on their share of the traces included.
+    pub(crate) fn samplers(&self) -> impl Iterator<Item = &Arc<Stage>> {
+        self.places.iter().flat_map(Place::samplers)
     }
 }
 
@@ -52,7 +69,7 @@ impl Chains {
     /// An empty chain, for so many mills.
     #[must_use]
     pub fn new(mills: usize, metrics: Metrics) -> Self {
-        let empty = Chain { generation: 0, places: Vec::new() };
+        let empty = Chain::new(0, Vec::new());
         let inner = Inner {
             current: ArcSwap::from_pointee(empty),
             generation: AtomicU64::new(0),
@@ -83,7 +100,7 @@ impl Chains {
     /// they began with; stages that stay keep their instances.
     pub fn publish(&self, places: impl IntoIterator<Item = impl Into<Place>>) -> u64 {
         let generation = self.inner.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let chain = Chain { generation, places: places.into_iter().map(Into::into).collect() };
+        let chain = Chain::new(generation, places.into_iter().map(Into::into).collect());
         let old = self.current();
         let is_fresh = |stage: &&Arc<Stage>| {
             let tried = old.places.iter().filter_map(|place| place.trial.as_ref()).map(|trial| trial.stage());
@@ -130,7 +147,7 @@ impl Chains {
         &self.inner.shadows
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
     }
 }

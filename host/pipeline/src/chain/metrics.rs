@@ -20,7 +20,7 @@ const REASONS: usize = 64;
 /// The reason under which the others are counted.
 const OTHER: &str = "other";
 /// Why spans go back to their sender. Each has its series from the start: a series that is missing is a fault, not a zero.
-const REFUSALS: [&str; 4] = ["invalid_ids", "plugin_fault", "queue_full", "breaker_open"];
+const REFUSALS: [&str; 5] = ["invalid_ids", "plugin_fault", "queue_full", "breaker_open", "tail_full"];
 /// The reason under which spans are dropped on which a plugin with `on_error: drop` has failed.
 pub(super) const FAULT: &str = "plugin_fault";
 
@@ -80,14 +80,14 @@ pub struct FaultLabels {
 
 /// The chain's metrics.
 ///
-/// Invariant: received = refused + dropped + admitted, at every quiet moment.
+/// Invariant: received = refused + dropped + admitted + what the trace buffer holds, at every quiet moment.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     /// Spans of requests that were OTLP.
     pub received: Counter,
     /// Spans that went back to their sender, by reason.
     pub refused: Family<ReasonLabel, Counter>,
-    /// Spans that plugins dropped, by plugin and reason.
+    /// Spans that plugins dropped, or the trace buffer (`tail`) by what they had decided, by plugin and reason.
     pub dropped: Family<DropLabels, Counter>,
     /// Spans that the queues took.
     pub admitted: Counter,

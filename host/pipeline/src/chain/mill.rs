@@ -7,7 +7,6 @@ use otlp::batch::{Incoming, RequestContext};
 use otlp::encode;
 use otlp::signal::Signal;
 
-use super::handover::hand_over;
 use super::live::{Chain, Chains};
 use super::metrics::SignalLabel;
 use super::note;
@@ -15,45 +14,56 @@ use super::outlet::Outlet;
 use super::pending::Pending;
 use super::place::Place;
 use super::run::Run;
+use super::seats::{Kind, Seat, Seats};
 use super::shadow::Shadows;
-use super::stage::{Slot, Stage};
+use super::stage::Slot;
 use super::tally::{Rejection, Rows, Tally};
 use super::trial::{Mode, Part};
 use crate::compact;
 use crate::custody::Custody;
 use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
-
-/// A place in the chain, with one mill's instances of what stands there.
-struct Seat {
-    place: Place,
-    stage: Slot,
-    canary: Slot,
-}
+use crate::tail::{self, Sorter, Tail};
 
 /// One mill. Used by one thread at a time.
-#[derive(Default)]
 pub(super) struct Mill {
     run: Run,
     /// The places of the chain that it ran last, with its instances.
-    seats: Vec<Seat>,
-    generation: u64,
+    seats: Seats,
     /// What [`Batch::load`](otlp::batch::Batch::load) said of each request of the batch.
     answers: Vec<Answer>,
     /// What has to happen before those are true.
     pending: Option<Pending>,
+    sorter: Sorter,
+}
+
+/// Where a batch goes behind the stages.
+#[derive(Clone, Copy)]
+pub(super) struct Behind<'b> {
+    /// The trace buffer, if there is one: it takes the batch where the chain has samplers.
+    pub(super) tail: Option<&'b Tail>,
+    pub(super) outlet: &'b dyn Outlet,
+    /// That of each request, where its sender can send it again.
+    pub(super) custody: &'b [Option<Arc<Custody>>],
+    /// See [`note`].
+    pub(super) note: bool,
+}
+
+impl Default for Mill {
+    fn default() -> Self {
+        Self {
+            run: Run::default(),
+            seats: Seats::new(Kind::Processors),
+            answers: Vec::new(),
+            pending: None,
+            sorter: Sorter::default(),
+        }
+    }
 }
 
 impl Mill {
-    /// Runs requests as one batch; [`Mill::answers`] has what each of them is answered. `custody` has that of each request.
-    pub(super) fn run(
-        &mut self,
-        requests: &[Incoming],
-        custody: &[Option<Arc<Custody>>],
-        chains: &Chains,
-        outlet: &dyn Outlet,
-        note: bool,
-    ) {
+    /// Runs requests as one batch; [`Mill::answers`] has what each of them is answered.
+    pub(super) fn run(&mut self, requests: &[Incoming], chains: &Chains, behind: Behind<'_>) {
         let chain = chains.current();
         self.follow(&chain);
         self.run.tally.clear();
@@ -67,8 +77,7 @@ impl Mill {
             self.answers.push(outcome.map(|()| Accepted::default()).map_err(|e| Refusal::malformed(e.to_string())));
         }
         let whole = requests.iter().map(|request| request.body.len()).sum();
-        let outcome =
-            if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, custody, chains, outlet, note, whole) };
+        let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, behind, whole) };
         self.answer(&outcome);
         if let Some(pending) = &mut self.pending {
             pending.tally = std::mem::take(&mut self.run.tally);
@@ -95,25 +104,18 @@ impl Mill {
         self.answers.resize(requests, Err(refusal));
     }
 
-    /// Takes the batch, loaded from `whole` bytes, through the stages and to the outlet.
-    fn pass(
-        &mut self,
-        chain: &Chain,
-        custody: &[Option<Arc<Custody>>],
-        chains: &Chains,
-        outlet: &dyn Outlet,
-        note: bool,
-        whole: usize,
-    ) -> Result<(), Refusal> {
+    /// Takes the batch, loaded from `whole` bytes, through the stages, and to the trace buffer or the outlet.
+    fn pass(&mut self, chain: &Chain, chains: &Chains, behind: Behind<'_>, whole: usize) -> Result<(), Refusal> {
         let refused = |run: &Run, reason, refusal| {
             Tally::count_refused(Rows::of(&run.batch), reason, chains.metrics());
             Err(refusal)
         };
-        if let Some(refusal) = outlet.is_full() {
-            return refused(&self.run, "queue_full", refusal);
+        let tail = behind.tail.filter(|_| chain.has_samplers());
+        if let Some(refusal) = tail.map_or_else(|| behind.outlet.is_full(), Tail::is_full) {
+            return refused(&self.run, full_label(tail), refusal);
         }
         self.reject_invalid_ids();
-        for seat in &mut self.seats {
+        for seat in self.seats.iter_mut() {
             if self.run.batch.live() == 0 {
                 break;
             }
@@ -122,26 +124,57 @@ impl Mill {
             }
         }
         if self.run.batch.live() > 0 {
-            if note {
+            if behind.note {
                 note::generation(&mut self.run.batch, chain.generation);
             }
-            // Of joined requests, what is left may be a small part: of those that were malformed nothing is.
-            let body = compact::part(encode::encode(&self.run.batch), whole);
-            let context = self.run.batch.requests().first().map(|request| request.context.clone());
-            let (signal, items) = (Signal::Traces, self.run.batch.live());
-            let (context, custody) = (context.unwrap_or_default(), Custody::join(custody));
-            let parcel = Parcel { signal, body, items, context, custody };
-            match outlet.accept(parcel) {
-                Ok(Taken::Whole) => {}
-                Ok(Taken::Later(commit)) => {
-                    self.pending = Some(Pending::new(commit, Rows::of(&self.run.batch)));
-                    return Ok(());
-                }
-                Err(refusal) => return refused(&self.run, "queue_full", refusal),
+            let handed = match tail {
+                Some(tail) => self.buffer(chain, chains, tail, whole),
+                None => self.hand_out(behind, whole),
+            };
+            match handed {
+                Ok(Handed::Whole) => {}
+                Ok(Handed::Counted) => return Ok(()),
+                Err(refusal) => return refused(&self.run, full_label(tail), refusal),
             }
         }
         self.run.tally.count_admitted(Rows::of(&self.run.batch), chains.metrics());
         Ok(())
+    }
+
+    /// To the queues.
+    fn hand_out(&mut self, behind: Behind<'_>, whole: usize) -> Result<Handed, Refusal> {
+        let parcel = Parcel { custody: Custody::join(behind.custody), ..self.parcel(whole) };
+        Ok(match behind.outlet.accept(parcel)? {
+            Taken::Whole => Handed::Whole,
+            Taken::Later(commit) => {
+                self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch)));
+                Handed::Counted
+            }
+        })
+    }
+
+    /// What is left of a batch that was loaded from `whole` bytes.
+    fn parcel(&self, whole: usize) -> Parcel {
+        // Of joined requests, what is left may be a small part: of those that were malformed nothing is.
+        let body = compact::part(encode::encode(&self.run.batch), whole);
+        let context = self.run.batch.requests().first().map(|request| request.context.clone());
+        let (signal, items) = (Signal::Traces, self.run.batch.live());
+        Parcel { signal, body, items, context: context.unwrap_or_default(), custody: None }
+    }
+
+    /// To the trace buffer.
+    fn buffer(&mut self, chain: &Chain, chains: &Chains, tail: &Tail, whole: usize) -> Result<Handed, Refusal> {
+        if tail.is_durable() {
+            let logging = tail.log(self.parcel(whole), None)?;
+            self.pending = Some(Pending::log(logging, Rows::of(&self.run.batch)));
+            return Ok(Handed::Counted);
+        }
+        let intaken = tail.take(&self.run.batch, chain, None, &mut self.sorter)?;
+        if intaken.dropped > 0 {
+            self.run.tally.dropped(tail::late(), intaken.dropped);
+        }
+        self.run.tally.count_held(Rows::of(&self.run.batch), chains.metrics());
+        Ok(Handed::Counted)
     }
 
     fn reject_invalid_ids(&mut self) {
@@ -166,39 +199,14 @@ impl Mill {
 
     /// Turns to the live chain if that is another by now.
     pub(super) fn catch_up(&mut self, chains: &Chains) {
-        if self.generation != chains.generation() {
+        if !self.seats.is_at(chains.generation()) {
             self.follow(&chains.current());
         }
     }
 
-    /// Turns to another chain: keeps the instances of stages that stayed, lets go of the others.
+    /// Turns to another chain.
     pub(super) fn follow(&mut self, chain: &Chain) {
-        if self.generation == chain.generation && self.seats.len() == chain.places.len() {
-            return;
-        }
-        let mut old = std::mem::take(&mut self.seats);
-        let mut kept = |stage: Option<&Arc<Stage>>| {
-            let stage = stage?;
-            old.iter_mut().find_map(|seat| seat.slot_of(stage)?.take())
-        };
-        self.seats = chain
-            .places
-            .iter()
-            .map(|place| Seat {
-                stage: kept(place.stage.as_ref()),
-                canary: kept(place.trial.as_ref().map(|trial| trial.stage())),
-                place: place.clone(),
-            })
-            .collect();
-        // What is left of the old ones belongs to versions that were replaced.
-        for seat in self.seats.iter_mut().filter(|seat| seat.stage.is_none()) {
-            let Some(stage) = &seat.place.stage else { continue };
-            seat.stage = old.iter_mut().find_map(|old| {
-                let before = old.place.stage.as_ref().filter(|before| before.spec().name == stage.spec().name)?;
-                hand_over(before, old.stage.take()?, stage)
-            });
-        }
-        self.generation = chain.generation;
+        self.seats.follow(chain);
     }
 }
 
@@ -235,22 +243,21 @@ impl Seat {
             }
         }
     }
+}
 
-    /// Where this mill's instance of a stage is, if the stage stands here.
-    fn slot_of(&mut self, stage: &Arc<Stage>) -> Option<&mut Slot> {
-        let is_it = |known: &Arc<Stage>| Arc::ptr_eq(known, stage);
-        if self.place.stage.as_ref().is_some_and(is_it) {
-            Some(&mut self.stage)
-        } else if self.place.trial.as_ref().is_some_and(|trial| is_it(trial.stage())) {
-            Some(&mut self.canary)
-        } else {
-            None
-        }
-    }
+/// What became of a batch that was handed on.
+enum Handed {
+    Whole,
+    /// It is counted, or will be, by what has it now.
+    Counted,
+}
+
+fn full_label(tail: Option<&Tail>) -> &'static str {
+    if tail.is_some() { "tail_full" } else { "queue_full" }
 }
 
 /// Whether two requests may travel in one batch.
-pub(super) fn joinable(a: &RequestContext, b: &RequestContext) -> bool {
+pub(crate) fn joinable(a: &RequestContext, b: &RequestContext) -> bool {
     a.tenant == b.tenant && a.headers == b.headers
 }
 

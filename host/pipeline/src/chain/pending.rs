@@ -1,33 +1,53 @@
-//! A batch that has passed the chain and whose parcel has yet to reach the disks: its answers, and what is counted of it, wait for that.
+//! A batch that has passed the chain and has yet to reach the disks, those of the queues or that of the trace buffer: its answers, and what is counted of
+//! it, wait for that.
 
 use super::metrics::Metrics;
 use super::tally::{Rows, Tally};
 use crate::export::Commit;
 use crate::request::Refusal;
+use crate::tail::Logging;
 
 /// What is left to do for a batch. Dropped, the batch was never admitted.
 #[must_use = "it has to be finished"]
 pub(super) struct Pending {
-    commit: Commit,
+    work: Work,
     rows: Rows,
     pub(super) tally: Tally,
 }
 
+/// What is to be done.
+enum Work {
+    Commit(Commit),
+    Log(Logging),
+}
+
 impl Pending {
-    pub(super) fn new(commit: Commit, rows: Rows) -> Self {
-        Self { commit, rows, tally: Tally::default() }
+    /// Of the queues.
+    pub(super) fn commit(commit: Commit, rows: Rows) -> Self {
+        Self { work: Work::Commit(commit), rows, tally: Tally::default() }
+    }
+
+    /// Of the trace buffer.
+    pub(super) fn log(logging: Logging, rows: Rows) -> Self {
+        Self { work: Work::Log(logging), rows, tally: Tally::default() }
     }
 
     /// Begins; `then` hears what became of it, on some thread that must not be kept for long.
     pub(super) fn finish(self, metrics: &Metrics, then: impl FnOnce(Result<(), Refusal>) + Send + 'static) {
-        let Self { commit, rows, tally } = self;
+        let Self { work, rows, tally } = self;
         let metrics = metrics.clone();
-        commit.start(Box::new(move |outcome| {
+        let is_held = matches!(work, Work::Log(_));
+        let counted = move |outcome: Result<(), Refusal>| {
             match &outcome {
+                Ok(()) if is_held => tally.count_held(rows, &metrics),
                 Ok(()) => tally.count_admitted(rows, &metrics),
-                Err(_) => Tally::count_refused(rows, "queue_full", &metrics),
+                Err(_) => Tally::count_refused(rows, if is_held { "tail_full" } else { "queue_full" }, &metrics),
             }
             then(outcome);
-        }));
+        };
+        match work {
+            Work::Commit(commit) => commit.start(Box::new(counted)),
+            Work::Log(logging) => logging.start(Box::new(counted)),
+        }
     }
 }

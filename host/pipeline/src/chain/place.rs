@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::stage::Stage;
-use super::trial::Trial;
+use super::trial::{Mode, Trial};
 
 /// One place.
 #[derive(Debug, Clone)]
@@ -21,6 +21,19 @@ impl From<Arc<Stage>> for Place {
 }
 
 impl Place {
+    /// The samplers here that decide traces: a canary has its share of them.
+    pub(super) fn samplers(&self) -> impl Iterator<Item = &Arc<Stage>> {
+        let canary = self.trial.as_ref().filter(|trial| matches!(trial.mode(), Mode::Canary(_)));
+        self.stage.iter().chain(canary.map(|trial| trial.stage())).filter(|stage| stage.is_sampler())
+    }
+
+    /// What of it is of a kind; `None` where nothing is.
+    pub(super) fn only(&self, is_wanted: impl Fn(&Stage) -> bool) -> Option<Self> {
+        let stage = self.stage.clone().filter(|stage| is_wanted(stage));
+        let trial = self.trial.clone().filter(|trial| is_wanted(trial.stage()));
+        (stage.is_some() || trial.is_some()).then_some(Self { stage, trial })
+    }
+
     /// Whether the same runs and is tried here.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

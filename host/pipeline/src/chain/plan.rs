@@ -3,6 +3,8 @@
 use otlp::condition::Condition;
 use otlp::path::{Path, Want};
 
+use super::sampler::SamplerPlan;
+
 /// What becomes of spans on which a plugin fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
@@ -59,6 +61,8 @@ pub struct Plan {
     pub on_error: Failure,
     /// The lookup tables that it asks; `None`: whichever there are, as plugins of contract 0.1 may.
     pub tables: Option<Vec<String>>,
+    /// What makes it a sampler: it decides whole traces, is not called for batches, and edits nothing.
+    pub sampler: Option<SamplerPlan>,
     /// What this host does not know.
     pub options: Vec<(String, String)>,
 }

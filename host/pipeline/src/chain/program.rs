@@ -8,6 +8,7 @@ use otlp::columns::Column;
 use otlp::edit::Edit;
 
 use super::plan::Plan;
+use super::sampler::{Decisions, Question};
 
 /// A plugin that is loaded and configured, from which instances are made. Implemented by the plugin host.
 pub trait Program: Send + Sync + Debug + 'static {
@@ -29,6 +30,12 @@ pub trait Instance: Send {
     /// Calls `process`. Invariant: after a fault, of whatever kind, it is not called again: one rule for traps, answered errors
     /// and bad edits. Whatever the call logged, counted or added to the plugin's state is held back until [`Instance::settle`].
     fn call(&mut self, call: Call<'_>) -> Result<Vec<Edit>, Fault>;
+
+    /// Calls `decide` of a sampler, under the same rules.
+    fn decide(&mut self, question: Question<'_>) -> Result<Decisions, Fault> {
+        let _unheard = question;
+        Err(Fault { kind: FaultKind::Error, message: "it is no sampler".to_owned() })
+    }
 
     /// Ends the last call: what it logged, counted and added stands (`kept`), or is undone because the call failed or its edits
     /// were refused.
@@ -93,6 +100,8 @@ pub enum FaultKind {
     Error,
     /// Its edits break the contract.
     Edits,
+    /// A sampler's decisions do.
+    Decisions,
     /// No instance could be made.
     Instantiate,
 }
@@ -107,6 +116,7 @@ impl FaultKind {
             Self::Memory => "memory",
             Self::Error => "error",
             Self::Edits => "edits",
+            Self::Decisions => "decisions",
             Self::Instantiate => "instantiate",
         }
     }

@@ -9,6 +9,7 @@ use otlp::columns::cache::Cache;
 use otlp::edit::apply::apply;
 use otlp::edit::check::check;
 
+use super::ask;
 use super::breaker::Pass;
 use super::metrics::FAULT;
 use super::plan::{Affinity, Failure};
@@ -20,7 +21,7 @@ use crate::request::Refusal;
 
 /// How many deadlines the search for the span that makes a plugin fail may take beyond the call that failed, so that hostile
 /// input cannot buy endless time.
-const SEARCH_DEADLINES: u32 = 2;
+pub(super) const SEARCH_DEADLINES: u32 = 2;
 
 /// A batch on its way through the stages, with the buffers that are reused from batch to batch.
 #[derive(Debug, Default)]
@@ -95,8 +96,7 @@ impl Run {
             stage.count_calls(0, 0, elapsed());
             return Ok(0);
         }
-        let Some(pass) = stage.pass() else { return self.blocked(stage, rows).map(|()| 0) };
-        let mut leave = Leave { stage, pass, failed: true };
+        let Some(mut leave) = Leave::take(stage) else { return self.blocked(stage, rows).map(|()| 0) };
         let mut calls = Calls { made: 0, failed: None, left: stage.spec().deadline * SEARCH_DEADLINES };
         match stage.spec().program.plan().affinity {
             Affinity::Any => self.rows(stage, own, rows, &mut calls),
@@ -115,6 +115,7 @@ impl Run {
         }
         stage.count_calls(calls.made, rows.len() as u64, elapsed());
         leave.failed = calls.failed.is_some();
+        leave.is_over();
         Ok(rows.len() as u32)
     }
 
@@ -279,16 +280,31 @@ impl Calls {
 
 /// Leave to call a stage, which tells the breaker how it went however it ends. Invariant: a trial is always reported, because
 /// no other is let through before. What ends in a panic of ours counts as failed.
-struct Leave<'a> {
+pub(super) struct Leave<'a> {
     stage: &'a Stage,
     pass: Pass,
-    failed: bool,
+    pub(super) failed: bool,
+    is_over: bool,
+}
+
+impl<'a> Leave<'a> {
+    /// `None` while the breaker is open.
+    pub(super) fn take(stage: &'a Stage) -> Option<Self> {
+        let pass = stage.pass()?;
+        Some(Self { stage, pass, failed: false, is_over: false })
+    }
+
+    /// It has ended as it is said to have.
+    pub(super) fn is_over(&mut self) {
+        self.is_over = true;
+    }
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        if self.failed || self.pass == Pass::Trial {
-            self.stage.report(self.pass, self.failed);
+        let failed = self.failed || !self.is_over;
+        if failed || self.pass == Pass::Trial {
+            self.stage.report(self.pass, failed);
         }
     }
 }
@@ -307,6 +323,9 @@ pub(super) fn probe(stage: &Stage, sample: &otlp::batch::Incoming) -> Result<(),
     for outcome in run.batch.load(std::slice::from_ref(sample)) {
         outcome
             .map_err(|error| Fault { kind: FaultKind::Error, message: format!("the probe's own spans: {error}") })?;
+    }
+    if stage.is_sampler() {
+        return ask::probe(stage, &run.batch, &mut run.cache);
     }
     let rows: Vec<u32> = (0..run.batch.rows()).collect();
     run.try_call(stage, &mut None, &rows, stage.spec().deadline)

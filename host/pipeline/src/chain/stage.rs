@@ -64,7 +64,7 @@ pub struct StageError {
 }
 
 /// An instance that is shared between mills; `None` until it is needed, and after a fault.
-pub(super) type Slot = Option<Box<dyn Instance>>;
+pub(crate) type Slot = Option<Box<dyn Instance>>;
 
 /// A shared instance, held by one mill. A mill that panics with it throws it away: nobody knows how it was left.
 pub(super) struct Locked<'a>(MutexGuard<'a, Slot>);
@@ -101,6 +101,8 @@ impl Drop for Locked<'_> {
 pub struct Stage {
     spec: StageSpec,
     filters: Vec<Filter>,
+    /// Of a sampler that is to be asked early: about traces with such spans.
+    early: Option<Filter>,
     permissions: Permissions,
     breaker: Arc<Breaker>,
     reasons: Reasons,
@@ -151,6 +153,10 @@ impl Stage {
             Filter::compile(lists).map_err(|error| StageError { name: spec.name.clone(), what, error })
         };
         let filters = [compile("the plan's `when`", &plan.when)?, compile("the sidecar's `when`", &spec.when)?];
+        let early = match &plan.sampler {
+            Some(sampler) if !sampler.early.is_empty() => Some(compile("the plan's `early`", &sampler.early)?),
+            _ => None,
+        };
         let shards = match plan.affinity {
             Affinity::Any => 0,
             Affinity::Trace => mills.max(1),
@@ -161,6 +167,7 @@ impl Stage {
         drop(metrics.dropped.get_or_create(&DropLabels { plugin: spec.name.clone(), reason: FAULT.into() }));
         Ok(Self {
             filters: filters.into_iter().filter(|filter| !filter.is_every()).collect(),
+            early,
             permissions: Permissions::new(
                 &plan.columns,
                 &plan.reads,
@@ -187,6 +194,17 @@ impl Stage {
     #[must_use]
     pub fn spec(&self) -> &StageSpec {
         &self.spec
+    }
+
+    /// Whether it decides traces, and batches do not pass it.
+    #[must_use]
+    pub fn is_sampler(&self) -> bool {
+        self.spec.program.plan().sampler.is_some()
+    }
+
+    /// Which spans it wants to be asked about at once, if any.
+    pub(crate) fn early(&self) -> Option<&Filter> {
+        self.early.as_ref()
     }
 
     /// Whether its breaker is open.
@@ -269,7 +287,7 @@ impl Stage {
     }
 
     /// The labels under which a drop with this reason is counted.
-    pub(super) fn drop_labels(&self, reason: &str) -> DropLabels {
+    pub(crate) fn drop_labels(&self, reason: &str) -> DropLabels {
         DropLabels { plugin: self.spec.name.clone(), reason: self.reasons.label(reason) }
     }
 }

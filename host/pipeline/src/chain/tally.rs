@@ -91,8 +91,13 @@ impl Tally {
 
     /// Counts the rows of a batch that was admitted.
     pub fn count_admitted(&self, rows: Rows, metrics: &Metrics) {
-        metrics.received.inc_by(u64::from(rows.all));
         metrics.admitted.inc_by(u64::from(rows.live));
+        self.count_held(rows, metrics);
+    }
+
+    /// Counts the rows of a batch of which the trace buffer has what is left, and counts that itself.
+    pub fn count_held(&self, rows: Rows, metrics: &Metrics) {
+        metrics.received.inc_by(u64::from(rows.all));
         for (labels, rows) in &self.dropped {
             metrics.dropped.get_or_create(labels).inc_by(*rows);
         }

@@ -141,7 +141,7 @@ impl Trial {
 
     /// Whether a trace is the canary's own. By a hash of the whole id that no sampler uses: with the bits by which traces are sampled, a small
     /// share would be all kept or all dropped by the sampler behind it.
-    fn takes(&self, trace_id: &[u8]) -> bool {
+    pub(super) fn takes(&self, trace_id: &[u8]) -> bool {
         let mut hasher = FixedState::with_seed(0x7452_4163_654d_696c).build_hasher();
         hasher.write(trace_id);
         hasher.write(self.stage.spec().name.as_bytes());

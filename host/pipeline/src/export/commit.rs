@@ -22,6 +22,17 @@ pub enum Taken {
     Later(Commit),
 }
 
+impl Taken {
+    /// What was reserved is filled, now or when the disks have it.
+    pub(super) fn of(shares: Vec<Share>) -> Self {
+        if shares.iter().any(Share::is_durable) {
+            return Self::Later(Commit(shares));
+        }
+        shares.into_iter().for_each(Share::fill);
+        Self::Whole
+    }
+}
+
 /// A commit that has not begun. Dropped, it never does, and the room is given back.
 #[must_use = "it has to be started"]
 pub struct Commit(Vec<Share>);
@@ -47,12 +58,21 @@ impl Share {
         Self { destination: Arc::clone(destination), parcel, bytes: Some(bytes) }
     }
 
-    pub fn is_durable(&self) -> bool {
+    /// What it is filled with instead.
+    pub fn holds(&mut self, parcel: Parcel) {
+        self.parcel = parcel;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.parcel.items == 0
+    }
+
+    fn is_durable(&self) -> bool {
         self.queue().is_durable()
     }
 
     /// Hands the parcel to a queue that is not durable.
-    pub fn fill(mut self) {
+    fn fill(mut self) {
         if let Some(bytes) = self.bytes.take() {
             self.queue().commit(bytes, self.parcel.clone());
         }
@@ -97,10 +117,6 @@ impl Drop for Share {
 pub type Then = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
 
 impl Commit {
-    pub(super) fn new(shares: Vec<Share>) -> Self {
-        Self(shares)
-    }
-
     /// Has the parcel written. `then` is called once it is in all queues, or in none.
     pub fn start(self, then: Then) {
         let durable: Vec<usize> = (0..self.0.len()).filter(|&i| self.0[i].is_durable()).collect();

@@ -1,5 +1,6 @@
 //! What a destination is told, in checked form: whoever reads the configuration file makes these, nothing here reads one.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -232,6 +233,16 @@ impl Endpoint {
         self.address().port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
 
+    /// Whether its host is a name, which may lead to several addresses.
+    pub(super) fn is_named(&self) -> bool {
+        self.host().parse::<std::net::IpAddr>().is_err()
+    }
+
+    /// What it is called at one of the addresses behind its name.
+    pub(super) fn shown_at(&self, address: SocketAddr) -> String {
+        format!("{}://{address}", self.address().scheme_str().unwrap_or_default())
+    }
+
     /// What it is called in metrics and messages: as it was written, but for the query, which may hold a key.
     pub(super) fn shown(&self) -> String {
         let (scheme, authority) = (self.address().scheme_str().unwrap_or_default(), self.address().authority());
@@ -341,7 +352,7 @@ impl QueueMode {
     }
 
     /// The same in a folder within its folder.
-    fn within(&self, name: &str) -> Self {
+    pub(super) fn within(&self, name: &str) -> Self {
         match self {
             Self::Memory => Self::Memory,
             Self::Spill(folder) => Self::Spill(folder.join(name)),

@@ -1,4 +1,4 @@
-//! One destination: its queue and its senders, from start to end.
+//! One destination, or one of several endpoints that have a queue each: its queue and who works on it, from start to end.
 
 use std::sync::Arc;
 
@@ -9,10 +9,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
+use super::circle::Heirs;
 use super::config::{DestinationConfig, TlsConfig};
 use super::dial::Network;
 use super::kafka::Producer;
+use super::members::{Member, Plan, Role};
 use super::metrics::{DropReason, Metrics};
+use super::mover;
 use super::queue::{Disk, Queue, Spool};
 use super::secrets::Secrets;
 use super::sender::{Sender, Shared};
@@ -44,18 +47,25 @@ impl SetUpError {
 
 /// A running destination, of one signal.
 pub(super) struct Destination {
-    config: DestinationConfig,
+    plan: Plan,
     material: Material,
     secrets: Arc<Secrets>,
-    shared: Arc<Shared>,
-    senders: TaskTracker,
+    queue: Arc<Queue>,
+    work: Work,
+    workers: TaskTracker,
     stop: CancellationToken,
 }
 
+/// What is done with what waits.
+enum Work {
+    Send(Arc<Shared>),
+    Move,
+}
+
 impl Destination {
-    /// Sets it up. Nothing is sent before [`begin`](Self::begin).
+    /// Sets it up. Nothing is done before [`begin`](Self::begin).
     pub fn new(
-        mut config: DestinationConfig,
+        plan: Plan,
         material: Material,
         secrets: Arc<Secrets>,
         network: &Network,
@@ -63,51 +73,81 @@ impl Destination {
         metrics: &Metrics,
         runtime: &Handle,
     ) -> Result<Arc<Self>, SetUpError> {
-        if !config.endpoints.has_tls() && config.tls != TlsConfig::default() {
-            tracing::warn!(
-                destination = config.name,
-                "nothing is encrypted: `tls` is set, but the endpoint is http:// and not https://"
-            );
-        }
-        let targets = Targets::new(&config, &material, &secrets, network, metrics)?;
-        let original = config.clone();
+        let mut config = plan.config.clone();
         // Joined parcels are never cut again.
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, config.batch.max_request_bytes.max(1));
+        let (name, signal) = (&config.name, config.signal());
+        let (shown, counters) = match &plan.member {
+            Some(Member { name: endpoint, .. }) if plan.role == Role::Sends => {
+                (format!("destination `{name}` (endpoint {endpoint})"), metrics.of_member(name, signal, endpoint))
+            }
+            _ => (format!("destination `{name}`"), metrics.of(name, signal)),
+        };
         let queue = Queue::new(
-            &config.name,
+            name,
+            shown,
             config.queue.clone(),
             config.batch.clone(),
             config.forward.clone(),
-            metrics.of(&config.name, config.signal()),
+            counters,
             spool.map(|spool| Disk::new(spool, &config.queue.mode, runtime.clone())),
         );
-        let files = material.kafka.as_ref();
-        let kafka = config.kafka.as_ref().zip(files).map(|(kafka, files)| Producer::start(&config, kafka, files));
-        let shared = Arc::new(Shared {
-            kafka: kafka.transpose()?,
-            targets,
-            sizes: Sizes::new(config.batch.max_request_bytes),
-            queue,
-            config,
-            failures: Gate::default(),
-            rejections: Gate::default(),
-            warnings: Gate::default(),
-            oversize: Gate::default(),
-            exhausted: Gate::default(),
-        });
-        let (senders, stop) = (TaskTracker::new(), CancellationToken::new());
-        senders.close();
-        Ok(Arc::new(Self { config: original, material, secrets, shared, senders, stop }))
+        let work = match plan.role {
+            Role::Moves => Work::Move,
+            Role::Sends => {
+                if !config.endpoints.has_tls() && config.tls != TlsConfig::default() {
+                    tracing::warn!(
+                        destination = config.name,
+                        "nothing is encrypted: `tls` is set, but the endpoint is http:// and not https://"
+                    );
+                }
+                let targets = Targets::new(&plan, &material, &secrets, network, metrics)?;
+                let files = material.kafka.as_ref();
+                let kafka =
+                    config.kafka.as_ref().zip(files).map(|(kafka, files)| Producer::start(&config, kafka, files));
+                Work::Send(Arc::new(Shared {
+                    kafka: kafka.transpose()?,
+                    targets,
+                    sizes: Sizes::new(config.batch.max_request_bytes),
+                    queue: Arc::clone(&queue),
+                    endpoint: plan.member.as_ref().map(|member| member.name.clone()),
+                    config,
+                    failures: Gate::default(),
+                    rejections: Gate::default(),
+                    warnings: Gate::default(),
+                    oversize: Gate::default(),
+                    exhausted: Gate::default(),
+                }))
+            }
+        };
+        let (workers, stop) = (TaskTracker::new(), CancellationToken::new());
+        workers.close();
+        Ok(Arc::new(Self { plan, material, secrets, queue, work, workers, stop }))
     }
 
-    /// Starts its senders. Not before its queue has the account of what is on disk: they read that back.
-    pub fn begin(&self, runtime: &Handle) {
-        for number in 0..self.shared.config.concurrency.max(1) {
-            let sender = Sender::new(Arc::clone(&self.shared), number);
-            self.senders.spawn_on(self.stop.clone().run_until_cancelled_owned(sender.run()), runtime);
+    /// The same queue, for what works on it when its endpoint has gone: it hands on what there is.
+    pub fn leaving(&self, network: &Network, metrics: &Metrics, runtime: &Handle) -> Result<Arc<Self>, SetUpError> {
+        let plan = Plan { role: Role::Moves, ..self.plan.clone() };
+        let (material, secrets) = (self.material.clone(), Arc::clone(&self.secrets));
+        let spool = self.queue.disk().map(|disk| Arc::clone(disk.spool()));
+        Self::new(plan, material, secrets, network, spool, metrics, runtime)
+    }
+
+    /// Starts what works on its queue. Not before this has the account of what is on disk, which is read back, and its heirs are known.
+    pub fn begin(&self, runtime: &Handle, heirs: &Arc<Heirs>) {
+        let shared = match &self.work {
+            Work::Send(shared) => shared,
+            Work::Move => {
+                self.workers.spawn_on(mover::run(Arc::clone(&self.queue), Arc::clone(heirs)), runtime);
+                return;
+            }
+        };
+        for number in 0..shared.config.concurrency.max(1) {
+            let sender = Sender::new(Arc::clone(shared), number);
+            self.workers.spawn_on(self.stop.clone().run_until_cancelled_owned(sender.run()), runtime);
         }
-        if self.shared.targets.has_names() {
-            let following = Targets::follow(Arc::downgrade(&self.shared.targets), self.config.endpoints.resolve_every);
+        if shared.targets.has_names() {
+            let following = Targets::follow(Arc::downgrade(&shared.targets), shared.config.endpoints.resolve_every);
             drop(runtime.spawn(self.stop.clone().run_until_cancelled_owned(following)));
         }
         if !self.secrets.is_empty() {
@@ -117,67 +157,94 @@ impl Destination {
     }
 
     pub fn name(&self) -> &str {
-        &self.config.name
+        &self.plan.config.name
     }
 
     pub fn signal(&self) -> Signal {
-        self.config.signal()
+        self.plan.config.signal()
     }
 
     pub fn config(&self) -> &DestinationConfig {
-        &self.config
+        &self.plan.config
+    }
+
+    /// Which of several endpoints it is.
+    pub fn member(&self) -> Option<&Member> {
+        self.plan.member.as_ref()
+    }
+
+    pub fn role(&self) -> Role {
+        self.plan.role
     }
 
     pub fn queue(&self) -> &Arc<Queue> {
-        &self.shared.queue
+        &self.queue
     }
 
-    pub fn targets(&self) -> &Targets {
-        &self.shared.targets
+    /// Where it sends, if it does.
+    pub fn targets(&self) -> Option<&Targets> {
+        match &self.work {
+            Work::Send(shared) => Some(&shared.targets),
+            Work::Move => None,
+        }
     }
 
     /// Its endpoints as metrics call them: its name and theirs.
     pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.shared.targets.sites().iter().map(|site| (self.name(), site.name.as_str()))
+        let sites = self.targets().map(Targets::sites).unwrap_or_default();
+        sites.iter().map(|site| (self.name(), site.name.as_str()))
     }
 
-    /// Whether it would do exactly what one of this configuration does.
-    pub fn is(&self, config: &DestinationConfig, material: &Material) -> bool {
-        self.config == *config && self.material == *material
+    /// Whether it is of the same name, signal and endpoint.
+    pub fn is_for(&self, plan: &Plan) -> bool {
+        let endpoint = |plan: &Plan| plan.member.as_ref().map(|member| member.name.clone());
+        self.name() == plan.config.name
+            && self.signal() == plan.config.signal()
+            && endpoint(&self.plan) == endpoint(plan)
     }
 
-    /// Whether its senders are done.
+    /// Whether it would do exactly what one of this plan does.
+    pub fn is(&self, plan: &Plan, material: &Material) -> bool {
+        self.plan == *plan && self.material == *material
+    }
+
+    /// Whether what worked on its queue is done.
     pub fn is_finished(&self) -> bool {
-        self.senders.is_empty()
+        self.workers.is_empty()
     }
 
-    /// Sends what it holds until the deadline, then gives up the rest. Answers how many items that were. The earliest
+    /// Waits for that.
+    pub async fn finished(&self) {
+        self.workers.wait().await;
+    }
+
+    /// Works on what it holds until the deadline, then gives up the rest. Answers how many items that were. The earliest
     /// deadline holds where it is asked for more than once.
     pub async fn finish(&self, reason: DropReason, deadline: Instant) -> u64 {
-        self.shared.queue.close(reason);
-        if tokio::time::timeout_at(deadline, self.senders.wait()).await.is_err() {
+        self.queue.close(reason);
+        if tokio::time::timeout_at(deadline, self.workers.wait()).await.is_err() {
             self.stop.cancel();
             // Gone only when what they held is accounted for.
-            self.senders.wait().await;
+            self.workers.wait().await;
         }
         self.stop.cancel();
         self.settle(reason).await;
-        self.shared.queue.lost()
+        self.queue.lost()
     }
 
-    /// Accounts for what is left when nobody sends any more.
+    /// Accounts for what is left when nobody works on it any more.
     async fn settle(&self, reason: DropReason) {
-        if self.shared.queue.disk().is_none() || self.shared.queue.is_replaced() {
-            return self.shared.queue.kill(reason);
+        if self.queue.disk().is_none() || self.queue.is_replaced() {
+            return self.queue.kill(reason);
         }
-        let queue = Arc::clone(&self.shared.queue);
+        let queue = Arc::clone(&self.queue);
         let settled = tokio::task::spawn_blocking(move || {
             queue.rescue(reason);
             queue.kill(reason);
         });
         // It panicked: what is in memory is accounted for all the same.
         if settled.await.is_err() {
-            self.shared.queue.kill(reason);
+            self.queue.kill(reason);
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn spool(
     metrics: &Metrics,
 ) -> Result<(Option<Arc<Spool>>, bool), StartError> {
     let folder = config.queue.mode.folder();
+    // Of several queues of one destination, each has a folder within the destination's.
     let before = known.and_then(|known| Some((known.queue().disk()?, known.config().queue.mode.folder()?)));
     match (before, folder) {
         (None, None) => Ok((None, false)),

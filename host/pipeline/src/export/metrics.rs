@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-pub(super) mod disk;
+pub(crate) mod disk;
 
 use disk::{DiskCounters, DiskMetrics};
 
@@ -141,6 +141,7 @@ pub struct Metrics {
     bytes: Family<SignalOf, Counter>,
     duration: Family<SignalOf, Histogram, fn() -> Histogram>,
     endpoint_requests: Family<EndpointRequestsOf, Counter>,
+    endpoint_queue_bytes: Family<EndpointOf, Gauge>,
     endpoint_up: Family<EndpointOf, Gauge>,
     disk: DiskMetrics,
 }
@@ -203,6 +204,7 @@ impl Metrics {
             bytes: Family::default(),
             duration: Family::new_with_constructor(duration_histogram),
             endpoint_requests: Family::default(),
+            endpoint_queue_bytes: Family::default(),
             endpoint_up: Family::default(),
             disk: DiskMetrics::register(registry),
         };
@@ -235,6 +237,11 @@ impl Metrics {
             new.endpoint_requests.clone(),
         );
         registry.register(
+            "tracemill_export_endpoint_queue_bytes",
+            "Bytes that wait for one endpoint, are being sent to it or are reserved, where each has a queue of its own",
+            new.endpoint_queue_bytes.clone(),
+        );
+        registry.register(
             "tracemill_export_endpoint_up",
             "Whether the last request to an endpoint had an answer for good",
             new.endpoint_up.clone(),
@@ -242,12 +249,12 @@ impl Metrics {
         new
     }
 
-    /// Shows the bounds of these queues, and no others.
+    /// Shows the bounds of these queues, and no others. Where a destination has several, their sum.
     pub(super) fn show_limits<'a>(&self, limits: impl Iterator<Item = (&'a str, Signal, usize)>) {
         self.queue_limit.clear();
         for (name, signal, limit) in limits {
             let of = SignalOf { destination: name.to_owned(), signal: signal.name() };
-            self.queue_limit.get_or_create(&of).set(i64::try_from(limit).unwrap_or(i64::MAX));
+            self.queue_limit.get_or_create(&of).inc_by(i64::try_from(limit).unwrap_or(i64::MAX));
         }
     }
 
@@ -268,6 +275,16 @@ impl Metrics {
         self.endpoint_up.remove(&EndpointOf { destination: destination.to_owned(), endpoint: endpoint.to_owned() });
     }
 
+    /// Shows nothing more of an endpoint that had a queue of its own: addresses come and go for as long as the process runs.
+    pub(super) fn forget_member(&self, destination: &str, endpoint: &str) {
+        let (destination, endpoint) = (destination.to_owned(), endpoint.to_owned());
+        for outcome in OUTCOMES {
+            let of = EndpointRequestsOf { destination: destination.clone(), endpoint: endpoint.clone(), outcome };
+            self.endpoint_requests.remove(&of);
+        }
+        self.endpoint_queue_bytes.remove(&EndpointOf { destination, endpoint });
+    }
+
     /// Items of a signal that no destination's conditions take.
     pub(super) fn unrouted(&self, signal: Signal) -> &Counter {
         &self.items[signal as usize].unrouted
@@ -279,6 +296,13 @@ impl Metrics {
         let of = Of { destination: name.to_owned() };
         let (replayed, left) = (items.replayed.get_or_create_owned(&of), items.left.get_or_create_owned(&of));
         self.disk.of(&SignalOf { destination: name.to_owned(), signal: signal.name() }, replayed, left)
+    }
+
+    /// Those of one destination and signal, for the queue of one of its endpoints.
+    pub(super) fn of_member(&self, name: &str, signal: Signal, endpoint: &str) -> Counters {
+        let of = EndpointOf { destination: name.to_owned(), endpoint: endpoint.to_owned() };
+        let own_queue_bytes = Some(self.endpoint_queue_bytes.get_or_create_owned(&of));
+        Counters { own_queue_bytes, ..self.of(name, signal) }
     }
 
     /// Those of one destination and signal, looked up once.
@@ -302,6 +326,7 @@ impl Metrics {
             dropped,
             held: items.held.get_or_create_owned(&of),
             queue_bytes: self.queue_bytes.get_or_create_owned(&of_signal),
+            own_queue_bytes: None,
             requests,
             retries: self.retries.get_or_create_owned(&of_signal),
             bytes: self.bytes.get_or_create_owned(&of_signal),
@@ -319,7 +344,10 @@ pub(super) struct Counters {
     pub rejected: Counter,
     dropped: [Counter; REASONS.len()],
     pub held: Gauge,
+    /// Of all queues of the destination.
     pub queue_bytes: Gauge,
+    /// Of one of several.
+    own_queue_bytes: Option<Gauge>,
     requests: [Counter; OUTCOMES.len()],
     pub retries: Counter,
     pub bytes: Counter,
@@ -329,6 +357,14 @@ pub(super) struct Counters {
 impl Counters {
     pub fn all_dropped(&self) -> u64 {
         self.dropped.iter().map(Counter::get).sum()
+    }
+
+    /// The queue holds so many bytes more, or less.
+    pub fn holds(&self, bytes: i64) {
+        self.queue_bytes.inc_by(bytes);
+        if let Some(own) = &self.own_queue_bytes {
+            own.inc_by(bytes);
+        }
     }
 
     pub fn dropped(&self, reason: DropReason) -> &Counter {

@@ -5,7 +5,7 @@
 //! disk does beside this is in [`disk`]; a queue in memory pays nothing for it.
 //!
 //! Invariant: what is held never exceeds the bound, but for one parcel that is larger and alone, for parcels that a reload moves here from a destination's earlier
-//! queue, for what a commit brings beyond its own reservation, and for the one piece that is sent of a parcel that is cut.
+//! queue or that come from that of an endpoint which has gone, for what a commit brings beyond its own reservation, and for the one piece that is sent of a parcel that is cut.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ mod age;
 mod batch;
 mod disk;
 mod end;
+mod inherit;
 mod parts;
 mod refill;
 mod spool;
@@ -52,7 +53,10 @@ const LONGEST_HINT: Duration = Duration::from_secs(30);
 /// One destination's queue.
 #[derive(Debug)]
 pub(super) struct Queue {
+    /// Its destination.
     name: Box<str>,
+    /// Which of the destination's queues it is, in messages: "destination `NAME`", and of which endpoint if there are several.
+    shown: Box<str>,
     config: QueueConfig,
     batch: BatchConfig,
     forward: Vec<HeaderName>,
@@ -145,6 +149,7 @@ fn charge(bytes: usize) -> usize {
 impl Queue {
     pub fn new(
         name: &str,
+        shown: String,
         config: QueueConfig,
         batch: BatchConfig,
         forward: Vec<HeaderName>,
@@ -153,6 +158,7 @@ impl Queue {
     ) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
+            shown: shown.into(),
             config,
             batch,
             forward,
@@ -191,9 +197,9 @@ impl Queue {
         if refuses {
             if charge(bytes) > self.largest() {
                 return Err(Refusal::too_large(format!(
-                    "{bytes} bytes are more than the queue of destination `{}` ({} bytes) takes even when it is empty: send smaller requests, \
+                    "{bytes} bytes are more than the queue of {} ({} bytes) takes even when it is empty: send smaller requests, \
                      or raise export.{}.queue.size",
-                    self.name, self.config.max_bytes, self.name
+                    self.shown, self.config.max_bytes, self.name
                 )));
             }
             if !self.take(charge(bytes)) {
@@ -216,7 +222,7 @@ impl Queue {
             }
             return Err(Refusal::unavailable(
                 SHORTEST_HINT,
-                format!("destination `{}` takes nothing more: it is being shut down", self.name),
+                format!("{} takes nothing more: it is being shut down", self.shown),
             ));
         }
         state.reservations += 1;
@@ -308,8 +314,8 @@ impl Queue {
         Refusal::unavailable(
             delay,
             format!(
-                "the queue of destination `{}` is full ({} bytes): its back end takes less than is sent; try again in {} s",
-                self.name,
+                "the queue of {} is full ({} bytes): its back end takes less than is sent; try again in {} s",
+                self.shown,
                 self.config.max_bytes,
                 delay.as_secs_f32().ceil()
             ),
@@ -332,19 +338,19 @@ impl Queue {
         };
         let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
         if taken {
-            self.counters.queue_bytes.inc_by(bytes as i64);
+            self.counters.holds(bytes as i64);
         }
         taken
     }
 
     fn release(&self, bytes: usize) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
-        self.counters.queue_bytes.dec_by(bytes as i64);
+        self.counters.holds(-(bytes as i64));
     }
 
     fn force(&self, bytes: usize) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
-        self.counters.queue_bytes.inc_by(bytes as i64);
+        self.counters.holds(bytes as i64);
     }
 
     /// Turns what was reserved into what is needed, by the queue's policy. Answers whether there is room.
@@ -467,6 +473,11 @@ impl Queue {
     pub fn set_retry_hint(&self, delay: Option<Duration>) {
         let delay = delay.unwrap_or(SHORTEST_HINT).clamp(SHORTEST_HINT, LONGEST_HINT);
         self.hint.store(delay.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes reserved, waiting and being sent.
+    pub fn held_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     pub fn trouble(&self) -> &Trouble {

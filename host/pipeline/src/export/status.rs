@@ -19,7 +19,7 @@ pub struct DestinationStatus {
     pub signal: Signal,
     /// How it is spoken to.
     pub protocol: Protocol,
-    /// The endpoints that requests go to, in the order of the configuration.
+    /// The endpoints that requests go to, in the order of the configuration; then those that have gone.
     pub endpoints: Vec<EndpointStatus>,
     /// Bytes reserved, waiting and being sent.
     pub queue_bytes: u64,
@@ -52,6 +52,10 @@ pub struct EndpointStatus {
     pub resting: bool,
     /// What went wrong with the last request to it, if it did.
     pub trouble: Option<String>,
+    /// Bytes of its own queue, where it has one.
+    pub queue_bytes: Option<u64>,
+    /// Whether it is an endpoint no more, and what waits for it is being handed to the others.
+    pub leaving: bool,
 }
 
 /// One of the addresses behind a name.
@@ -86,41 +90,73 @@ impl Trouble {
     }
 }
 
-pub(super) fn of(destination: &Destination) -> DestinationStatus {
-    let (config, queue) = (destination.config(), destination.queue());
-    let counters = queue.counters();
+/// Of the queues of one destination, and those that its endpoints have left behind.
+pub(super) fn of(queues: &[Arc<Destination>], leaving: &[Arc<Destination>]) -> Option<DestinationStatus> {
+    let first = queues.first()?;
+    let (config, counters) = (first.config(), first.queue().counters());
     let whole = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
-    DestinationStatus {
+    let disks = queues.iter().chain(leaving).filter_map(|one| Some(one.queue().disk()?.store().disk_bytes()));
+    Some(DestinationStatus {
         name: config.name.clone(),
-        signal: destination.signal(),
+        signal: first.signal(),
         protocol: config.endpoints.protocol(),
-        endpoints: endpoints(destination),
+        endpoints: queues.iter().flat_map(endpoints).chain(leaving.iter().filter_map(left)).collect(),
         queue_bytes: whole(counters.queue_bytes.get()),
-        queue_limit: config.queue.max_bytes as u64,
+        queue_limit: queues.iter().map(|one| one.config().queue.max_bytes as u64).sum(),
         queue_mode: config.queue.mode.name(),
-        disk_bytes: queue.disk().map(|disk| disk.store().disk_bytes()),
+        disk_bytes: config.queue.mode.folder().map(|_| disks.sum()),
         sent: counters.sent.get(),
         held: whole(counters.held.get()),
         rejected: counters.rejected.get(),
         dropped: counters.all_dropped(),
-        trouble: queue.disk_trouble().or_else(|| queue.trouble().get()),
-    }
+        trouble: queues.iter().chain(leaving).find_map(trouble),
+    })
 }
 
-fn endpoints(destination: &Destination) -> Vec<EndpointStatus> {
-    let targets = destination.targets().current();
-    let sites = destination.targets().sites().iter().zip(destination.config().endpoints.iter());
-    let one = |(site, endpoint): (&Arc<Site>, &Endpoint)| {
+/// What is wrong with one queue, and of which endpoint, if there are several.
+fn trouble(one: &Arc<Destination>) -> Option<String> {
+    let queue = one.queue();
+    let trouble = queue.disk_trouble().or_else(|| queue.trouble().get())?;
+    Some(one.member().map_or_else(|| trouble.clone(), |member| format!("{}: {trouble}", member.name)))
+}
+
+/// An endpoint that has gone.
+fn left(one: &Arc<Destination>) -> Option<EndpointStatus> {
+    let queue_bytes = one.queue().held_bytes() as u64;
+    let uri = one.member()?.name.clone();
+    let (addresses, trouble) = (Vec::new(), one.queue().disk_trouble());
+    Some(EndpointStatus { uri, addresses, resting: true, trouble, queue_bytes: Some(queue_bytes), leaving: true })
+}
+
+fn endpoints(destination: &Arc<Destination>) -> Vec<EndpointStatus> {
+    let Some(all) = destination.targets() else {
+        // Nobody knows any yet.
+        let one = |endpoint: &Endpoint| EndpointStatus {
+            uri: endpoint.shown(),
+            addresses: Vec::new(),
+            resting: true,
+            trouble: destination.queue().trouble().get(),
+            queue_bytes: None,
+            leaving: false,
+        };
+        return destination.config().endpoints.iter().map(one).collect();
+    };
+    let targets = all.current();
+    let queue_bytes = destination.member().map(|_| destination.queue().held_bytes() as u64);
+    let one = |site: &Arc<Site>| {
         let own = || targets.iter().filter(|target| Arc::ptr_eq(&target.site, site));
         let address = |target: &Arc<Target>| {
             target.address.map(|address| AddressStatus { address, resting: target.is_resting() })
         };
         EndpointStatus {
-            uri: endpoint.shown(),
+            uri: site.name.clone(),
             addresses: own().filter_map(address).collect(),
-            resting: own().all(|target| target.is_resting()),
+            // One that has no other beside it is tried all the time.
+            resting: own().all(|target| target.is_resting()) || (queue_bytes.is_some() && site.trouble.get().is_some()),
             trouble: site.trouble.get(),
+            queue_bytes,
+            leaving: false,
         }
     };
-    sites.map(one).collect()
+    all.sites().iter().map(one).collect()
 }

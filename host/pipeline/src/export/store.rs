@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -66,6 +66,8 @@ struct Shared {
     segments: Mutex<BTreeMap<u64, Arc<Segment>>>,
     /// Bytes of all segments.
     disk: AtomicU64,
+    /// What the gauge knows of these.
+    shown: AtomicI64,
     trouble: Mutex<Option<Trouble>>,
     quarantine: Quarantine,
     counters: DiskCounters,
@@ -169,6 +171,7 @@ impl Store {
             news: Condvar::new(),
             segments: Mutex::new(found.segments.iter().map(|segment| (segment.id, Arc::clone(segment))).collect()),
             disk: AtomicU64::new(found.disk_bytes),
+            shown: AtomicI64::new(0),
             trouble: Mutex::default(),
             quarantine: Quarantine::new(folder),
             counters,
@@ -187,6 +190,12 @@ impl Store {
             .map_err(|error| StoreError::Io { folder: folder.to_owned(), what: "starting its thread".into(), error })?;
         let backlog = Backlog { segments: found.segments, sum: found.sum };
         Ok((Arc::new(Self { shared, thread: Mutex::new(Some(thread)), _lock: found.lock }), backlog))
+    }
+
+    /// Whether there is something in a folder that a queue would send.
+    pub fn has_records(folder: &Path) -> bool {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|path| Segment::id_of(&path, "seg").is_some())
     }
 
     pub fn folder(&self) -> &Path {
@@ -357,6 +366,11 @@ impl Shared {
     }
 
     fn show(&self) {
-        self.counters.disk_bytes.set(self.disk.load(Ordering::Relaxed) as i64);
+        self.show_as(self.disk.load(Ordering::Relaxed) as i64);
+    }
+
+    /// Others may count to the same gauge: those of a destination's other queues.
+    fn show_as(&self, bytes: i64) {
+        self.counters.disk_bytes.inc_by(bytes - self.shown.swap(bytes, Ordering::Relaxed));
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use super::config::{Balance, DestinationConfig, Dns, Protocol, RetryConfig};
+use super::config::{Balance, Dns, Protocol, RetryConfig};
 use super::dial::{Dialer, Network};
+use super::members::Plan;
 use super::metrics::Metrics;
 use super::secrets::Secrets;
 use super::status::Trouble;
@@ -23,6 +24,8 @@ use crate::tls::TlsError;
 pub(super) struct Targets {
     destination: String,
     sites: Vec<Arc<Site>>,
+    /// Whether it is one address alone, behind a name that others follow.
+    is_fixed: bool,
     /// Never empty; those of one site stand together, and sites in the order of the configuration.
     current: ArcSwap<Vec<Arc<Target>>>,
     balance: Balance,
@@ -46,18 +49,19 @@ pub(super) enum Choice {
 }
 
 impl Targets {
-    /// Those that the configuration names.
+    /// Those that the configuration names, or the one that is planned for.
     pub fn new(
-        config: &DestinationConfig,
+        plan: &Plan,
         material: &Material,
         secrets: &Arc<Secrets>,
         network: &Network,
         metrics: &Metrics,
     ) -> Result<Arc<Self>, TlsError> {
+        let Plan { config, member, .. } = plan;
         let mut sites = Vec::with_capacity(config.endpoints.iter().len());
         for endpoint in config.endpoints.iter() {
             let tls = tls::client(&config.tls, endpoint, material)?.map(Arc::new);
-            let name = endpoint.shown();
+            let name = member.as_ref().map_or_else(|| endpoint.shown(), |member| member.name.clone());
             sites.push(Arc::new(Site {
                 template: Template::new(config, endpoint, Arc::clone(secrets)),
                 dialer: Arc::new(Dialer::new(endpoint, tls, network.clone())),
@@ -67,10 +71,12 @@ impl Targets {
             }));
         }
         let connections = config.connections.clamp(1, config.concurrency.max(1));
-        let targets: Vec<_> = sites.iter().map(|site| Target::new(site, None, connections, &config.retry)).collect();
+        let address = member.as_ref().and_then(|member| member.address);
+        let targets: Vec<_> = sites.iter().map(|site| Target::new(site, address, connections, &config.retry)).collect();
         Ok(Arc::new(Self {
             destination: config.name.clone(),
             sites,
+            is_fixed: address.is_some(),
             current: ArcSwap::from_pointee(targets),
             balance: config.endpoints.balance,
             dns: config.endpoints.dns,
@@ -123,7 +129,8 @@ impl Targets {
 
     /// Whether any of them may lead elsewhere some day. Kafka's client follows its brokers itself.
     pub fn has_names(&self) -> bool {
-        self.sites.iter().any(|site| site.dialer.is_named() && site.template.protocol() != Protocol::Kafka)
+        let is_named = |site: &Arc<Site>| site.dialer.is_named() && site.template.protocol() != Protocol::Kafka;
+        !self.is_fixed && self.sites.iter().any(is_named)
     }
 
     /// Asks where names lead, every so often, for as long as anybody sends there.

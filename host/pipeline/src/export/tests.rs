@@ -11,6 +11,7 @@ use prost::Message as _;
 use super::config::{BatchConfig, Compression, OnFull, Protocol};
 use super::*;
 
+mod by_trace;
 mod closing;
 mod delivery;
 mod disk;

@@ -42,7 +42,7 @@ impl Tls {
 }
 
 /// What the files say. Two that are equal make the same connections.
-#[derive(Debug, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Material {
     ca: Option<Pem>,
     cert: Option<Pem>,

@@ -55,7 +55,18 @@ impl ByName {
     pub fn new(on_error: Failure, affinity: Affinity) -> Self {
         let columns = vec![Want { path: Path::Name, layout: Layout::Text }];
         let (reads, writes, when, options) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let plan = Plan { columns, reads, writes, may_drop: true, when, affinity, on_error, tables: None, options };
+        let plan = Plan {
+            columns,
+            reads,
+            writes,
+            may_drop: true,
+            when,
+            affinity,
+            on_error,
+            tables: None,
+            sampler: None,
+            options,
+        };
         Self {
             plan,
             instances: Arc::default(),
@@ -213,7 +224,7 @@ impl Rig {
         let metrics = Metrics::default();
         let chains = Chains::new(mills, metrics.clone());
         let (gate, outlet) = (Gate::new(), Arc::new(Kept::default()));
-        let intake = Intake::start(chains.clone(), outlet.clone(), gate.clone(), true).expect("threads start");
+        let intake = Intake::start(chains.clone(), None, outlet.clone(), gate.clone(), true).expect("threads start");
         Self { metrics, chains, gate, outlet, intake, budget: Budget::new(1 << 20) }
     }
 

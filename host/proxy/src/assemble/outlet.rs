@@ -50,7 +50,8 @@ pub fn consumer(status: Box<dyn Fn() -> kafka::Status + Send + Sync>) -> Box<dyn
 }
 
 fn shown(status: DestinationStatus) -> Destination {
-    let says_more = status.endpoints.len() > 1 || status.endpoints.iter().any(|one| !one.addresses.is_empty());
+    let says_more = |one: &EndpointStatus| !one.addresses.is_empty() || one.queue_bytes.is_some();
+    let says_more = status.endpoints.len() > 1 || status.endpoints.iter().any(says_more);
     Destination {
         name: status.name,
         signal: status.signal.name().to_owned(),
@@ -79,6 +80,8 @@ fn endpoint(status: EndpointStatus) -> Endpoint {
         url: status.uri,
         resting: status.resting,
         addresses: status.addresses.into_iter().map(address).collect(),
+        queue_bytes: status.queue_bytes,
+        leaving: status.leaving,
         last_error: status.trouble,
     }
 }

@@ -81,6 +81,7 @@ fn lines(inspection: &Inspection) -> Vec<String> {
         sha256,
         signature,
         kind,
+        role,
         contract,
         version,
         imports,
@@ -92,6 +93,7 @@ fn lines(inspection: &Inspection) -> Vec<String> {
     let mut lines = vec![
         format!("{file}: {kind}, {} KiB", size.div_ceil(1024)),
         format!("stage     {stage}"),
+        format!("role      {role}"),
         format!("sha256    {sha256}"),
         format!("signature {}", signed(signature)),
         format!("contract  tracemill:plugin@{contract}"),
@@ -99,7 +101,7 @@ fn lines(inspection: &Inspection) -> Vec<String> {
         format!("exports   {}", listed(exports)),
     ];
     if let Some(version) = version {
-        lines.insert(2, format!("version   {version}"));
+        lines.insert(3, format!("version   {version}"));
     }
     if let Some(pulled) = pulled {
         lines.insert(1, format!("pulled    {pulled}"));
@@ -109,9 +111,25 @@ fn lines(inspection: &Inspection) -> Vec<String> {
         Some(sidecar) => format!("its plan, with the settings of {sidecar}"),
         None => "its plan, without settings".to_owned(),
     });
-    let Shown { columns, reads, writes, may_drop, tables, when, affinity, on_error } = plan;
+    lines.extend(rows(plan).map(|(name, value)| format!("  {name:<8}  {value}")));
+    lines
+}
+
+/// What a plan says, by name.
+fn rows(plan: &Shown) -> impl Iterator<Item = (&'static str, String)> {
+    let Shown { columns, reads, writes, may_drop, tables, when, affinity, on_error, sampler } = plan;
+    if let Some(sampler) = sampler {
+        // The rest is the same for all of them.
+        let rows = vec![
+            ("shows", sampler.sees().to_owned()),
+            ("sees", listed(columns)),
+            ("at once", sampler.at_once()),
+            ("tables", listed(tables)),
+        ];
+        return rows.into_iter();
+    }
     let when: Vec<String> = when.iter().map(|all| all.join(" and ")).collect();
-    let rows = [
+    let rows = vec![
         ("sees", listed(columns)),
         ("reads", listed(reads)),
         ("writes", listed(writes)),
@@ -121,8 +139,7 @@ fn lines(inspection: &Inspection) -> Vec<String> {
         ("affinity", (*affinity).to_owned()),
         ("on error", (*on_error).to_owned()),
     ];
-    lines.extend(rows.map(|(name, value)| format!("  {name:<8}  {value}")));
-    lines
+    rows.into_iter()
 }
 
 fn signed(signature: &Signature) -> String {

@@ -34,6 +34,21 @@ pub fn remembers() -> &'static [u8] {
     BYTES.get_or_init(|| built("remembers", "wasm32-unknown-unknown"))
 }
 
+/// A sampler that does what its settings say, well or badly, and hands over how many traces it has decided.
+pub fn picks() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| built("picks", "wasm32-unknown-unknown"))
+}
+
+/// The official sampler, as it is released: from where `cargo xtask plugins` builds it, which leaves nothing to be done.
+pub fn tail_sample() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let place = Place { workspace: "plugins", profile: "release", into: "target/plugins".into() };
+        place.built("tail-sample", "wasm32-unknown-unknown", &[])
+    })
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -44,20 +59,34 @@ fn built(package: &str, target: &str) -> Vec<u8> {
 
 /// In a folder of its own, because what is built otherwise has the same name.
 fn built_as(package: &str, target: &str, own: &str, options: &[&str]) -> Vec<u8> {
-    let folder = root().join("target/probe-guests").join(own);
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--profile", "probe", "--target", target, "--package", package])
-        .arg("--manifest-path")
-        .arg(root().join("tests/guests/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&folder)
-        .args(options)
-        // What is set for the host's own build is not meant for guests.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the guest {package} does not build (rustup target add {target})");
-    let file = folder.join(target).join("probe").join(format!("{package}.wasm"));
-    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    let into = Path::new("target/probe-guests").join(own);
+    Place { workspace: "tests/guests", profile: "probe", into }.built(package, target, options)
+}
+
+/// Where guests are built, from which workspace and how.
+struct Place {
+    workspace: &'static str,
+    profile: &'static str,
+    into: PathBuf,
+}
+
+impl Place {
+    fn built(&self, package: &str, target: &str, options: &[&str]) -> Vec<u8> {
+        let folder = root().join(&self.into);
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--profile", self.profile, "--target", target, "--package", package])
+            .arg("--manifest-path")
+            .arg(root().join(self.workspace).join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&folder)
+            .args(options)
+            // What is set for the host's own build is not meant for guests.
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the guest {package} does not build (rustup target add {target})");
+        let file = folder.join(target).join(self.profile).join(format!("{}.wasm", package.replace('-', "_")));
+        std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
 }

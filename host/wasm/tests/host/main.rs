@@ -10,6 +10,7 @@ mod hostile;
 mod lifetime;
 mod loading;
 mod plans;
+mod samplers;
 mod setup;
 mod shell;
 mod tables;

@@ -30,6 +30,7 @@ fn a_whole_plan_comes_through() {
         affinity: Affinity::Trace,
         on_error: Failure::Reject,
         tables: Some(Vec::new()),
+        sampler: None,
         options: vec![("later".to_owned(), "yes".to_owned())],
     };
     assert_eq!(*program.plan(), expected);
@@ -64,7 +65,7 @@ fn plans_that_cannot_be_followed_say_where() {
         assert_eq!(refused(verb), format!("its plan cannot be followed: {expected}"));
     }
     let said = refused("bad-regex");
-    assert!(said.starts_with("its plan cannot be followed: when: ") && said.contains("`GET (`"), "{said}");
+    assert!(said.starts_with("its plan cannot be followed: when[0][0], on `") && said.contains("`GET (`"), "{said}");
 }
 
 #[test]

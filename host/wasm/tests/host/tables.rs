@@ -43,12 +43,12 @@ impl Rows for Found<'_> {
     }
 }
 
-fn set(rows: &[(&'static str, (&'static str, Option<i64>))], then: Option<(Tables, Set)>) -> Set {
+pub fn set(rows: &[(&'static str, (&'static str, Option<i64>))], then: Option<(Tables, Set)>) -> Set {
     let teams = Teams { rows: rows.iter().copied().collect(), then };
     Set::from_iter([(Arc::from("teams"), Entry::Ready(Arc::new(teams)))])
 }
 
-fn plugin(set: Set, granted: Option<&[&str]>) -> Plugin {
+pub fn plugin(set: Set, granted: Option<&[&str]>) -> Plugin {
     let tables = Tables::default();
     tables.publish(set);
     let granted = granted.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().into());

@@ -121,7 +121,8 @@ impl<'p> Decisions<'p> {
         self.decide(trace, Decision::Kept(probability), reason);
     }
 
-    /// Lets a trace wait for more spans. Not heard where [`may_wait`](Trace::may_wait) is false.
+    /// Lets a trace wait for more spans. Not heard where [`may_wait`](Trace::may_wait) is false. Of a trace that is due
+    /// [`Early`](super::Due::Early) it means "not yet", and delays nothing else for which the trace is due.
     pub fn wait(&mut self, trace: &Trace<'_>, time: Duration) {
         self.set(trace, Decision::Wait(time), 0);
     }

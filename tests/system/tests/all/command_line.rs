@@ -110,3 +110,35 @@ fn inspect_shows_what_a_plugin_is_and_would_do_before_anybody_runs_it() -> Resul
     assert!(String::from_utf8(refused.stderr)?.contains("it is not WebAssembly: it begins with"));
     Ok(())
 }
+
+#[test]
+fn inspect_tells_a_sampler_by_what_it_sees_and_is_asked_about() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let plugin = place.path().join("90-tail-sample.wasm");
+    std::fs::copy(plugins::official("tail-sample")?, &plugin)?;
+    let policies =
+        "settings:\n  policies:\n  - { name: errors, type: status_code, status_code: { status_codes: [ERROR] } }\n";
+    let sidecar = place.path().join("90-tail-sample.yaml");
+    std::fs::write(&sidecar, policies)?;
+    let binary = binary()?;
+    let run = |json: bool| Command::new(&binary).arg("inspect").arg(&plugin).args(json.then_some("--json")).output();
+    let text = String::from_utf8(run(false)?.stdout)?;
+    for part in [
+        "role      sampler",
+        "exports   tracemill:plugin/sampler@0.2.",
+        "shows     summaries of traces, no spans",
+        "sees      nothing",
+        "at once   status.code equals 2",
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let shown: serde_json::Value = serde_json::from_slice(&run(true)?.stdout)?;
+    let expected = serde_json::json!({ "show": "no_spans", "early": [["status.code equals 2"]] });
+    assert_eq!((&shown["role"], &shown["plan"]["sampler"]), (&"sampler".into(), &expected));
+    std::fs::write(&sidecar, format!("{policies}on_error: reject\n"))?;
+    let refused = run(false)?;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8(refused.stderr)?;
+    assert!(said.contains("90-tail-sample.yaml:4:11: on_error: a sampler may not say reject"), "{said}");
+    Ok(())
+}

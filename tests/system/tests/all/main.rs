@@ -5,6 +5,7 @@
 
 mod admin;
 mod backlog;
+mod by_trace;
 mod command_line;
 mod compiled;
 mod crash;
@@ -27,6 +28,7 @@ mod real_metrics_and_logs;
 mod registry;
 mod reload;
 mod required;
+mod samplers;
 mod scrubbing;
 mod shutdown;
 mod signals;

@@ -16,10 +16,19 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Endpoints> {
     let balance = table.choice("balance", &[("failover", Balance::Failover), ("round_robin", Balance::RoundRobin)]);
     let dns = table.choice("dns", &[("one", Dns::One), ("all", Dns::All)]);
     let resolve_every = table.duration("resolve_every", RESOLVE_EVERY);
+    let route_by = table.choice("route_by", &[("trace", Balance::ByTrace)]);
+    if route_by.is_some() && balance.is_some() {
+        table.refuse("balance", "has no meaning with `route_by`, which says who gets a request: leave one of them out");
+    }
     if let Some(endpoints) = &mut endpoints {
-        endpoints.balance = balance.unwrap_or(endpoints.balance);
+        endpoints.balance = route_by.or(balance).unwrap_or(endpoints.balance);
         endpoints.dns = dns.unwrap_or(endpoints.dns);
         endpoints.resolve_every = resolve_every.unwrap_or(endpoints.resolve_every);
+        if route_by.is_some()
+            && let Err(error) = endpoints.check_by_trace()
+        {
+            table.refuse("route_by", error.to_string());
+        }
     }
     endpoints
 }

@@ -1,6 +1,6 @@
 //! A real folder, a real watch and real chains; only the plugins are Rust instead of Wasm. A file's content says what becomes
-//! of it: `ok…` can be made (`ok fails…` fails on every batch, and `ok never…` cannot count once it was in the shadow), `held…` once nobody
-//! holds the makers' turn, `late N` the time after it has failed N times, anything else fails.
+//! of it: `ok…` can be made (`ok fails…` fails on every batch, `ok never…` cannot count once it was in the shadow, `ok samples…` is a
+//! sampler), `held…` once nobody holds the makers' turn, `late N` the time after it has failed N times, anything else fails.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,12 +13,14 @@ use otlp::edit::Edit;
 use pipeline::chain::gate::Gate;
 use pipeline::chain::live::{Chain, Chains};
 use pipeline::chain::plan::{Affinity, Failure as OnError, Plan};
+use pipeline::chain::sampler::{SamplerPlan, Show};
 use pipeline::chain::stage::{BreakerPolicy, Call, Fault, FaultKind, Instance, Program, StageSpec};
 use pipeline::chain::trial::Mode;
 
 mod restart;
 mod restart_commands;
 mod rounds;
+mod samplers;
 mod trials;
 mod trust;
 
@@ -125,6 +127,7 @@ impl Maker for NativeMaker {
         };
         let refused = |why| Failure { file, version: None, step: Step::Signature, why, passing: false, at: 0 };
         let signed = signed.map_err(refused)?;
+        let is_sampler = content.starts_with("ok samples");
         let plan = Plan {
             columns: Vec::new(),
             reads: Vec::new(),
@@ -134,6 +137,7 @@ impl Maker for NativeMaker {
             affinity: Affinity::Any,
             on_error: OnError::Pass,
             tables: None,
+            sampler: is_sampler.then(|| SamplerPlan { show: Show::Roots, early: vec![Vec::new()] }),
             options: Vec::new(),
         };
         let spec = StageSpec {

@@ -4,6 +4,7 @@ use pipeline::chain::trial::Mode;
 
 use super::{Slot, Tried};
 use crate::plugins::name;
+use crate::plugins::role::{self, Sampler};
 use crate::plugins::signature::Signed;
 use crate::plugins::status::{self, Failure, State, Step};
 
@@ -21,11 +22,16 @@ impl Slot {
             (None, None) => State::Loading,
         };
         let spec = self.stage.as_ref().map(|stage| stage.spec());
+        // What no version of counts yet is what the version that is tried is.
+        let known = self.stage.as_ref().or(self.trial.as_ref().map(|tried| tried.trial.stage()));
+        let plan = known.map(|stage| stage.spec().program.plan());
         let previous = self.previous.as_ref().map(|previous| previous.stage.spec().version.to_string());
         let previous = previous.or_else(|| self.before.as_ref().map(|before| before.plugin.short()));
         status::Stage {
             version: spec.map(|spec| spec.version.to_string()),
             signature: self.signed.as_ref().map(Signed::shown),
+            role: plan.map(|plan| role::of(plan).name().to_owned()),
+            sampler: plan.and_then(Sampler::of),
             generation: self.since,
             took: self.took,
             on_error: spec.map(|spec| spec.on_error.name().to_owned()),

@@ -25,6 +25,8 @@ pub enum Balance {
     Failover,
     /// One after another, of those that are healthy.
     RoundRobin,
+    /// The one that a trace belongs to gets all its spans, healthy or not. Each has a queue of its own.
+    ByTrace,
 }
 
 /// What a name with several addresses stands for.
@@ -49,6 +51,11 @@ pub enum EndpointsError {
     /// One is there twice.
     #[error("{0} is there twice")]
     Twice(String),
+    /// There is nothing to choose from.
+    #[error(
+        "needs more than one endpoint to choose from: give `grpc` or `http` a list of URLs, or set `dns: all` where a name stands for several"
+    )]
+    Alone,
 }
 
 impl Endpoints {
@@ -65,6 +72,12 @@ impl Endpoints {
         }
         let (balance, dns) = (Balance::default(), Dns::default());
         Ok(Self { list, balance, dns, resolve_every: Duration::from_secs(30) })
+    }
+
+    /// Whether traces can be shared out among them.
+    pub fn check_by_trace(&self) -> Result<(), EndpointsError> {
+        let is_several = self.list.len() > 1 || (self.dns == Dns::All && self.first().is_named());
+        if is_several { Ok(()) } else { Err(EndpointsError::Alone) }
     }
 
     /// How all of them are spoken to.
@@ -110,5 +123,19 @@ mod tests {
         let twice = Endpoints::new(vec![grpc("a"), grpc("b"), grpc("a")]);
         assert_eq!(twice, Err(EndpointsError::Twice("http://a:4317".into())));
         assert_eq!(Endpoints::new(vec![grpc("a"), grpc("b")]).unwrap().iter().len(), 2);
+    }
+
+    #[test]
+    fn traces_are_shared_out_among_several() {
+        let grpc = |host: &str| Endpoint::grpc(&format!("http://{host}:4317")).unwrap();
+        let check = |hosts: &[&str], dns| {
+            let mut endpoints = Endpoints::new(hosts.iter().map(|host| grpc(host)).collect()).unwrap();
+            endpoints.dns = dns;
+            endpoints.check_by_trace()
+        };
+        assert_eq!(check(&["a", "b"], Dns::One), Ok(()));
+        assert_eq!(check(&["a"], Dns::All), Ok(()));
+        assert_eq!(check(&["a"], Dns::One), Err(EndpointsError::Alone));
+        assert_eq!(check(&["10.0.0.1"], Dns::All), Err(EndpointsError::Alone));
     }
 }

@@ -61,7 +61,7 @@ impl DiskMetrics {
 
 /// One queue's.
 #[derive(Debug, Clone)]
-pub(in super::super) struct DiskCounters {
+pub(crate) struct DiskCounters {
     pub disk_bytes: Gauge,
     pub commits: Counter,
     pub failed_commits: Counter,

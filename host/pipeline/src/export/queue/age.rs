@@ -39,8 +39,8 @@ impl Queue {
     pub(super) fn stale(&self) -> Refusal {
         let delay = Duration::from_millis(self.hint.load(Ordering::Relaxed));
         let message = format!(
-            "the queue of destination `{}` is full: what waits there has waited longer than its max_age; try again in {} s",
-            self.name,
+            "the queue of {} is full: what waits there has waited longer than its max_age; try again in {} s",
+            self.shown,
             delay.as_secs_f32().ceil()
         );
         Refusal::unavailable(delay, message)

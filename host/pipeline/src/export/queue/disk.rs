@@ -111,8 +111,7 @@ impl Queue {
         let waiting = store.waiting();
         let is_slow = waiting > 0 && waiting + bytes > UNWRITTEN;
         (is_slow && self.config.on_full == OnFull::Refuse).then(|| {
-            let message =
-                format!("the disk of the queue of destination `{}` is not keeping up, try again later", self.name);
+            let message = format!("the disk of the queue of {} is not keeping up, try again later", self.shown);
             Refusal::unavailable(SHORTEST_HINT, message)
         })
     }
@@ -124,7 +123,7 @@ impl Queue {
     }
 
     pub(super) fn unwritable(&self, why: &str) -> Refusal {
-        let message = format!("the queue of destination `{}` cannot be written: {why}; try again later", self.name);
+        let message = format!("the queue of {} cannot be written: {why}; try again later", self.shown);
         Refusal::unavailable(SHORTEST_HINT, message)
     }
 

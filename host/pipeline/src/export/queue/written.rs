@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::super::Parcel;
 use super::super::config::OnFull;
@@ -69,7 +70,7 @@ impl Queue {
     }
 
     /// Gives back what was taken for a parcel that is not written.
-    fn unstage(&self, charge: usize, sequence: Option<u64>) {
+    pub(super) fn unstage(&self, charge: usize, sequence: Option<u64>) {
         if self.config.on_full != OnFull::Refuse {
             self.release(charge);
         }
@@ -99,7 +100,7 @@ impl Queue {
         self.counters.held.inc_by(items as i64);
         self.end_reservation();
         // The disk answers for it from here on.
-        self.show_written(charge(reserved), Parcel { custody: None, ..parcel }, slot);
+        self.show_written(charge(reserved), Parcel { custody: None, ..parcel }, Instant::now(), slot);
     }
 
     /// A parcel that was written is not taken: another destination could not.
@@ -127,7 +128,7 @@ impl Queue {
     }
 
     /// Turns the charge of a parcel that has been written into its record's, and gives it to the senders.
-    fn show_written(self: &Arc<Self>, charged: usize, parcel: Parcel, slot: &Slot) {
+    pub(super) fn show_written(self: &Arc<Self>, charged: usize, parcel: Parcel, since: Instant, slot: &Slot) {
         let disk = self.disk.as_ref().expect("what was written has a disk");
         let (items, bytes, len) = (parcel.items, parcel.body.len(), slot.len);
         let has_room = || {
@@ -147,7 +148,7 @@ impl Queue {
             match place {
                 Place::Memory => {
                     let ticket = Ticket::new(Arc::clone(disk.spool.store()), slot.clone());
-                    queue.push(&mut state, Waiting { ticket: Some(ticket), ..Waiting::in_memory(parcel) }, false);
+                    queue.push(&mut state, Waiting { parcel, since, ticket: Some(ticket) }, false);
                 }
                 Place::Disk => queue.news.notify_one(),
             }
@@ -179,10 +180,10 @@ impl Queue {
         if !has_room {
             return self.count_dropped(items, self.why_no_room(charged));
         }
-        let record = Prepared::of(&parcel, now());
+        let (record, since) = (Prepared::of(&parcel, now()), Instant::now());
         let (queue, kept) = (Arc::clone(self), parcel.clone());
         let written: Then = Box::new(move |written| match written {
-            Ok(slot) => queue.show_written(charged, kept, &slot),
+            Ok(slot) => queue.show_written(charged, kept, since, &slot),
             Err(unwritten) => {
                 queue.unstage(0, Some(unwritten.sequence));
                 queue.release(charged);

@@ -17,6 +17,8 @@ use crate::log_gate::Gate;
 /// What the senders of one destination share.
 pub(in super::super) struct Shared {
     pub config: DestinationConfig,
+    /// The one that it all goes to, where each endpoint has a queue of its own.
+    pub endpoint: Option<String>,
     pub queue: Arc<Queue>,
     /// What sends, where that is Kafka's client.
     pub kafka: Option<Producer>,
@@ -96,7 +98,8 @@ impl Shared {
         self.queue.trouble().is(reason);
         if let Some(unsaid) = self.failures.open() {
             let signal = self.config.signal();
-            tracing::warn!(destination = self.config.name, %signal, reason, ?delay, unsaid, "export failed, to be tried again");
+            let (destination, endpoint) = (&self.config.name, self.endpoint.as_deref());
+            tracing::warn!(destination, endpoint, %signal, reason, ?delay, unsaid, "export failed, to be tried again");
         }
     }
 
@@ -129,6 +132,7 @@ impl Shared {
         if is_over && let Some(unsaid) = self.exhausted.open() {
             tracing::warn!(
                 destination = self.config.name,
+                endpoint = self.endpoint,
                 signal = %self.config.signal(),
                 items = batch.items(),
                 reason,

@@ -71,7 +71,8 @@ impl Writer {
         }
         self.seal();
         self.sync_lists();
-        self.shared.show();
+        // Nobody has them open any more.
+        self.shared.show_as(0);
     }
 
     fn append(&mut self, appends: Vec<Append>) {

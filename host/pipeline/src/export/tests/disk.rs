@@ -64,13 +64,7 @@ impl Bench {
 
     /// The records of a destination.
     fn spool(&self, destination: usize) -> Arc<queue::Spool> {
-        Arc::clone(
-            self.exports.0.current[Signal::Traces as usize].load().destinations[destination]
-                .queue()
-                .disk()
-                .unwrap()
-                .spool(),
-        )
+        Arc::clone(self.exports.0.current[Signal::Traces as usize].load()[destination].queue().disk().unwrap().spool())
     }
 
     /// What is written from now on meets a full disk, or does not.

@@ -12,22 +12,22 @@ use crate::export::config::Dns;
 use crate::export::resolve::Resolve;
 
 /// Answers what it was told, and counts how often it was asked.
-struct Names {
+pub(super) struct Names {
     addresses: Mutex<Vec<SocketAddr>>,
     asked: watch::Sender<usize>,
 }
 
 impl Names {
-    fn new(addresses: Vec<SocketAddr>) -> Arc<Self> {
+    pub fn new(addresses: Vec<SocketAddr>) -> Arc<Self> {
         Arc::new(Self { addresses: Mutex::new(addresses), asked: watch::channel(0).0 })
     }
 
-    fn network(self: &Arc<Self>) -> Network {
+    pub fn network(self: &Arc<Self>) -> Network {
         Network { resolver: Arc::clone(self) as _, ..Network::default() }
     }
 
     /// From now on the name leads there; returns when that has been heard of, and acted upon.
-    async fn lead_to(&self, addresses: Vec<SocketAddr>) {
+    pub async fn lead_to(&self, addresses: Vec<SocketAddr>) {
         *self.addresses.lock() = addresses;
         let asked = *self.asked.borrow();
         // One answer may have been on its way, and another was begun only after the next was dealt with.
@@ -59,7 +59,7 @@ fn named(protocol: Protocol, dns: Dns) -> DestinationConfig {
 }
 
 /// An address where nobody listens.
-async fn nobody() -> SocketAddr {
+pub(super) async fn nobody() -> SocketAddr {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 

@@ -45,12 +45,19 @@ pub fn show(status: &Status) -> String {
     if status.plugins.stages.is_empty() {
         line(&mut out, &format!("no plugins in {}: spans pass untouched", status.plugins.folder));
     } else {
-        let head = ["STAGE", "STATE", "VERSION", "SINCE", "SWAP TOOK", "ON ERROR", "FAULTS", "FILE"].map(str::to_owned);
+        let head = ["STAGE", "ROLE", "STATE", "VERSION", "SINCE", "SWAP TOOK", "ON ERROR", "FAULTS", "FILE"]
+            .map(str::to_owned);
         rows(&mut out, std::iter::once(head).chain(status.plugins.stages.iter().map(stage)));
         for stage in &status.plugins.stages {
             if let Some(signature) = &stage.signature {
                 let comment = &signature.trusted_comment;
                 line(&mut out, &format!("  {} is signed by key {} ({comment})", stage.stage, signature.key));
+            }
+        }
+        for stage in &status.plugins.stages {
+            if let Some(sampler) = &stage.sampler {
+                let (sees, at_once) = (sampler.sees(), sampler.at_once());
+                line(&mut out, &format!("  {} decides traces: it sees {sees}; asked at once: {at_once}", stage.stage));
             }
         }
         for error in status.plugins.stages.iter().filter_map(|stage| stage.error.as_ref()) {
@@ -112,7 +119,7 @@ fn consumer(kafka: &Kafka) -> String {
     )
 }
 
-fn stage(stage: &Stage) -> [String; 8] {
+fn stage(stage: &Stage) -> [String; 9] {
     let state = match stage.state {
         State::Live if stage.breaker.as_deref() == Some("open") => "BREAKER OPEN",
         State::Live if stage.error.is_some() => "live (last good)",
@@ -125,6 +132,7 @@ fn stage(stage: &Stage) -> [String; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         stage.stage.clone(),
+        or_dash(stage.role.clone()),
         state.to_owned(),
         or_dash(stage.version.clone()),
         or_dash(stage.generation.map(|generation| generation.to_string())),
@@ -174,13 +182,20 @@ fn queue(destination: &Destination, percent: u64) -> String {
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {
-    let Endpoint { url, resting, addresses, last_error } = endpoint;
-    let state = if *resting { "LEFT ALONE" } else { "takes spans" };
+    let Endpoint { url, resting, addresses, queue_bytes, leaving, last_error } = endpoint;
+    let state = match (leaving, resting, queue_bytes) {
+        (true, ..) => "IS GONE: what waits for it goes to the others",
+        // Nobody takes its place, so that it is tried again and again.
+        (_, true, Some(_)) => "FAILS: what is for it waits",
+        (_, true, None) => "LEFT ALONE",
+        (_, false, _) => "takes spans",
+    };
+    let queue = queue_bytes.map(|bytes| format!(", queue {}", show_size(bytes))).unwrap_or_default();
     let address = |known: &Address| format!("{}{}", known.address, if known.resting { " (left alone)" } else { "" });
     let behind: Vec<String> = addresses.iter().map(address).collect();
     let behind = if behind.is_empty() { String::new() } else { format!(", at {}", behind.join(", ")) };
     let error = last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("{url} {state}{behind}{error}")
+    format!("{url} {state}{behind}{queue}{error}")
 }
 
 fn rows<const N: usize>(out: &mut String, rows: impl Iterator<Item = [String; N]>) {

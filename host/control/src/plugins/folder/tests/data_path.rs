@@ -92,7 +92,7 @@ fn batches_are_answered_while_every_maker_is_held_up() {
     let setup = Setup::new(&[("10-a.wasm", "ok 1"), ("20-b.wasm", "ok 1")], &["a"]);
     let first = setup.until_chain(&["a", "b"]);
     let left = Arc::new(Left::default());
-    let intake = Arc::new(Intake::start(setup.chains.clone(), left.clone(), setup.gate.clone(), true).unwrap());
+    let intake = Arc::new(Intake::start(setup.chains.clone(), None, left.clone(), setup.gate.clone(), true).unwrap());
 
     let turn = setup.held.turn.lock().unwrap();
     setup.put("10-a.wasm", "held 2");
@@ -120,7 +120,8 @@ fn batches_are_answered_while_every_maker_is_held_up() {
 impl Setup {
     /// Sends batches through the live chain until all are answered.
     pub(super) fn run_batches(&self) {
-        let intake = Intake::start(self.chains.clone(), Arc::<Left>::default(), self.gate.clone(), false).unwrap();
+        let intake =
+            Intake::start(self.chains.clone(), None, Arc::<Left>::default(), self.gate.clone(), false).unwrap();
         assert_eq!(send(&Arc::new(intake)).iter().flatten().count(), BATCHES);
     }
 }

@@ -1,0 +1,103 @@
+//! The bytes that the whole buffer may take, index and all. Whoever takes spans asks before; what a shard has come to is settled after.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A budget, shared by all shards.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+/// From these shares of it on, in per cent, more is done to stay within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pressure {
+    None,
+    /// Older chunks are packed.
+    Pack,
+    /// Packed ones are spilled, if there is a folder.
+    Spill,
+    /// The heaviest traces are decided early.
+    Early,
+}
+
+const PACK: usize = 50;
+const SPILL: usize = 65;
+const EARLY: usize = 85;
+/// To this much, in per cent, traces are decided early.
+const RELIEVED: usize = 80;
+
+impl Budget {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes room, if there is so much.
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
+        let limit = self.limit();
+        let room = |used: usize| Some(used.saturating_add(bytes)).filter(|sum| *sum <= limit);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+    }
+
+    /// Takes or gives back the difference, whatever the limit.
+    pub(super) fn settle(&self, before: usize, now: usize) {
+        if now >= before {
+            self.used.fetch_add(now - before, Ordering::Relaxed);
+        } else {
+            self.used.fetch_sub(before - now, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn pressure(&self) -> Pressure {
+        let share = self.used().saturating_mul(100) / self.limit().max(1);
+        match share {
+            EARLY.. => Pressure::Early,
+            SPILL.. => Pressure::Spill,
+            PACK.. => Pressure::Pack,
+            _ => Pressure::None,
+        }
+    }
+
+    /// How many bytes have to go until it is relieved.
+    pub(super) fn excess(&self) -> usize {
+        self.used().saturating_sub(self.limit() / 100 * RELIEVED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_not_given() {
+        let budget = Budget::new(1000);
+        assert!(budget.reserve(600) && !budget.reserve(401) && budget.reserve(400));
+        budget.settle(600, 100);
+        assert_eq!(budget.used(), 500);
+        assert!(!budget.reserve(usize::MAX));
+    }
+
+    #[test]
+    fn the_fuller_it_is_the_more_is_done() {
+        let budget = Budget::new(1000);
+        let at = |used| {
+            budget.settle(budget.used(), used);
+            budget.pressure()
+        };
+        let expected = [Pressure::None, Pressure::Pack, Pressure::Spill, Pressure::Early, Pressure::Early];
+        assert_eq!([at(499), at(500), at(650), at(850), at(2000)], expected);
+        assert_eq!(budget.excess(), 1200);
+    }
+}

@@ -1,0 +1,242 @@
+//! The way into the buffer: a mill's batch, taken apart by trace id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use otlp::batch::Batch;
+use otlp::encode::parted;
+
+use super::durable::Then;
+use super::key::{self, Key};
+use super::origin::Origin;
+use super::shard::{Arrival, Shard, Taken};
+use super::slab::NONE;
+use super::verdict::BUFFER;
+use super::{Cell, Inner, Tail};
+use crate::chain::live::Chain;
+use crate::chain::metrics::DropLabels;
+use crate::custody::Custody;
+use crate::export::Parcel;
+use crate::request::Refusal;
+
+/// What senders are told to wait when the buffer is full.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What became of the live rows of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Intaken {
+    pub(crate) held: u64,
+    /// Late spans of traces that were dropped.
+    pub(crate) dropped: u64,
+}
+
+/// What a mill uses again from batch to batch.
+#[derive(Debug, Default)]
+pub(crate) struct Sorter {
+    rows: Vec<Row>,
+    envelopes: Vec<u32>,
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+    span: Vec<u8>,
+    live: Vec<u32>,
+    matching: Vec<u32>,
+}
+
+/// A live row on its way to its shard.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    row: u32,
+    shard: u32,
+    hash: u64,
+    early: u64,
+    key: Key,
+}
+
+impl Tail {
+    /// Why the next batch would be refused, if that is known already.
+    pub(crate) fn is_full(&self) -> Option<Refusal> {
+        let inner = &self.0.0;
+        let refused = inner.durable.as_ref().and_then(|durable| durable.refuses());
+        refused.map(|why| refusal(&format!("the trace buffer cannot take more: {why}"))).or_else(|| {
+            let budget = inner.budget();
+            (budget.used() >= budget.limit()).then(full)
+        })
+    }
+
+    /// Whether spans are to be on the disk before they are acknowledged.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.0.0.durable.is_some()
+    }
+
+    /// Takes the live rows of a batch, or refuses them all.
+    pub(crate) fn take(
+        &self,
+        batch: &Batch,
+        chain: &Chain,
+        origin: Option<&Origin>,
+        sorter: &mut Sorter,
+    ) -> Result<Intaken, Refusal> {
+        let inner = &self.0.0;
+        let bytes = batch.bytes() + batch.edited_bytes();
+        let growth = inner.reserve(batch.live() as usize, bytes)?;
+        let taken = inner.put(batch, chain, origin, Held::Now, sorter);
+        inner.budget().settle(growth, 0);
+        Ok(taken)
+    }
+
+    /// Takes a batch by way of the disk, or refuses it; then that is begun with [`Logging::start`].
+    pub(crate) fn log(&self, parcel: Parcel, custody: Option<Arc<Custody>>) -> Result<Logging, Refusal> {
+        let reserved = self.0.0.reserve(parcel.items as usize, parcel.body.len())?;
+        Ok(Logging { tail: self.clone(), parcel, custody, reserved })
+    }
+}
+
+/// A batch for the log, which has not begun to be written.
+#[must_use = "it has to be started"]
+pub(crate) struct Logging {
+    tail: Tail,
+    parcel: Parcel,
+    custody: Option<Arc<Custody>>,
+    reserved: usize,
+}
+
+impl Logging {
+    /// Has it written. `then` hears when it is held, or why it is not.
+    pub(crate) fn start(self, then: Then) {
+        let Self { tail, parcel, custody, reserved } = self;
+        let inner = Arc::clone(&tail.0.0);
+        let Some(durable) = &inner.durable else { return then(Err(full())) };
+        let woken = Arc::clone(&inner);
+        durable.take(parcel, custody, reserved, move || woken.wake(), then);
+    }
+}
+
+/// Whether spans count as held already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    Now,
+    Before,
+}
+
+impl Inner {
+    /// Takes room for so many spans, or refuses them.
+    fn reserve(&self, spans: usize, bytes: usize) -> Result<usize, Refusal> {
+        let growth = self.cells.len() * Shard::growth(self.chunk, 0, 0) + Shard::growth(self.chunk, spans, bytes);
+        if self.budget().reserve(growth) { Ok(growth) } else { Err(full()) }
+    }
+
+    /// Puts the live rows of a batch into their shards, whatever the budget.
+    pub(super) fn put(
+        &self,
+        batch: &Batch,
+        chain: &Chain,
+        origin: Option<&Origin>,
+        held: Held,
+        sorter: &mut Sorter,
+    ) -> Intaken {
+        self.sort(batch, chain, sorter);
+        let mut taken = Intaken::default();
+        for (number, cell) in (0..).zip(&self.cells) {
+            if sorter.rows.iter().any(|row| row.shard == number) {
+                self.fill(number, cell, batch, origin, held, sorter, &mut taken);
+            }
+        }
+        taken
+    }
+
+    /// Finds out where each row goes.
+    fn sort(&self, batch: &Batch, chain: &Chain, sorter: &mut Sorter) {
+        let tenants: Vec<u64> = batch.requests().iter().map(|request| key::tenant(&request.context)).collect();
+        sorter.rows.clear();
+        sorter.live.clear();
+        for (row, span) in (0..).zip(batch.spans()) {
+            if span.dropped {
+                continue;
+            }
+            // Rows without valid ids were refused before.
+            let Some(key) = Key::of(batch, span, tenants[span.request as usize]) else { continue };
+            let hash = self.hashing.of(key);
+            let shard = self.shard_of(hash) as u32;
+            sorter.rows.push(Row { row, shard, hash, early: 0, key });
+            sorter.live.push(row);
+        }
+        for stage in chain.samplers() {
+            let Some(early) = stage.early() else { continue };
+            sorter.matching.clear();
+            early.select(batch, &sorter.live, &mut sorter.matching);
+            let bit = self.bits.of(&stage.spec().name);
+            for row in &sorter.matching {
+                if let Ok(at) = sorter.live.binary_search(row) {
+                    sorter.rows[at].early |= bit;
+                }
+            }
+        }
+    }
+
+    /// Fills one shard.
+    fn fill(
+        &self,
+        number: u32,
+        cell: &Cell,
+        batch: &Batch,
+        origin: Option<&Origin>,
+        held_before: Held,
+        sorter: &mut Sorter,
+        taken: &mut Intaken,
+    ) {
+        let Sorter { rows, envelopes, resource, scope, span, .. } = sorter;
+        envelopes.clear();
+        let mut shard = cell.shard.lock();
+        let now = self.now();
+        let origin = shard.enter_origin(origin);
+        let mut held = 0;
+        for Row { row, hash, early, key, .. } in rows.iter().filter(|row| row.shard == number) {
+            let spanned = &batch.spans()[*row as usize];
+            let at = spanned.scope as usize;
+            if envelopes.len() <= at {
+                envelopes.resize(at + 1, NONE);
+            }
+            if envelopes[at] == NONE {
+                resource.clear();
+                scope.clear();
+                parted::resource(batch, batch.scope(spanned).resource, resource);
+                parted::scope(batch, spanned.scope, scope);
+                let context = &batch.requests()[spanned.request as usize].context;
+                envelopes[at] = shard.enter_envelope(context, resource, scope);
+            }
+            let arrival =
+                Arrival { batch, row: *row, key: *key, hash: *hash, early: *early, envelope: envelopes[at], origin };
+            match shard.take(now, &arrival, span) {
+                Taken::Held => held += 1,
+                Taken::Dropped => taken.dropped += 1,
+            }
+        }
+        taken.held += held;
+        // Before anybody can let go of them.
+        if held_before == Held::Now {
+            self.ledger.tail.held.inc_by(held as i64);
+        }
+        for envelope in envelopes.iter().filter(|envelope| **envelope != NONE) {
+            shard.leave_envelope(*envelope);
+        }
+        shard.leave_origin(origin);
+        self.settle(cell, &mut shard);
+        if shard.next().is_some_and(|next| next < shard.wakes_at) {
+            shard.wakes_at = 0;
+            cell.woken.notify_one();
+        }
+    }
+}
+
+/// Under which late spans of dropped traces are counted.
+pub(crate) fn late() -> DropLabels {
+    DropLabels { plugin: BUFFER.into(), reason: "late".into() }
+}
+
+fn full() -> Refusal {
+    refusal("the trace buffer is full")
+}
+
+pub(super) fn refusal(why: &str) -> Refusal {
+    Refusal::unavailable(RETRY_AFTER, format!("{why}, try again later"))
+}

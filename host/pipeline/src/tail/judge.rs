@@ -1,0 +1,285 @@
+//! Asks the samplers about traces that are due, in the order of the folder, until one does not abstain.
+//!
+//! The bytes stay where they are: what samplers want to see is copied out of the shard and read as a batch.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use otlp::batch::Batch;
+use otlp::columns::cache::Cache;
+use otlp::columns::fitting;
+use otlp::path::Want;
+use otlp::sampling::Sampler;
+use parking_lot::Mutex;
+
+use super::clocks::Nanos;
+use super::config::Otherwise;
+use super::shard::{Candidate, Settled, Shard};
+use super::show::Shower;
+use super::trace::Summary;
+use super::verdict::{Fate, Mark, Verdict};
+use crate::chain::ask::Asking;
+use crate::chain::live::Chain;
+use crate::chain::sampler::{Decision, Due, NO_ROOT, Show, Traces};
+use crate::chain::seats::{Kind, Seats};
+use crate::chain::stage::{Fault, Stage};
+
+/// Who decides for one shard.
+pub(super) struct Judge {
+    seats: Seats,
+    shower: Shower,
+    batch: Batch,
+    cache: Cache,
+}
+
+/// What becomes of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Outcome {
+    NotYet,
+    Wait(Nanos),
+    By(Arc<Verdict>),
+}
+
+impl Outcome {
+    pub(super) fn settled(&self) -> Settled<'_> {
+        match self {
+            Self::NotYet => Settled::NotYet,
+            Self::Wait(until) => Settled::Wait(*until),
+            Self::By(verdict) => Settled::By(verdict),
+        }
+    }
+}
+
+/// What is the same for all candidates of a turn.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'t> {
+    pub(super) now: Nanos,
+    /// Nanoseconds since the Unix epoch.
+    pub(super) unix: u64,
+    pub(super) otherwise: Otherwise,
+    pub(super) max_rows: usize,
+    /// The bit of a sampler in [`Candidate::early`].
+    pub(super) bit: &'t dyn Fn(&str) -> u64,
+}
+
+/// Candidates with what was said of them so far.
+struct Case<'c> {
+    candidates: &'c [Candidate],
+    outcomes: Vec<Option<Outcome>>,
+    /// The rows of each in the batch.
+    rows: Vec<Range<u32>>,
+    roots: Vec<u32>,
+    whole: Vec<bool>,
+}
+
+impl Judge {
+    pub(super) fn new() -> Self {
+        Self {
+            seats: Seats::new(Kind::Samplers),
+            shower: Shower::default(),
+            batch: Batch::new(),
+            cache: Cache::default(),
+        }
+    }
+
+    /// Decides about candidates of a shard; one outcome for each.
+    pub(super) fn decide(
+        &mut self,
+        shard: &Mutex<Shard>,
+        chain: &Chain,
+        turn: Turn<'_>,
+        candidates: &[Candidate],
+    ) -> Vec<Outcome> {
+        self.seats.follow(chain);
+        let show = self.seats.iter_mut().map(|seat| seat.shows()).max().unwrap_or(Show::NoSpans);
+        let mut outcomes = Vec::with_capacity(candidates.len());
+        while outcomes.len() < candidates.len() {
+            let rest = &candidates[outcomes.len()..];
+            let shown = self.shower.show(shard, rest, show, turn.max_rows);
+            let some = &rest[..shown.rows.len()];
+            let loaded = self.batch.load(&shown.requests);
+            debug_assert!(loaded.iter().all(Result::is_ok), "what was a batch is one again: {loaded:?}");
+            let case = Case {
+                candidates: some,
+                outcomes: vec![None; some.len()],
+                rows: shown.rows,
+                roots: shown.roots,
+                whole: shown.whole,
+            };
+            outcomes.extend(self.hear(case, turn));
+            self.batch.clear();
+            self.cache.clear();
+        }
+        outcomes
+    }
+
+    /// Asks one sampler after the other.
+    fn hear(&mut self, mut case: Case<'_>, turn: Turn<'_>) -> Vec<Outcome> {
+        for seat in self.seats.iter_mut() {
+            let is_open = |at: &usize| case.outcomes[*at].is_none();
+            let open: Vec<usize> = (0..case.candidates.len()).filter(is_open).collect();
+            if open.is_empty() {
+                break;
+            }
+            for (stage, slot, takes) in seat.samplers() {
+                let bit = (turn.bit)(&stage.spec().name);
+                let is_asked = |at: &usize| {
+                    let candidate = &case.candidates[*at];
+                    takes(&candidate.key.id) && (candidate.due != Due::Early || candidate.early & bit != 0)
+                };
+                let asked: Vec<usize> = open.iter().copied().filter(is_asked).collect();
+                let Some(mut asking) = (!asked.is_empty()).then(|| Asking::begin(stage, slot)).flatten() else {
+                    continue;
+                };
+                let mut hearing = Hearing { batch: &self.batch, cache: &mut self.cache, case: &mut case, stage, turn };
+                hearing.ask(&mut asking, &asked);
+                asking.end();
+            }
+        }
+        let Case { candidates, outcomes, .. } = case;
+        let undecided = |candidate: &Candidate| match (candidate.due, turn.otherwise) {
+            (Due::Early, _) => Outcome::NotYet,
+            (_, Otherwise::Keep) => Outcome::By(Arc::new(Verdict::of_buffer("default", Fate::Keep(Mark::Leave)))),
+            (_, Otherwise::Drop) => Outcome::By(Arc::new(Verdict::of_buffer("default", Fate::Drop))),
+        };
+        candidates
+            .iter()
+            .zip(outcomes)
+            .map(|(candidate, outcome)| outcome.unwrap_or_else(|| undecided(candidate)))
+            .collect()
+    }
+}
+
+/// One sampler is heard.
+struct Hearing<'h, 'c> {
+    batch: &'h Batch,
+    cache: &'h mut Cache,
+    case: &'h mut Case<'c>,
+    stage: &'h Stage,
+    turn: Turn<'h>,
+}
+
+impl Hearing<'_, '_> {
+    /// About these candidates, in as many calls as it takes. Where a call fails, the candidates on which it does are searched for.
+    fn ask(&mut self, asking: &mut Asking<'_>, asked: &[usize]) {
+        let mut waiting = vec![asked];
+        while let Some(some) = waiting.pop() {
+            if some.is_empty() {
+                continue;
+            }
+            let (count, fault) = self.call(asking, some);
+            waiting.push(&some[count..]);
+            let Some(fault) = fault else { continue };
+            let some = &some[..count];
+            if some.len() > 1 && asking.may_search() {
+                let (first, second) = some.split_at(some.len() / 2);
+                waiting.extend([second, first]);
+            } else {
+                asking.gave_up(some.len(), &fault);
+            }
+        }
+    }
+
+    /// As many of them as one call may show. Answers how many those were.
+    fn call(&mut self, asking: &mut Asking<'_>, asked: &[usize]) -> (usize, Option<Fault>) {
+        let plan = self.stage.spec().program.plan();
+        let show = plan.sampler.as_ref().map_or(Show::NoSpans, |sampler| sampler.show);
+        let mut traces = Traces { starts: vec![0], ..Traces::default() };
+        let mut rows = Vec::new();
+        for &at in asked {
+            self.case.add(at, show, &mut traces, &mut rows);
+        }
+        let count = self.cut(&mut traces, &mut rows, &plan.columns);
+        let shown = self.cache.show(self.batch, &rows, &plan.columns);
+        match asking.ask(&traces, &shown.columns, self.turn.unix) {
+            Ok(answered) => {
+                for (number, (&at, decision)) in asked.iter().zip(&answered.decisions).enumerate() {
+                    let summary = &self.case.candidates[at].summary;
+                    let due = self.case.candidates[at].due;
+                    let reason = || answered.reason(number);
+                    self.case.outcomes[at] = self.outcome(*decision, due, summary, &reason);
+                }
+                (count, None)
+            }
+            Err(fault) => (count, Some(fault)),
+        }
+    }
+
+    /// Leaves only so many traces that their columns fit into one call: at least one, of which the rows are cut off then.
+    fn cut(&self, traces: &mut Traces, rows: &mut Vec<u32>, wants: &[Want]) -> usize {
+        let fit = fitting(self.batch, rows, wants);
+        if fit == rows.len() {
+            return traces.len();
+        }
+        let whole = traces.starts.partition_point(|start| *start as usize <= fit) - 1;
+        let count = whole.max(1);
+        traces.truncate(count);
+        if whole == 0 {
+            traces.starts[1] = fit as u32;
+            traces.whole[0] = 0;
+            if traces.roots[0] >= fit as u32 {
+                traces.roots[0] = NO_ROOT;
+            }
+        }
+        rows.truncate(*traces.starts.last().expect("there is one more than traces") as usize);
+        count
+    }
+
+    /// What a decision comes to; `None` where the next sampler is asked.
+    fn outcome(&self, decision: Decision, due: Due, summary: &Summary, reason: &dyn Fn() -> String) -> Option<Outcome> {
+        let by = |fate| {
+            let labels = self.stage.drop_labels(&reason());
+            Some(Outcome::By(Arc::new(Verdict { plugin: labels.plugin, reason: labels.reason, fate })))
+        };
+        match decision {
+            Decision::Abstain => None,
+            Decision::Keep => by(Fate::Keep(Mark::Leave)),
+            Decision::Drop => by(Fate::Drop),
+            // Not yet, for this sampler. Others may be sure already.
+            Decision::Wait(_) if due == Due::Early => None,
+            Decision::Wait(time) if due.may_wait() => {
+                let nanos = Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX);
+                Some(Outcome::Wait(self.turn.now.saturating_add(nanos)))
+            }
+            Decision::Wait(_) => None,
+            Decision::Sample { probability, how } => {
+                let keeps = Sampler::new(probability, how).is_ok_and(|sampler| sampler.keeps(summary.arrived()));
+                by(if keeps { Fate::Keep(Mark::Sampled { probability, how }) } else { Fate::Drop })
+            }
+            Decision::Chosen(probability) => by(Fate::Keep(Mark::Chosen(probability))),
+        }
+    }
+}
+
+impl Case<'_> {
+    /// Adds a candidate to what a sampler is asked.
+    fn add(&self, at: usize, show: Show, traces: &mut Traces, rows: &mut Vec<u32>) {
+        let Candidate { key, due, summary, .. } = &self.candidates[at];
+        let (mine, root) = (self.rows[at].clone(), self.roots[at]);
+        let start = rows.len() as u32;
+        let has_root = root != NO_ROOT;
+        let (shown_root, is_whole) = match show {
+            Show::NoSpans => (NO_ROOT, true),
+            Show::Roots => {
+                rows.extend(has_root.then_some(root));
+                (if has_root { start } else { NO_ROOT }, true)
+            }
+            Show::EverySpan => {
+                let shown = if has_root { start + (root - mine.start) } else { NO_ROOT };
+                rows.extend(mine);
+                (shown, self.whole[at])
+            }
+        };
+        traces.due.push(*due);
+        traces.starts.push(rows.len() as u32);
+        traces.whole.push(u8::from(is_whole));
+        traces.ids.extend_from_slice(&key.id);
+        traces.roots.push(shown_root);
+        traces.spans.push(summary.spans);
+        traces.sizes.push(summary.bytes);
+        traces.errors.push(summary.errors);
+        traces.weights.push(summary.weight);
+        traces.start_times.push(summary.start);
+        traces.durations.push(summary.duration());
+    }
+}

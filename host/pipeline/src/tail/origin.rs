@@ -1,0 +1,81 @@
+//! What spans came with, and who waits until all of it is settled: delivered or dropped. What is left at the end is not settled: whoever sent it has
+//! it still, or the disk does.
+
+use std::sync::Arc;
+
+use super::shared::Shared;
+use super::slab::NONE;
+use crate::custody::Custody;
+
+/// Who answers for the spans of one batch until all of them are settled.
+pub type Origin = Arc<Custody>;
+
+/// Those of one shard. Spans of which nobody waits for the end have [`NONE`].
+#[derive(Debug, Default)]
+pub(super) struct Origins(Shared<Origin>);
+
+impl Origins {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// A batch's, for the first of its spans.
+    pub(super) fn enter(&mut self, origin: Option<&Origin>) -> u32 {
+        let Some(origin) = origin else { return NONE };
+        let address = Arc::as_ptr(origin).addr() as u64;
+        self.0.enter(address, |known| Arc::ptr_eq(known, origin), || (Arc::clone(origin), 0))
+    }
+
+    /// For another of its spans.
+    pub(super) fn share(&mut self, origin: u32) {
+        if origin != NONE {
+            self.0.share(origin);
+        }
+    }
+
+    pub(super) fn get(&self, origin: u32) -> Option<&Origin> {
+        (origin != NONE).then(|| self.0.get(origin))
+    }
+
+    pub(super) fn leave(&mut self, origin: u32) {
+        if origin != NONE {
+            self.0.leave(origin);
+        }
+    }
+}
+
+impl Drop for Origins {
+    fn drop(&mut self) {
+        self.0.values().for_each(|origin| origin.fail());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::custody::Fate;
+
+    #[test]
+    fn it_is_settled_with_its_last_span() {
+        let ends = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&ends);
+        let origin = Custody::new(move |fate| told.lock().push(fate));
+        let mut origins = Origins::default();
+        let number = origins.enter(Some(&origin));
+        origins.share(number);
+        drop(origin);
+        let held = origins.get(number).cloned();
+        origins.leave(number);
+        origins.leave(number);
+        assert_eq!(*ends.lock(), [], "what is on its way is not settled");
+        drop(held);
+        assert_eq!(*ends.lock(), [Fate::Settled]);
+        assert_eq!(origins.enter(None), NONE);
+        let told = Arc::clone(&ends);
+        origins.enter(Some(&Custody::new(move |fate| told.lock().push(fate))));
+        drop(origins);
+        assert_eq!(*ends.lock(), [Fate::Settled, Fate::Failed], "what is left is not");
+    }
+}

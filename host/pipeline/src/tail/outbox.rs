@@ -1,0 +1,147 @@
+//! What is decided and made up for the queues, until they have taken it. A queue that is full holds up what leaves, and nothing else.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::budget::Budget;
+use super::metrics::Metrics;
+use super::verdict::BUFFER;
+use crate::chain::metrics::{DropLabels, Metrics as ChainMetrics};
+use crate::chain::outlet::Outlet;
+use crate::custody::Custody;
+use crate::export::{Parcel, Taken};
+
+/// How long it waits before it tries a queue again that was full.
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
+/// More than this is not made up in advance.
+const ENOUGH: usize = 4 << 20;
+
+/// One shard's.
+pub(super) struct Outbox {
+    waiting: VecDeque<Ready>,
+    shared: Arc<Shared>,
+}
+
+/// What is told when queues on disks have, or have not, taken something.
+struct Shared {
+    /// What they have not.
+    returned: Mutex<Vec<Ready>>,
+    /// On its way to the disks.
+    pending: AtomicUsize,
+    ledger: Ledger,
+}
+
+/// Where it is counted what became of spans.
+#[derive(Clone)]
+pub(super) struct Ledger {
+    pub(super) chain: ChainMetrics,
+    pub(super) tail: Metrics,
+    pub(super) budget: Arc<Budget>,
+}
+
+/// A parcel, and what is settled with it.
+struct Ready {
+    parcel: Parcel,
+    custody: Option<Arc<Custody>>,
+}
+
+impl Ledger {
+    /// Spans are dropped.
+    pub(super) fn dropped(&self, labels: &DropLabels, spans: u64) {
+        self.chain.dropped.get_or_create(labels).inc_by(spans);
+        self.tail.held.dec_by(spans as i64);
+    }
+
+    /// Likewise, by the buffer itself.
+    pub(super) fn lost(&self, reason: &str, spans: u64) {
+        if spans > 0 {
+            self.dropped(&DropLabels { plugin: BUFFER.into(), reason: reason.into() }, spans);
+        }
+    }
+
+    fn delivered(&self, ready: Ready) {
+        let spans = u64::from(ready.parcel.items);
+        self.chain.admitted.inc_by(spans);
+        self.tail.held.dec_by(spans as i64);
+        self.done(ready);
+    }
+
+    fn done(&self, ready: Ready) {
+        self.budget.settle(ready.parcel.body.len(), 0);
+        drop(ready);
+    }
+}
+
+impl Outbox {
+    pub(super) fn new(ledger: Ledger) -> Self {
+        let shared = Shared { returned: Mutex::default(), pending: AtomicUsize::new(0), ledger };
+        Self { waiting: VecDeque::new(), shared: Arc::new(shared) }
+    }
+
+    /// Whether it has room for more.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.iter().map(|ready| ready.parcel.body.len()).sum::<usize>() < ENOUGH
+    }
+
+    /// Whether nothing is in it, nor on its way to a disk.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+            && self.shared.pending.load(Ordering::Acquire) == 0
+            && self.shared.returned.lock().is_empty()
+    }
+
+    /// Whether something waits for a queue.
+    pub(super) fn waits(&self) -> bool {
+        !self.waiting.is_empty() || !self.shared.returned.lock().is_empty()
+    }
+
+    /// Takes a parcel, whose bytes are the budget's from now on.
+    pub(super) fn put(&mut self, parcel: Parcel, custody: Option<Arc<Custody>>) {
+        self.shared.ledger.budget.settle(0, parcel.body.len());
+        self.waiting.push_back(Ready { parcel, custody });
+    }
+
+    /// Nobody will take what is left: whoever sent it has it still, or the disk does.
+    pub(super) fn give_up(&mut self) {
+        let returned = std::mem::take(&mut *self.shared.returned.lock());
+        for custody in self.waiting.drain(..).chain(returned).filter_map(|ready| ready.custody) {
+            custody.fail();
+        }
+    }
+
+    /// Hands over what the queues take. Answers whether that was everything.
+    pub(super) fn flush(&mut self, outlet: &dyn Outlet) -> bool {
+        self.waiting.extend(self.shared.returned.lock().drain(..));
+        while let Some(ready) = self.waiting.pop_front() {
+            match outlet.accept(ready.parcel.clone()) {
+                Ok(Taken::Whole) => self.shared.ledger.delivered(ready),
+                Ok(Taken::Later(commit)) => {
+                    let shared = Arc::clone(&self.shared);
+                    shared.pending.fetch_add(1, Ordering::AcqRel);
+                    commit.start(Box::new(move |outcome| {
+                        match outcome {
+                            Ok(()) => shared.ledger.delivered(ready),
+                            Err(_) => shared.returned.lock().push(ready),
+                        }
+                        shared.pending.fetch_sub(1, Ordering::AcqRel);
+                    }));
+                }
+                Err(refusal) if refusal.is_retryable() => {
+                    self.waiting.push_front(ready);
+                    return false;
+                }
+                Err(refusal) => {
+                    let spans = ready.parcel.items;
+                    tracing::error!(spans, %refusal, "kept spans that no queue can take are dropped");
+                    self.shared.ledger.lost("refused", u64::from(spans));
+                    self.shared.ledger.done(ready);
+                }
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,129 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::tail::chunk::Unpacker;
+use crate::tail::slab::NONE;
+
+const CHUNK: usize = 4096;
+
+fn read(spans: &Spans, record: u32) -> Vec<u8> {
+    let (mut arena, mut out) = (Vec::new(), Vec::new());
+    let piece = spans.piece(record, &mut arena);
+    Unpacker::default().append(piece, &arena, &mut out).unwrap();
+    out
+}
+
+fn chunk_bytes(spans: &Spans) -> usize {
+    let of = |held: &Held| held.chunk.bytes() + held.records.capacity() * size_of::<u32>();
+    spans.chunks.iter().flatten().map(of).sum()
+}
+
+#[test]
+fn what_is_kept_is_read_and_what_is_released_is_given_back() {
+    let mut spans = Spans::new(CHUNK);
+    let records: Vec<u32> = (0..1000_u32).map(|n| spans.append(NONE, n, 0, &vec![n as u8; 300])).collect();
+    for (number, &record) in (0..).zip(&records) {
+        assert_eq!((spans.get(record).envelope, read(&spans, record)), (number, vec![number as u8; 300]));
+    }
+    for record in records {
+        spans.release(record);
+    }
+    assert_eq!((spans.live, spans.records.len()), (0, 0));
+    assert!(chunk_bytes(&spans) < 2 * CHUNK, "the open one stays");
+}
+
+#[test]
+fn a_span_larger_than_a_chunk_has_one_of_its_own() {
+    let mut spans = Spans::new(CHUNK);
+    let small = spans.append(NONE, 7, 0, b"small");
+    let large = spans.append(NONE, 8, 0, &[1; 3 * CHUNK]);
+    let next = spans.append(small, 9, 0, b"next");
+    assert_eq!(spans.get(small).chunk, spans.get(next).chunk, "the open one goes on");
+    assert_eq!(read(&spans, large).len(), 3 * CHUNK);
+    spans.release(large);
+    assert!(chunk_bytes(&spans) < 2 * CHUNK);
+}
+
+#[test]
+fn a_span_as_large_as_an_empty_open_chunk_closes_it() {
+    let mut spans = Spans::new(CHUNK);
+    let first = spans.append(NONE, 0, 0, b"first");
+    spans.release(first);
+    let exact = spans.append(NONE, 0, 0, &[1; CHUNK]);
+    spans.release(exact);
+    let next = spans.append(NONE, 0, 0, b"next");
+    assert_eq!(read(&spans, next), b"next");
+}
+
+#[test]
+fn what_is_wanted_of_a_sparse_chunk_is_moved_and_the_chunk_given_back() {
+    let mut spans = Spans::new(CHUNK);
+    let records: Vec<u32> = (0..100_u32).map(|n| spans.append(NONE, n, 0, &vec![n as u8; 400])).collect();
+    assert!(!spans.compact(), "all of it is wanted");
+    let full = chunk_bytes(&spans);
+    for record in records.iter().skip(1).step_by(2).chain(records.iter().step_by(4)) {
+        spans.release(*record);
+    }
+    while spans.compact() {}
+    assert!(chunk_bytes(&spans) * 2 < full, "{} of {full}", chunk_bytes(&spans));
+    for number in (2..100).step_by(4) {
+        assert_eq!(read(&spans, records[number]), vec![number as u8; 400]);
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append(usize),
+    Release(usize),
+    Compact,
+    Pack,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        5 => prop_oneof![5 => 1..800_usize, 1 => 1..3 * CHUNK].prop_map(Step::Append),
+        4 => any::<usize>().prop_map(Step::Release),
+        1 => Just(Step::Compact),
+        1 => Just(Step::Pack),
+    ];
+    proptest::collection::vec(step, 1..400)
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_to_chunks_spans_stay_what_they_are(steps in steps()) {
+        let mut spans = Spans::new(CHUNK);
+        let mut model: HashMap<u32, (u32, Vec<u8>)> = HashMap::new();
+        for (number, step) in (0..).zip(steps) {
+            match step {
+                Step::Append(len) => {
+                    let span = vec![number as u8; len];
+                    let record = spans.append(NONE, number, 0, &span);
+                    prop_assert!(model.insert(record, (number, span)).is_none());
+                }
+                Step::Release(which) if !model.is_empty() => {
+                    let mut known: Vec<u32> = model.keys().copied().collect();
+                    known.sort_unstable();
+                    let record = known[which % known.len()];
+                    let envelope = spans.release(record).envelope;
+                    prop_assert_eq!(Some(envelope), model.remove(&record).map(|(envelope, _)| envelope));
+                }
+                Step::Release(_) => {}
+                Step::Compact => drop(spans.compact()),
+                Step::Pack => {
+                    let packed = spans.oldest_plain().map(|(which, bytes)| (which, Packed::pack(bytes).unwrap()));
+                    if let Some((which, packed)) = packed {
+                        spans.pack(which, packed);
+                    }
+                }
+            }
+            prop_assert_eq!(spans.live, model.values().map(|(_, span)| span.len()).sum::<usize>());
+            prop_assert_eq!(spans.bytes, chunk_bytes(&spans));
+        }
+        for (record, (envelope, span)) in &model {
+            prop_assert_eq!((spans.get(*record).envelope, read(&spans, *record)), (*envelope, span.clone()));
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A shard's own thread: waits until something is due, has it decided, and lets it leave. Invariant: plugins, codecs and queues are called without
+//! the shard's lock, so that no mill waits for them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use otlp::batch::Batch;
+use parking_lot::MutexGuard;
+
+use super::budget::Pressure;
+use super::chunk::Packed;
+use super::emit::Emitter;
+use super::intake::Sorter;
+use super::journal::Journal;
+use super::judge::{Judge, Outcome, Turn};
+use super::leaving::Leaving;
+use super::metrics::{DROP, DecisionLabels, DueLabel, KEEP};
+use super::outbox::{AGAIN, Outbox};
+use super::shard::{AT_ONCE, Candidate, Shard};
+use super::verdict::{Fate, Verdict};
+use super::{Cell, Inner};
+use crate::chain::metrics::DropLabels;
+use crate::chain::sampler::Due;
+use crate::custody::Custody;
+
+/// Decisions that are so close together are made at once.
+const TICK: Duration = Duration::from_millis(20);
+/// How long it sleeps at most.
+const LOOK: Duration = Duration::from_secs(1);
+/// So much leaves at once.
+const LEAVE: usize = 1 << 20;
+/// So many chunks are packed, spilled or compacted between two looks at the clock.
+const CHUNKS: usize = 64;
+
+/// One shard's thread.
+pub(super) struct Worker {
+    inner: Arc<Inner>,
+    number: usize,
+    judge: Judge,
+    emitter: Emitter,
+    outbox: Outbox,
+    candidates: Vec<Candidate>,
+    journal: Option<Journal>,
+    batch: Batch,
+    sorter: Sorter,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.outbox.give_up();
+        if let Some(durable) = &self.inner.durable {
+            durable.give_up();
+            durable.flush();
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn new(inner: Arc<Inner>, number: usize) -> Self {
+        let shards = inner.cells.len();
+        Self {
+            number,
+            judge: Judge::new(),
+            emitter: Emitter::default(),
+            outbox: Outbox::new(inner.ledger.clone()),
+            candidates: Vec::new(),
+            journal: inner.journals.clone().map(|journals| Journal::new(journals, shards)),
+            batch: Batch::new(),
+            sorter: Sorter::default(),
+            inner,
+        }
+    }
+
+    /// Works until the buffer is gone.
+    pub(super) fn work(mut self) {
+        while !self.inner.is_gone() {
+            let is_idle = self.turn();
+            self.inner.report(self.number, is_idle);
+            self.wait();
+        }
+    }
+
+    fn cell(&self) -> &Cell {
+        &self.inner.cells[self.number]
+    }
+
+    /// Does what is due. Answers whether nothing at all is left.
+    pub(super) fn turn(&mut self) -> bool {
+        self.inner.fetch(&mut self.batch, &mut self.sorter);
+        self.relieve();
+        loop {
+            let decided = self.decide();
+            let left = self.leave();
+            if !decided && !left {
+                break;
+            }
+        }
+        self.compact();
+        if let Some(durable) = &self.inner.durable {
+            // What is undecided is on the disk, and may wait.
+            return durable.is_empty() && self.outbox.is_empty() && !self.cell().shard.lock().is_leaving();
+        }
+        self.cell().shard.lock().traces() == 0 && self.outbox.is_empty()
+    }
+
+    fn wait(&self) {
+        let cell = self.cell();
+        let mut shard = cell.shard.lock();
+        if self.inner.is_gone() {
+            return;
+        }
+        let now = self.inner.now();
+        let until_next = shard.next().map_or(LOOK, |next| Duration::from_nanos(next.saturating_sub(now)));
+        let least = if self.outbox.waits() { AGAIN } else { TICK };
+        let pause = until_next.min(LOOK).max(least);
+        shard.wakes_at = now + pause.as_nanos() as u64;
+        let _timed_out = cell.woken.wait_for(&mut shard, pause);
+    }
+
+    /// Decides what is due, some thousand traces at most. Answers whether there were any.
+    fn decide(&mut self) -> bool {
+        let inner = Arc::clone(&self.inner);
+        let config = inner.config.load_full();
+        let cell = &inner.cells[self.number];
+        let now = inner.now();
+        self.candidates.clear();
+        {
+            let mut shard = cell.shard.lock();
+            let ends = inner.is_ending() && inner.durable.is_none();
+            shard.due(now, ends.then_some(Due::ShuttingDown), &mut self.candidates);
+            if inner.budget().pressure() == Pressure::Early && self.candidates.len() < AT_ONCE {
+                let share = inner.budget().excess() / inner.cells.len();
+                shard.heaviest(now, share, &mut self.candidates);
+            }
+        }
+        if self.candidates.is_empty() {
+            return false;
+        }
+        let turn = Turn {
+            now,
+            unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
+            otherwise: config.default,
+            max_rows: config.max_rows as usize,
+            bit: &|name| inner.bits.of(name),
+        };
+        let outcomes = self.judge.decide(&cell.shard, &inner.chains.current(), turn, &self.candidates);
+        self.write_down(&outcomes);
+        let mut shard = cell.shard.lock();
+        for (candidate, outcome) in self.candidates.iter().zip(&outcomes) {
+            let dropped = shard.settle(now, candidate.slot, outcome.settled());
+            if let Outcome::By(verdict) = outcome {
+                self.count(candidate, verdict, dropped, now);
+            }
+        }
+        inner.settle(cell, &mut shard);
+        true
+    }
+
+    /// Before anything comes of it: after a crash the same is known.
+    fn write_down(&mut self, outcomes: &[Outcome]) {
+        let Some(journal) = &mut self.journal else { return };
+        let decided = self.candidates.iter().zip(outcomes).filter_map(|(candidate, outcome)| match outcome {
+            Outcome::By(verdict) => Some((candidate.key, verdict)),
+            Outcome::NotYet | Outcome::Wait(_) => None,
+        });
+        if let Err(error) = journal.write(decided)
+            && let Some(left_out) = self.inner.log_gate.open()
+        {
+            tracing::error!(%error, left_out, "decisions cannot be written down: after a restart they are not known");
+        }
+    }
+
+    fn count(&self, candidate: &Candidate, verdict: &Verdict, dropped: u64, now: u64) {
+        let inner = &self.inner;
+        let (plugin, due) = (Arc::clone(&verdict.plugin), candidate.due.label());
+        let decision = if matches!(verdict.fate, Fate::Drop) { DROP } else { KEEP }.decision;
+        let metrics = &inner.ledger.tail;
+        metrics.decisions.get_or_create(&DecisionLabels { plugin, decision, due }).inc();
+        let waited = Duration::from_nanos(now.saturating_sub(candidate.first));
+        metrics.waits.get_or_create(&DueLabel { due }).observe(waited.as_secs_f64());
+        if dropped > 0 {
+            let labels = DropLabels { plugin: Arc::clone(&verdict.plugin), reason: Arc::clone(&verdict.reason) };
+            inner.ledger.dropped(&labels, dropped);
+        }
+    }
+
+    /// Lets kept spans leave, about [`LEAVE`]. Answers whether there were any.
+    fn leave(&mut self) -> bool {
+        let is_flushed = self.outbox.flush(&*self.inner.outlet);
+        if !is_flushed && !self.outbox.has_room() {
+            return false;
+        }
+        let mut leaving = Leaving::default();
+        {
+            let cell = self.cell();
+            let mut shard = cell.shard.lock();
+            shard.leave(LEAVE, &mut leaving);
+            self.inner.settle(cell, &mut shard);
+        }
+        if leaving.traces.is_empty() {
+            return false;
+        }
+        let note_reason = self.inner.config.load().note_reason;
+        let emitted = self.emitter.emit(&mut leaving, note_reason);
+        self.inner.ledger.lost("spill_unreadable", emitted.lost);
+        let origins: Vec<_> = leaving.origins.into_iter().map(Some).collect();
+        let custody = Custody::join(&origins);
+        for parcel in emitted.parcels {
+            self.outbox.put(parcel, custody.clone());
+        }
+        self.outbox.flush(&*self.inner.outlet);
+        true
+    }
+
+    /// Does what the budget asks for, beside deciding early.
+    fn relieve(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        let cell = &inner.cells[self.number];
+        let is_pressed = |at| inner.budget().pressure() >= at;
+        for _ in 0..CHUNKS {
+            if !is_pressed(Pressure::Pack) || !self.pack() {
+                break;
+            }
+        }
+        let Some(spill) = &cell.spill else { return };
+        for _ in 0..CHUNKS {
+            if !is_pressed(Pressure::Spill) {
+                break;
+            }
+            let found = cell.shard.lock().oldest_packed();
+            let Some((which, packed)) = found else { break };
+            let Some(bytes) = packed.in_memory() else { break };
+            match spill.write(bytes) {
+                Ok(Some(spilled)) => {
+                    inner.ledger.tail.spilled.inc_by(bytes.len() as u64);
+                    let mut shard = cell.shard.lock();
+                    shard.spans.replace(which, &packed, packed.spilled(spilled));
+                    inner.settle(cell, &mut shard);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    if let Some(left_out) = inner.log_gate.open() {
+                        tracing::error!(%error, left_out, "the trace buffer cannot spill to its folder");
+                    }
+                    break;
+                }
+            }
+        }
+        let spilled: u64 = inner.cells.iter().filter_map(|cell| cell.spill.as_ref()).map(|spill| spill.used()).sum();
+        let logged = inner.durable.as_ref().map_or(0, |durable| durable.disk_bytes());
+        inner.ledger.tail.disk.set((spilled + logged) as i64);
+    }
+
+    /// Packs one chunk.
+    fn pack(&self) -> bool {
+        let cell = self.cell();
+        let mut shard = cell.shard.lock();
+        let Some((which, bytes)) = shard.spans.oldest_plain() else { return false };
+        let Ok(packed) = Packed::pack(bytes) else { return false };
+        self.inner.ledger.tail.packed.inc_by(bytes.len() as u64);
+        shard.spans.pack(which, packed);
+        self.inner.settle(cell, &mut shard);
+        true
+    }
+
+    fn compact(&self) {
+        let cell = self.cell();
+        for _ in 0..CHUNKS {
+            let mut shard: MutexGuard<'_, Shard> = cell.shard.lock();
+            if !shard.spans.is_sparse() || !shard.spans.compact() {
+                break;
+            }
+            self.inner.settle(cell, &mut shard);
+        }
+    }
+}
