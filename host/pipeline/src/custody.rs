@@ -54,7 +54,9 @@ impl Custody {
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
         if let Kind::Joined(parts) = &self.kind {
-            parts.iter().for_each(|part| part.fail());
+            for part in parts {
+                part.fail();
+            }
         }
     }
 }

@@ -91,7 +91,7 @@ impl Producer {
         };
         let client = self.client.load_full();
         let (failures, bytes) = self.hand_over(&client, &unsent, batch.head()).await;
-        let answer = unsent.judge(failures, self.logs.take());
+        let answer = unsent.judge(failures, self.logs.take().as_deref());
         if let Answer::Retry { .. } = answer {
             *kept = Some(unsent);
             self.renew(&client);
@@ -190,8 +190,8 @@ impl Unsent {
     }
 
     /// What the failures of an attempt mean for the batch.
-    fn judge(&mut self, failures: Vec<Failure>, last: Option<String>) -> Answer {
-        let words = |code: RDKafkaErrorCode| match &last {
+    fn judge(&mut self, failures: Vec<Failure>, last: Option<&str>) -> Answer {
+        let words = |code: RDKafkaErrorCode| match last {
             Some(last) => format!("{code} ({last})"),
             None => code.to_string(),
         };
@@ -282,7 +282,7 @@ mod tests {
     fn what_is_delivered_is_not_sent_again_and_what_is_refused_for_good_is_counted() {
         use RDKafkaErrorCode::{InvalidRecord, MessageTimedOut};
         let mut unsent = unsent(4);
-        let answer = unsent.judge(failed(&[(1, MessageTimedOut), (2, InvalidRecord)]), Some("broker down".into()));
+        let answer = unsent.judge(failed(&[(1, MessageTimedOut), (2, InvalidRecord)]), Some("broker down"));
         let Answer::Retry { after: None, reason } = answer else { panic!("{answer:?}") };
         assert!(reason.ends_with("(broker down)"), "{reason}");
         assert_eq!(unsent.left, [1]);

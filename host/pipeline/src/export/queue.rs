@@ -265,7 +265,7 @@ impl Queue {
             &Phase::Dead(reason) => {
                 drop(state);
                 self.release(held);
-                self.forsake(&waiting.parcel, reason);
+                Self::forsake(&waiting.parcel, reason);
                 self.count_dropped(items, reason);
                 return;
             }

@@ -183,7 +183,9 @@ impl Plan {
                     put_header(&mut out, number, len);
                     self.put_beside(&mut out, of_scope[0].scope);
                     let body = &self.bodies[self.owners[of_scope[0].scope].body];
-                    of_scope.iter().for_each(|span| out.extend_from_slice(part(body, span.raw)));
+                    for span in of_scope {
+                        out.extend_from_slice(part(body, span.raw));
+                    }
                 }
             }
         }
@@ -198,7 +200,9 @@ impl Plan {
 
     fn put_beside(&self, out: &mut Vec<u8>, owner: usize) {
         let owner = &self.owners[owner];
-        owner.beside.iter().for_each(|beside| out.extend_from_slice(part(&self.bodies[owner.body], *beside)));
+        for beside in &owner.beside {
+            out.extend_from_slice(part(&self.bodies[owner.body], *beside));
+        }
     }
 }
 

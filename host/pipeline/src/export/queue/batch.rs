@@ -136,7 +136,9 @@ impl Batch {
             self.items = 0;
             self.queue.adopt(in_memory, true);
         } else {
-            in_memory.iter().for_each(|waiting| self.queue.forsake(&waiting.parcel, reason));
+            for waiting in &in_memory {
+                Queue::forsake(&waiting.parcel, reason);
+            }
             self.drop_items(self.items, reason);
         }
     }

@@ -102,13 +102,13 @@ impl Queue {
         if waiting.ticket.is_some() {
             self.count_left(waiting.items());
         } else {
-            self.forsake(&waiting.parcel, reason);
+            Self::forsake(&waiting.parcel, reason);
             self.count_dropped(waiting.items(), reason);
         }
     }
 
     /// A parcel is given up. Where that is nobody's rule but only the end of the process, whoever can send it again has to.
-    pub(super) fn forsake(&self, parcel: &Parcel, reason: DropReason) {
+    pub(super) fn forsake(parcel: &Parcel, reason: DropReason) {
         if reason == DropReason::Shutdown
             && let Some(custody) = &parcel.custody
         {

@@ -134,7 +134,9 @@ impl ConsumerContext for Context {
             Rebalance::Assign(list) => {
                 let places = self.0.places(list);
                 tracing::info!(partitions = places.len(), "Kafka: partitions come");
-                places.iter().for_each(|place| self.0.board.begin(*place));
+                for place in &places {
+                    self.0.board.begin(*place);
+                }
                 self.0.came.lock().extend(places);
             }
             Rebalance::Revoke(_) => {}
