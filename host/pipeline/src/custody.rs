@@ -165,7 +165,9 @@ mod tests {
                 let joined = Custody::join(parts.iter().map(|part| &own[*part]));
                 if *fails {
                     joined.as_ref().unwrap().fail();
-                    parts.iter().for_each(|part| failed[*part] = true);
+                    for part in parts {
+                        failed[*part] = true;
+                    }
                 }
                 all.push((parts.clone(), joined));
             }

@@ -66,13 +66,15 @@ fn note_missing(table: &Table<'_>, is_there: bool) {
 fn connect(table: &mut Table<'_>, is_there: bool) -> Option<ConnectConfig> {
     let brokers = table.texts("brokers");
     let wrong = brokers.iter().filter_map(|broker| Endpoint::kafka(broker).err()).collect::<Vec<_>>();
-    wrong.iter().for_each(|error| table.refuse("brokers", error.to_string()));
+    for error in &wrong {
+        table.refuse("brokers", error.to_string());
+    }
     if is_there && brokers.is_empty() && !table.has("brokers") {
         table.refuse("brokers", "must name at least one broker, like [\"kafka:9092\"]");
     }
     let client_id = name(table, "client_id");
     let has_tls = table.has("tls");
-    let tls = table.section("tls", tls).filter(|_| has_tls);
+    let tls = Some(table.section("tls", tls)).filter(|_| has_tls);
     let has_sasl = table.has("sasl");
     let sasl = table.section("sasl", |table| sasl(table, has_sasl));
     let needs_tls_build = has_tls || sasl.as_ref().is_some_and(|sasl| sasl.mechanism.needs_tls_build());
@@ -85,7 +87,7 @@ fn connect(table: &mut Table<'_>, is_there: bool) -> Option<ConnectConfig> {
     is_usable.then(|| ConnectConfig { client_id: client_id.unwrap_or(usual.client_id.clone()), tls, sasl, ..usual })
 }
 
-fn tls(table: &mut Table<'_>) -> Option<TlsConfig> {
+fn tls(table: &mut Table<'_>) -> TlsConfig {
     let file = |text: String| PathBuf::from(text);
     let ca_file = table.text("ca_file").map(file);
     let (cert, key) = (table.text("cert_file").map(file), table.text("key_file").map(file));
@@ -93,7 +95,7 @@ fn tls(table: &mut Table<'_>) -> Option<TlsConfig> {
         let (there, missing) = if cert.is_some() { ("cert_file", "key_file") } else { ("key_file", "cert_file") };
         table.refuse(there, format!("needs `{missing}` beside it"));
     }
-    Some(TlsConfig { ca_file, identity: cert.zip(key) })
+    TlsConfig { ca_file, identity: cert.zip(key) }
 }
 
 fn sasl(table: &mut Table<'_>, is_there: bool) -> Option<SaslConfig> {

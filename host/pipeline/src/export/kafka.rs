@@ -348,9 +348,9 @@ mod tests {
             producer(|_, kafka| kafka.connect.sasl = Some(scram)),
         ];
         for made in made {
-            match made {
-                Ok(_) => assert!(crate::kafka::HAS_TLS),
-                Err(error) => assert!(error.to_string().contains("--features kafka-tls"), "{error}"),
+            assert_eq!(made.is_ok(), crate::kafka::HAS_TLS);
+            if let Err(error) = made {
+                assert!(error.to_string().contains("--features kafka-tls"), "{error}");
             }
         }
     }

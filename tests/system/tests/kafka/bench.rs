@@ -15,7 +15,7 @@ use std::time::Duration;
 pub const PARTITIONS: usize = 6;
 
 /// How long a group may take to share its partitions out anew, on a busy machine and after a crash.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A proxy that writes to a topic.
 pub fn front(kafka: &Kafka, topic: &str) -> Result<Setup> {
