@@ -6,6 +6,7 @@
 //! | `GET /healthz` | 200 while the process runs |
 //! | `GET /readyz` | 200 while spans are taken, else 503 with the reason |
 //! | `GET /metrics` | `OpenMetrics` text |
+//! | `GET /metrics/spans` | metrics of spans and the service graph, likewise; 404 where neither is configured |
 //! | `GET /plugins` | the plugin folder as JSON: stages, what is tried, errors, versions, history |
 //! | `POST /plugins/NAME/promote` | the version that is tried counts |
 //! | `POST /plugins/NAME/rollback` | it is withdrawn, or the version before counts again |
@@ -124,6 +125,7 @@ fn router(view: Arc<View>, auth: Option<Arc<Auth>>) -> Router {
             get(async || ([(header::CONTENT_SECURITY_POLICY, "default-src 'self' 'unsafe-inline'")], Html(PAGE))),
         )
         .route("/metrics", get(metrics))
+        .route("/metrics/spans", get(span_metrics))
         .route("/plugins", get(async |State(view): State<Arc<View>>| Json(view.plugins())))
         .route("/plugins/{name}/promote", changes(Ask::Promote, auth.is_some()))
         .route("/plugins/{name}/rollback", changes(Ask::Rollback, auth.is_some()))
@@ -158,6 +160,13 @@ async fn set_aside(State(view): State<Arc<View>>, Path(number): Path<u64>) -> Re
     match view.set_aside(number) {
         Some(request) => ([(header::CONTENT_TYPE, "application/x-protobuf")], request).into_response(),
         None => (StatusCode::NOT_FOUND, "no such span is set aside (any more)\n").into_response(),
+    }
+}
+
+async fn span_metrics(State(view): State<Arc<View>>) -> Response {
+    match view.chains.span_metrics().text() {
+        Some(text) => ([(header::CONTENT_TYPE, telemetry::OPEN_METRICS)], text).into_response(),
+        None => (StatusCode::NOT_FOUND, "neither `span_metrics` nor `service_graph` is configured\n").into_response(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pipeline::auth::AuthConfig;
 use pipeline::export::config::DestinationConfig;
+use pipeline::spanmetrics::config::{GraphConfig, SpanConfig};
 use pipeline::tail::TailConfig;
 use pipeline::tls::server::TlsConfig;
 use tracing::Level;
@@ -29,6 +30,7 @@ pub mod plugins;
 mod queue;
 pub mod receive;
 pub mod report;
+mod span_metrics;
 pub mod table;
 pub mod tables;
 mod tail;
@@ -49,6 +51,10 @@ pub struct Config {
     pub tail: TailConfig,
     /// Where spans go.
     pub export: Vec<DestinationConfig>,
+    /// What is counted of them before any sampling.
+    pub span_metrics: Option<SpanConfig>,
+    /// Whether it is counted who calls whom.
+    pub service_graph: Option<GraphConfig>,
     /// The admin side.
     pub admin: Admin,
     /// What is logged.
@@ -120,6 +126,7 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
             let hint = "set receive.tenant_header, or receive.auth.tokens_file";
             table.refuse("export", format!("a `when` asks for request.tenant, and there is none: {hint}"));
         }
+        let (span_metrics, service_graph) = (span_metrics::spans(table), span_metrics::graph(table));
         let admin = table.section("admin", |table| Admin {
             listen: table.address("listen").unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
             tls: tls::read(table),
@@ -130,7 +137,19 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
         let shutdown = table.section("shutdown", |table| table.duration("timeout", Duration::ZERO..=longest));
         let threads = table.count("threads", 1..=1024).map(|threads| threads as usize);
         let shutdown_timeout = shutdown.unwrap_or(Duration::from_secs(30));
-        Config { receive, plugins, tables, tail, export, admin, log, shutdown_timeout, threads }
+        Config {
+            receive,
+            plugins,
+            tables,
+            tail,
+            export,
+            span_metrics,
+            service_graph,
+            admin,
+            log,
+            shutdown_timeout,
+            threads,
+        }
     })
 }
 

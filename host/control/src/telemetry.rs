@@ -9,6 +9,9 @@ use prometheus_client::registry::Registry;
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The content type of `OpenMetrics` text.
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// A registry with what every process has; the modules add theirs.
 #[must_use]
 pub fn registry() -> Registry {
@@ -21,5 +24,5 @@ pub fn registry() -> Registry {
 pub fn encode(registry: &Registry) -> Result<(&'static str, String), std::fmt::Error> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, registry)?;
-    Ok(("application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+    Ok((OPEN_METRICS, text))
 }

@@ -87,8 +87,12 @@ fn the_defaults_on_the_reference_page_are_those_of_the_code() {
             }
             None => format!("{}\n{least}", &inner[2..inner.len() - 2]),
         };
+        // These are off where they are not there.
+        let section = key.split('.').next().filter(|section| ["span_metrics", "service_graph"].contains(section));
+        let on = section.map(|section| config::read("", &format!("{section}: {{}}\n{least}"), &lookup).unwrap());
+        let usual = on.as_ref().unwrap_or(&usual);
         let read = config::read(key, &text, &lookup).unwrap_or_else(|report| panic!("{text}{report}"));
-        assert_eq!(read, usual, "the default of {key} is not {default}");
+        assert_eq!(&read, usual, "the default of {key} is not {default}");
         seen += 1;
     }
     assert!(seen > 30, "only {seen} defaults were found on the page");

@@ -391,6 +391,8 @@ impl Indexer<'_, '_> {
             changes: Changes::default(),
             valid_ids: false,
             dropped: false,
+            sampled_out: false,
+            weighed: false,
         };
         let bytes = self.bytes;
         let mut reader = Reader::within(bytes, body);

@@ -17,5 +17,6 @@ mod log_gate;
 mod paths;
 pub mod receive;
 pub mod request;
+pub mod spanmetrics;
 pub mod tail;
 pub mod tls;

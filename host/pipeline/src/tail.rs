@@ -205,12 +205,13 @@ impl Inner {
         metrics.limit.set(config.max_bytes as i64);
         let budget = Arc::new(Budget::new(config.max_bytes));
         let folder_error = |folder: &std::path::Path, error| StartError::Folder { folder: folder.to_owned(), error };
-        let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget };
+        let is_durable = config.disk.as_ref().is_some_and(|disk| disk.is_durable);
+        let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget, is_durable };
         let journals = config.disk.as_ref().map(|disk| {
             let decisions = config.remember.kept as u64 + config.remember.dropped as u64;
             Journals::open(&disk.folder, decisions).map_err(|error| folder_error(&disk.folder, error))
         });
-        let durable = config.disk.as_ref().filter(|disk| disk.is_durable).map(|disk| {
+        let durable = config.disk.as_ref().filter(|_| is_durable).map(|disk| {
             let durable = Durable::open(&disk.folder, disk.max_bytes, ledger.clone());
             durable.map(Arc::new).map_err(|error| StartError::Log(error.to_string()))
         });

@@ -29,6 +29,7 @@ use pipeline::export::{self, Exports};
 use pipeline::fork::Fork;
 use pipeline::forward::{self, Forward};
 use pipeline::receive::{self, Receivers};
+use pipeline::spanmetrics::send::Sender;
 use pipeline::tail::{self, Tail};
 use pipeline::tls::server::{Certificates, Tls};
 use tokio::runtime::Handle;
@@ -60,6 +61,8 @@ pub struct Proxy {
     end: Gate,
     tail: Tail,
     exports: Exports,
+    /// Of what is counted of spans.
+    span_metrics: Sender,
     /// In milliseconds; a reload may change it.
     shutdown_timeout: Arc<AtomicU64>,
     admin: Admin,
@@ -90,6 +93,11 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let intake = Intake::start(chains.clone(), Some(tail.clone()), outlet.clone(), gate.clone(), note_generation);
     let intake = Arc::new(intake.context("starting the mills")?);
     let end = Gate::new();
+    let span_metrics = chains.span_metrics();
+    span_metrics.metrics().register(&mut registry);
+    span_metrics.reconfigure(config.span_metrics.clone(), config.service_graph.clone());
+    let span_metrics = Sender::start(span_metrics.clone(), outlet.clone(), forward_metrics.clone());
+    let span_metrics = span_metrics.context("starting the metrics of spans")?;
     let forward = Forward::new(outlet, end.clone(), forward_metrics);
 
     let (compiled, puller) = (kept::compiled(&config.plugins.cache)?, kept::pulled(&config.plugins.oci.cache)?);
@@ -177,6 +185,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         end,
         tail,
         exports,
+        span_metrics,
         shutdown_timeout,
         admin,
         view,
@@ -211,6 +220,7 @@ fn apply(
     let (exports, folder, shutdown_timeout) = (exports.clone(), Arc::clone(folder), Arc::clone(shutdown_timeout));
     let tail = tail.clone();
     let (tables, quarantine) = (Arc::clone(tables), Arc::clone(chains.quarantine()));
+    let span_metrics = chains.span_metrics().clone();
     Box::new(move |config: &Config| {
         let new = certificates.read().map_err(|error| format!("tls: {error}"))?;
         exports.reconfigure(config.export.clone()).map_err(|error| error.to_string())?;
@@ -219,6 +229,7 @@ fn apply(
         tables.reconfigure(config.tables.clone());
         folder.reconfigure(folder_settings(config));
         quarantine.limit(config.plugins.quarantine);
+        span_metrics.reconfigure(config.span_metrics.clone(), config.service_graph.clone());
         shutdown_timeout.store(millis(config.shutdown_timeout), Ordering::Relaxed);
         Ok(())
     })
@@ -290,6 +301,7 @@ impl Proxy {
             end,
             tail,
             exports,
+            span_metrics,
             shutdown_timeout,
             admin,
             view,
@@ -312,6 +324,9 @@ impl Proxy {
         if undecided > 0 {
             tracing::error!(spans = undecided, "were in the trace buffer and could not leave before the end");
         }
+        // What the last spans have added goes along with them.
+        let counted = tokio::task::spawn_blocking(move || drop(span_metrics));
+        let _late = tokio::time::timeout_at(until, counted).await;
         let report = exports.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
         for (destination, signal, items) in &report.undelivered {
             tracing::error!(destination, %signal, items, "could not be delivered before the end");

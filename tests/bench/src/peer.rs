@@ -43,6 +43,10 @@ pub enum Steps {
     MarkSlow,
     /// 30 % dropped, then five plugins that read one path.
     FiveReaders,
+    /// Nothing but `span_metrics`, which nobody scrapes; the Collector's connector is not in its build here.
+    SpanMetrics,
+    /// The same, and `service_graph`.
+    ServiceGraph,
 }
 
 /// What is measured.

@@ -17,6 +17,7 @@ const MIB: u64 = 1 << 20;
 enum Mode {
     Memory,
     Spill,
+    Durable,
 }
 
 pub(super) fn read(table: &mut Table<'_>) -> TailConfig {
@@ -54,13 +55,14 @@ fn remember(table: &mut Table<'_>, usual: Remember) -> Remember {
 }
 
 fn disk(table: &mut Table<'_>) -> Option<DiskConfig> {
-    let mode = table.choice("mode", &[("memory", Mode::Memory), ("spill", Mode::Spill)]).unwrap_or(Mode::Memory);
+    let modes = [("memory", Mode::Memory), ("spill", Mode::Spill), ("durable", Mode::Durable)];
+    let mode = table.choice("mode", &modes).unwrap_or(Mode::Memory);
     let folder = table.text("folder").map(PathBuf::from);
     let size = table.size("size", (64 * MIB)..=(1 << 44));
     if mode == Mode::Memory {
         for key in ["folder", "size"] {
             if table.has(key) {
-                table.refuse(key, "is for what goes to the disk: set `mode: spill` beside it");
+                table.refuse(key, "is for what goes to the disk: set `mode: durable` or `mode: spill` beside it");
             }
         }
         return None;
@@ -68,5 +70,5 @@ fn disk(table: &mut Table<'_>) -> Option<DiskConfig> {
     if folder.is_none() {
         table.refuse("mode", "needs `folder` beside it, where the buffer's files are to be");
     }
-    Some(DiskConfig { folder: folder?, max_bytes: size.unwrap_or(4096 * MIB), is_durable: false })
+    Some(DiskConfig { folder: folder?, max_bytes: size.unwrap_or(4096 * MIB), is_durable: mode == Mode::Durable })
 }

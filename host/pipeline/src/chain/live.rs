@@ -15,6 +15,7 @@ use super::quarantine::Quarantine;
 use super::run;
 use super::shadow::Shadows;
 use super::stage::{Stage, StageError, StageSpec};
+use crate::spanmetrics::SpanMetrics;
 
 /// The places in order.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ struct Inner {
     metrics: Metrics,
     quarantine: Arc<Quarantine>,
     shadows: Shadows,
+    span_metrics: SpanMetrics,
 }
 
 impl Chains {
@@ -77,6 +79,7 @@ impl Chains {
             metrics,
             quarantine: Arc::default(),
             shadows: Shadows::default(),
+            span_metrics: SpanMetrics::new(mills),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -115,6 +118,7 @@ impl Chains {
         drop(old);
         let breakers = chain.stages().map(|stage| (stage.spec().name.clone(), stage.breaker().clone()));
         self.inner.metrics.breakers.show(breakers.collect());
+        self.inner.span_metrics.decisions().await_decisions(chain.has_samplers());
         self.inner.current.store(Arc::new(chain));
         self.inner.metrics.generation.set(generation as i64);
         generation
@@ -135,6 +139,12 @@ impl Chains {
     #[must_use]
     pub fn quarantine(&self) -> &Arc<Quarantine> {
         &self.inner.quarantine
+    }
+
+    /// What is counted of the spans that pass.
+    #[must_use]
+    pub fn span_metrics(&self) -> &SpanMetrics {
+        &self.inner.span_metrics
     }
 
     /// How many mills there are.

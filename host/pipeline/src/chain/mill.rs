@@ -23,6 +23,7 @@ use crate::compact;
 use crate::custody::Custody;
 use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
+use crate::spanmetrics::{Measured, Recorder};
 use crate::tail::{self, Sorter, Tail};
 
 /// One mill. Used by one thread at a time.
@@ -34,6 +35,7 @@ pub(super) struct Mill {
     answers: Vec<Answer>,
     /// What has to happen before those are true.
     pending: Option<Pending>,
+    recorder: Recorder,
     sorter: Sorter,
 }
 
@@ -56,6 +58,7 @@ impl Default for Mill {
             seats: Seats::new(Kind::Processors),
             answers: Vec::new(),
             pending: None,
+            recorder: Recorder::default(),
             sorter: Sorter::default(),
         }
     }
@@ -129,7 +132,11 @@ impl Mill {
             }
             let handed = match tail {
                 Some(tail) => self.buffer(chain, chains, tail, whole),
+<<<<<<< HEAD
                 None => self.hand_out(behind, whole),
+=======
+                None => self.hand_out(chains, behind.outlet, whole),
+>>>>>>> 66b1b0bc2732d70d548328119ba2c8ead7bf9968
             };
             match handed {
                 Ok(Handed::Whole) => {}
@@ -137,17 +144,23 @@ impl Mill {
                 Err(refusal) => return refused(&self.run, full_label(tail), refusal),
             }
         }
+        self.recorder.record(chains.span_metrics(), &self.run.batch, self.run.now);
         self.run.tally.count_admitted(Rows::of(&self.run.batch), chains.metrics());
         Ok(())
     }
 
     /// To the queues.
+<<<<<<< HEAD
     fn hand_out(&mut self, behind: Behind<'_>, whole: usize) -> Result<Handed, Refusal> {
         let parcel = Parcel { custody: Custody::join(behind.custody), ..self.parcel(whole) };
         Ok(match behind.outlet.accept(parcel)? {
+=======
+    fn hand_out(&mut self, chains: &Chains, outlet: &dyn Outlet, whole: usize) -> Result<Handed, Refusal> {
+        Ok(match outlet.accept(self.parcel(whole))? {
+>>>>>>> 66b1b0bc2732d70d548328119ba2c8ead7bf9968
             Taken::Whole => Handed::Whole,
             Taken::Later(commit) => {
-                self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch)));
+                self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch), self.measure(chains)));
                 Handed::Counted
             }
         })
@@ -166,15 +179,21 @@ impl Mill {
     fn buffer(&mut self, chain: &Chain, chains: &Chains, tail: &Tail, whole: usize) -> Result<Handed, Refusal> {
         if tail.is_durable() {
             let logging = tail.log(self.parcel(whole), None)?;
-            self.pending = Some(Pending::log(logging, Rows::of(&self.run.batch)));
+            self.pending = Some(Pending::log(logging, Rows::of(&self.run.batch), self.measure(chains)));
             return Ok(Handed::Counted);
         }
         let intaken = tail.take(&self.run.batch, chain, None, &mut self.sorter)?;
         if intaken.dropped > 0 {
             self.run.tally.dropped(tail::late(), intaken.dropped);
         }
+        self.recorder.record(chains.span_metrics(), &self.run.batch, self.run.now);
         self.run.tally.count_held(Rows::of(&self.run.batch), chains.metrics());
         Ok(Handed::Counted)
+    }
+
+    /// What the batch adds to the metrics of spans, once it is taken.
+    fn measure(&mut self, chains: &Chains) -> Measured {
+        self.recorder.measure(chains.span_metrics(), &self.run.batch, self.run.now)
     }
 
     fn reject_invalid_ids(&mut self) {

@@ -5,6 +5,7 @@ use super::metrics::Metrics;
 use super::tally::{Rows, Tally};
 use crate::export::Commit;
 use crate::request::Refusal;
+use crate::spanmetrics::Measured;
 use crate::tail::Logging;
 
 /// What is left to do for a batch. Dropped, the batch was never admitted.
@@ -13,6 +14,7 @@ pub(super) struct Pending {
     work: Work,
     rows: Rows,
     pub(super) tally: Tally,
+    measured: Measured,
 }
 
 /// What is to be done.
@@ -23,24 +25,30 @@ enum Work {
 
 impl Pending {
     /// Of the queues.
-    pub(super) fn commit(commit: Commit, rows: Rows) -> Self {
-        Self { work: Work::Commit(commit), rows, tally: Tally::default() }
+    pub(super) fn commit(commit: Commit, rows: Rows, measured: Measured) -> Self {
+        Self { work: Work::Commit(commit), rows, tally: Tally::default(), measured }
     }
 
     /// Of the trace buffer.
-    pub(super) fn log(logging: Logging, rows: Rows) -> Self {
-        Self { work: Work::Log(logging), rows, tally: Tally::default() }
+    pub(super) fn log(logging: Logging, rows: Rows, measured: Measured) -> Self {
+        Self { work: Work::Log(logging), rows, tally: Tally::default(), measured }
     }
 
     /// Begins; `then` hears what became of it, on some thread that must not be kept for long.
     pub(super) fn finish(self, metrics: &Metrics, then: impl FnOnce(Result<(), Refusal>) + Send + 'static) {
-        let Self { work, rows, tally } = self;
+        let Self { work, rows, tally, measured } = self;
         let metrics = metrics.clone();
         let is_held = matches!(work, Work::Log(_));
         let counted = move |outcome: Result<(), Refusal>| {
             match &outcome {
-                Ok(()) if is_held => tally.count_held(rows, &metrics),
-                Ok(()) => tally.count_admitted(rows, &metrics),
+                Ok(()) => {
+                    measured.record();
+                    if is_held {
+                        tally.count_held(rows, &metrics);
+                    } else {
+                        tally.count_admitted(rows, &metrics);
+                    }
+                }
                 Err(_) => Tally::count_refused(rows, if is_held { "tail_full" } else { "queue_full" }, &metrics),
             }
             then(outcome);

@@ -44,7 +44,7 @@ impl Metrics {
     }
 
     /// Counts what was taken or refused.
-    pub(super) fn count(&self, signal: Signal, items: u32, taken: bool) {
+    pub(crate) fn count(&self, signal: Signal, items: u32, taken: bool) {
         let Some(at) = FORWARDED.iter().position(|known| *known == signal) else { return };
         let of = &self.signals[at];
         of.received.inc_by(u64::from(items));

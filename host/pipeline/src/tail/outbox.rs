@@ -1,8 +1,8 @@
 //! What is decided and made up for the queues, until they have taken it. A queue that is full holds up what leaves, and nothing else.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -41,6 +41,8 @@ pub(super) struct Ledger {
     pub(super) chain: ChainMetrics,
     pub(super) tail: Metrics,
     pub(super) budget: Arc<Budget>,
+    /// Whether spans are on the disk before they are acknowledged.
+    pub(super) is_durable: bool,
 }
 
 /// A parcel, and what is settled with it.
@@ -49,7 +51,21 @@ struct Ready {
     custody: Option<Arc<Custody>>,
 }
 
+/// Said once: what is durable behind is not before.
+static WARNED: Once = Once::new();
+
 impl Ledger {
+    fn warn_of_memory(&self) {
+        if !self.is_durable {
+            WARNED.call_once(|| {
+                tracing::warn!(
+                    "the trace buffer before a durable queue is in memory: a crash loses what waits there for its decision; \
+                     `tail.mode: durable` and `tail.folder` keep it"
+                );
+            });
+        }
+    }
+
     /// Spans are dropped.
     pub(super) fn dropped(&self, labels: &DropLabels, spans: u64) {
         self.chain.dropped.get_or_create(labels).inc_by(spans);
@@ -120,6 +136,7 @@ impl Outbox {
             match outlet.accept(ready.parcel.clone()) {
                 Ok(Taken::Whole) => self.shared.ledger.delivered(ready),
                 Ok(Taken::Later(commit)) => {
+                    self.shared.ledger.warn_of_memory();
                     let shared = Arc::clone(&self.shared);
                     shared.pending.fetch_add(1, Ordering::AcqRel);
                     commit.start(Box::new(move |outcome| {

@@ -174,6 +174,9 @@ impl Worker {
         let inner = &self.inner;
         let (plugin, due) = (Arc::clone(&verdict.plugin), candidate.due.label());
         let decision = if matches!(verdict.fate, Fate::Drop) { DROP } else { KEEP }.decision;
+        if decision == KEEP.decision {
+            inner.chains.span_metrics().decisions().kept(&candidate.key.id);
+        }
         let metrics = &inner.ledger.tail;
         metrics.decisions.get_or_create(&DecisionLabels { plugin, decision, due }).inc();
         let waited = Duration::from_nanos(now.saturating_sub(candidate.first));

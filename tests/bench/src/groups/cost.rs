@@ -73,6 +73,19 @@ pub async fn main(arguments: &Arguments) -> Result<Table> {
                 "-",
             )
         },
+        Case {
+            peer: false,
+            ..case("gRPC, 512 spans, pass-through with span metrics", Work::grpc(Steps::SpanMetrics), 512, "-")
+        },
+        Case {
+            peer: false,
+            ..case(
+                "gRPC, 512 spans, pass-through with span metrics and service graph",
+                Work::grpc(Steps::ServiceGraph),
+                512,
+                "-",
+            )
+        },
     ];
     table("CPU per span (600 B spans)", &cases, arguments).await
 }

@@ -28,7 +28,7 @@ fn configuration(work: Work, sink: &Sink) -> Result<Value> {
         Steps::Four => four(),
         Steps::DropHealth | Steps::DropRoutes => json!({ "filter": filter() }),
         Steps::Renames => json!({ "attributes": { "actions": renames() } }),
-        Steps::ScrubDefaults | Steps::FiveReaders | Steps::MarkSlow => {
+        Steps::ScrubDefaults | Steps::FiveReaders | Steps::MarkSlow | Steps::SpanMetrics | Steps::ServiceGraph => {
             bail!("the Collector has nothing like {:?}", work.steps)
         }
     };

@@ -24,6 +24,8 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
     let setting = |settings: Value| json!({ "settings": settings });
     Ok(match steps {
         Steps::PassThrough => setup,
+        Steps::SpanMetrics => setup.set("span_metrics", json!({})),
+        Steps::ServiceGraph => setup.set("span_metrics", json!({})).set("service_graph", json!({})),
         Steps::DropHealth => setup.plugin("10-drop-health", "drop-health")?,
         Steps::DropRoutes => setup
             .plugin("10-drop-health", "drop-health")?

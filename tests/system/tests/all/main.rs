@@ -33,6 +33,7 @@ mod scrubbing;
 mod shutdown;
 mod signals;
 mod signatures;
+mod span_metrics;
 mod state;
 mod tables;
 mod trials;

@@ -32,6 +32,7 @@ impl Applier<'_> {
                 Verdict::Keep => {}
                 Verdict::Drop => {
                     applier.drop_row(number);
+                    applier.batch.spans[number].sampled_out = true;
                     dropped += 1;
                 }
                 Verdict::Rewrite => {
@@ -52,7 +53,9 @@ impl Applier<'_> {
         let mut rewritten = false;
         let mut last = None;
         self.for_rows(at, |applier, _, row| {
-            let span = applier.batch.spans[applier.batch_row(row)];
+            let number = applier.batch_row(row);
+            applier.batch.spans[number].weighed = true;
+            let span = applier.batch.spans[number];
             let (id, was) = (applier.batch.get(span.trace_id), applier.batch.get(span.trace_state));
             if sampling::weigh(id, was, probability, &mut state) == Ok(true) {
                 applier.write_state(row, &state, &mut last);

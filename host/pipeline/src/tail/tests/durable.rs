@@ -84,7 +84,7 @@ fn of_a_batch_that_was_decided_in_part_the_rest_comes_back_and_what_was_decided_
     let folder = tempfile::tempdir().unwrap();
     let mut first = rig(config(folder.path(), true));
     let waits = |trace, number| Sent { is_root: false, ..error(trace, number) };
-    first.send_safely(&[error(1, 0), Sent::new(2, 1), waits(3, 2)]).unwrap();
+    first.send_safely(&[error(1, 0), Sent { is_root: true, ..Sent::new(2, 1) }, waits(3, 2)]).unwrap();
     // Those that have their root are decided, the third is not.
     first.after(SECOND * 5 / 2);
     assert_eq!(left(&mut first), [(0, ERASED.to_owned())]);

@@ -1,0 +1,95 @@
+//! Halves that wait for their other half: so many bytes, so long.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::edge::Edge;
+use super::half::Half;
+use crate::spanmetrics::exemplar::TraceId;
+
+/// How many of those that are due are let go with each that comes, so that none does much at once.
+const WITH_EACH: usize = 4;
+
+type Joint = (TraceId, [u8; 8]);
+
+/// Halves of some traces.
+#[derive(Debug)]
+pub struct Store {
+    waiting: HashMap<Joint, (u64, Half), RandomState>,
+    /// Until when which waits, in the order in which they came. Those that were joined since are among them.
+    due: VecDeque<(u64, u64, Joint)>,
+    /// In nanoseconds.
+    wait: u64,
+    most: usize,
+    bytes: usize,
+    number: u64,
+}
+
+/// What one takes in the table and in the list.
+const EACH: usize = 2 * size_of::<(Joint, (u64, Half))>() + IN_LIST;
+const IN_LIST: usize = 2 * size_of::<(u64, u64, Joint)>();
+
+impl Store {
+    /// An empty one.
+    pub fn new(wait: Duration, most: usize) -> Self {
+        let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        Self { waiting: HashMap::default(), due: VecDeque::new(), wait, most, bytes: 0, number: 0 }
+    }
+
+    /// Bytes of what waits, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Joins a half with the one that waits for it, or lets it wait. What comes of that is put into `edges`.
+    pub fn offer(&mut self, half: Half, now: u64, edges: &mut Vec<Edge>) {
+        self.expire(now, WITH_EACH, edges);
+        let Some(joint) = half.joint else { return };
+        let joint = (half.trace, joint);
+        if let Some((_, other)) = self.waiting.get(&joint) {
+            if let Some(edge) = half.join(other) {
+                self.bytes -= taken(other) - IN_LIST;
+                self.waiting.remove(&joint);
+                edges.push(edge);
+            }
+            // The same side twice: a span that was sent again. It waits already.
+            return;
+        }
+        if self.bytes + taken(&half) > self.most {
+            self.expire(now, usize::MAX, edges);
+            if self.bytes + taken(&half) > self.most {
+                edges.push(half.dropped());
+                return;
+            }
+        }
+        self.number += 1;
+        self.bytes += taken(&half);
+        self.due.push_back((now.saturating_add(self.wait), self.number, joint));
+        self.waiting.insert(joint, (self.number, half));
+    }
+
+    /// Lets go of up to so many that have waited long enough.
+    pub fn expire(&mut self, now: u64, most: usize, edges: &mut Vec<Edge>) {
+        for _ in 0..most {
+            let Some(&(until, number, joint)) = self.due.front() else { break };
+            if until > now {
+                break;
+            }
+            self.due.pop_front();
+            self.bytes -= IN_LIST;
+            if self.waiting.get(&joint).is_some_and(|(known, _)| *known == number)
+                && let Some((_, half)) = self.waiting.remove(&joint)
+            {
+                self.bytes -= taken(&half) - IN_LIST;
+                edges.push(half.unpaired());
+            }
+        }
+    }
+}
+
+fn taken(half: &Half) -> usize {
+    EACH + half.peer.as_ref().map_or(0, |peer| peer.len())
+}

@@ -1,0 +1,194 @@
+//! A batch measured: which series its rows belong to, with which weight. Recorded at once, or when it is known that the batch was taken.
+
+use std::sync::Arc;
+
+use otlp::batch::{Batch, Span};
+use otlp::lookup;
+use otlp::value::Value;
+use otlp::weight;
+
+use super::config::Dimension;
+use super::durations::Sample;
+use super::exemplar::Candidate;
+use super::graph::half::{Half, Peers, Side};
+use super::graph::{self, Graph};
+use super::key;
+use super::schema::{CALLS, SpanKey};
+use super::spans::Spans;
+
+/// The service of a resource that names none, as OpenTelemetry calls it.
+const UNKNOWN_SERVICE: &str = "unknown_service";
+const SERVICE_NAME: &str = "service.name";
+/// `STATUS_CODE_ERROR`
+const ERROR: i32 = 2;
+/// No scope has this number.
+const NO_SCOPE: u32 = u32::MAX;
+
+/// What is to be recorded of one batch. Its memory is used again.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The keys, one after another.
+    keys: Vec<u8>,
+    /// Where each key ends, and what is recorded under it.
+    samples: Vec<(u32, Sample)>,
+    halves: Vec<Half>,
+    /// The beginning of the keys of a scope's spans.
+    prefix: Vec<u8>,
+}
+
+impl Rows {
+    /// Measures the rows that count: those that are left, and those that only sampling has taken out.
+    pub fn measure(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>) {
+        self.clear();
+        let mut scope = NO_SCOPE;
+        let mut service: Option<Arc<str>> = None;
+        for (row, span) in (0..).zip(batch.spans()) {
+            if span.dropped && !span.sampled_out {
+                continue;
+            }
+            if span.scope != scope {
+                scope = span.scope;
+                service = None;
+                if let Some(spans) = spans {
+                    self.begin_scope(batch, row, &spans.key, spans.part.config.max_value_length);
+                }
+            }
+            let weight = weight::of(batch, span);
+            let seconds = span.end_time.saturating_sub(span.start_time) as f64 / 1e9;
+            if let Some(spans) = spans {
+                let exemplar = spans.part.config.exemplars.then(|| candidate(batch, span, seconds)).flatten();
+                self.row(batch, row, &spans.key, spans.part.config.max_value_length);
+                let end = self.keys.len() as u32;
+                self.samples.push((end, Sample { weight, seconds: Some(seconds), exemplar }));
+            }
+            if let Some(graph) = graph
+                && let Some(side) = Side::of(span.kind)
+            {
+                let most = graph.part.config.max_value_length;
+                let service = service.get_or_insert_with(|| service_of(batch, row, most));
+                let exemplar = graph.part.config.exemplars.then(|| candidate(batch, span, seconds)).flatten();
+                let measured = (weight, seconds, exemplar);
+                self.halves.extend(half(batch, span, side, service, &graph.peers, measured, most));
+            }
+        }
+    }
+
+    /// Records what was measured, in the table of a mill.
+    pub fn record(&mut self, spans: Option<&Spans>, graph: Option<&Graph>, mill: usize, now: u64) {
+        if let Some(spans) = spans
+            && !self.samples.is_empty()
+        {
+            let mut begin = 0;
+            let mut table = spans.part.mill(mill);
+            for (end, sample) in &self.samples {
+                let end = *end as usize;
+                table.record(&self.keys[begin..end], sample, &spans.part.config);
+                begin = end;
+            }
+        }
+        if let Some(graph) = graph
+            && !self.halves.is_empty()
+        {
+            graph::record(graph, self.halves.drain(..), mill, now);
+        }
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.samples.clear();
+        self.halves.clear();
+    }
+
+    fn begin_scope(&mut self, batch: &Batch, row: u32, wanted: &SpanKey, most: usize) {
+        self.prefix.clear();
+        self.prefix.push(CALLS);
+        if wanted.service {
+            let text = service_name(batch, row).unwrap_or(UNKNOWN_SERVICE.as_bytes());
+            key::put_text(&mut self.prefix, text, most);
+        }
+        for dimension in &wanted.shared {
+            put_dimension(&mut self.prefix, batch, row, dimension, most);
+        }
+    }
+
+    #[inline]
+    fn row(&mut self, batch: &Batch, row: u32, wanted: &SpanKey, most: usize) {
+        let span = &batch.spans()[row as usize];
+        self.keys.extend_from_slice(&self.prefix);
+        if wanted.name {
+            key::put_text(&mut self.keys, batch.get(span.name), most);
+        }
+        if wanted.kind {
+            key::put_kind(&mut self.keys, span.kind);
+        }
+        if wanted.status {
+            key::put_status(&mut self.keys, span.status_code);
+        }
+        for dimension in &wanted.own {
+            put_dimension(&mut self.keys, batch, row, dimension, most);
+        }
+    }
+}
+
+fn put_dimension(key: &mut Vec<u8>, batch: &Batch, row: u32, dimension: &Dimension, most: usize) {
+    let is_there = lookup::value(batch, row, &dimension.path).is_some_and(|value| key::put_value(key, value, most));
+    if !is_there {
+        match &dimension.default {
+            Some(default) => key::put_text(key, default.as_bytes(), most),
+            None => key::put_absent(key),
+        }
+    }
+}
+
+/// The span as one that may stand for others: only where it goes on.
+#[inline]
+fn candidate(batch: &Batch, span: &Span, seconds: f64) -> Option<Candidate> {
+    let trace = batch.get(span.trace_id).try_into().ok()?;
+    let id = batch.get(span.span_id).try_into().ok()?;
+    (!span.dropped).then_some(Candidate { trace, span: id, seconds, time: span.end_time })
+}
+
+fn service_name(batch: &Batch, row: u32) -> Option<&[u8]> {
+    let resource = batch.resource(&batch.spans()[row as usize]);
+    let is_it = |key: &[u8]| key == SERVICE_NAME.as_bytes();
+    let found = batch.attributes(resource.attributes).iter().find(|attribute| is_it(batch.get(attribute.key)))?;
+    match otlp::value::read(batch.get(found.value)) {
+        Value::Text(text) if !text.is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+fn service_of(batch: &Batch, row: u32, most: usize) -> Arc<str> {
+    match service_name(batch, row) {
+        Some(text) => String::from_utf8_lossy(key::cut(text, most)).into(),
+        None => UNKNOWN_SERVICE.into(),
+    }
+}
+
+fn half(
+    batch: &Batch,
+    span: &Span,
+    side: Side,
+    service: &Arc<str>,
+    peers: &Peers,
+    (weight, seconds, exemplar): (f64, f64, Option<Candidate>),
+    most: usize,
+) -> Option<Half> {
+    let trace = batch.get(span.trace_id).try_into().ok()?;
+    let own: [u8; 8] = batch.get(span.span_id).try_into().ok()?;
+    let parent: Option<[u8; 8]> = batch.get(span.parent_span_id).try_into().ok().filter(|id| *id != [0; 8]);
+    let (peer, is_database) = if side.is_calling() { peers.find(batch, span, most) } else { (None, false) };
+    Some(Half {
+        trace,
+        joint: if side.is_calling() { Some(own) } else { parent },
+        side,
+        is_database,
+        service: service.clone(),
+        peer,
+        failed: span.status_code == ERROR,
+        seconds,
+        weight,
+        exemplar,
+    })
+}
