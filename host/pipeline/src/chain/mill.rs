@@ -132,11 +132,7 @@ impl Mill {
             }
             let handed = match tail {
                 Some(tail) => self.buffer(chain, chains, tail, whole),
-<<<<<<< HEAD
-                None => self.hand_out(behind, whole),
-=======
-                None => self.hand_out(chains, behind.outlet, whole),
->>>>>>> 66b1b0bc2732d70d548328119ba2c8ead7bf9968
+                None => self.hand_out(chains, behind, whole),
             };
             match handed {
                 Ok(Handed::Whole) => {}
@@ -150,14 +146,9 @@ impl Mill {
     }
 
     /// To the queues.
-<<<<<<< HEAD
-    fn hand_out(&mut self, behind: Behind<'_>, whole: usize) -> Result<Handed, Refusal> {
+    fn hand_out(&mut self, chains: &Chains, behind: Behind<'_>, whole: usize) -> Result<Handed, Refusal> {
         let parcel = Parcel { custody: Custody::join(behind.custody), ..self.parcel(whole) };
         Ok(match behind.outlet.accept(parcel)? {
-=======
-    fn hand_out(&mut self, chains: &Chains, outlet: &dyn Outlet, whole: usize) -> Result<Handed, Refusal> {
-        Ok(match outlet.accept(self.parcel(whole))? {
->>>>>>> 66b1b0bc2732d70d548328119ba2c8ead7bf9968
             Taken::Whole => Handed::Whole,
             Taken::Later(commit) => {
                 self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch), self.measure(chains)));
