@@ -249,6 +249,7 @@ impl Rig {
             body: request(spans).into(),
             items: spans.len() as u32,
             context: Arc::default(),
+            custody: None,
         };
         let (told, written) = std::sync::mpsc::channel();
         self.tail.log(parcel, None)?.start(Box::new(move |outcome| told.send(outcome).unwrap()));
