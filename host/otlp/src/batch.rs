@@ -349,6 +349,9 @@ pub struct Batch {
     loaded: usize,
 }
 
+/// Indexes a request at a part of the bytes.
+type Append = fn(&mut Batch, Slice, &Incoming) -> Result<(), Malformed>;
+
 impl Batch {
     /// An empty batch.
     #[must_use]
@@ -362,17 +365,26 @@ impl Batch {
     /// [`index::MOST_FOR_EACH_BYTE`] times its bytes (and more than [`index::LEAST_MOST`]), which no sender of spans with
     /// ids comes near.
     pub fn load(&mut self, requests: &[Incoming]) -> Vec<Result<(), Malformed>> {
-        let outcomes = self.index(requests);
+        self.load_with(requests, index::append)
+    }
+
+    /// The same for spans that were taken before, in whatever company: how large an index may be was judged then.
+    pub fn load_again(&mut self, requests: &[Incoming]) -> Vec<Result<(), Malformed>> {
+        self.load_with(requests, index::append_any)
+    }
+
+    fn load_with(&mut self, requests: &[Incoming], append: Append) -> Vec<Result<(), Malformed>> {
+        let outcomes = self.index(requests, append);
         self.loaded = self.index_bytes();
         outcomes
     }
 
-    fn index(&mut self, requests: &[Incoming]) -> Vec<Result<(), Malformed>> {
+    fn index(&mut self, requests: &[Incoming], append: Append) -> Vec<Result<(), Malformed>> {
         self.clear();
         if let [only] = requests {
             self.bytes = only.body.clone();
             let whole = Slice { at: 0, len: u32::try_from(only.body.len()).unwrap_or(u32::MAX) };
-            return vec![index::append(self, whole, only)];
+            return vec![append(self, whole, only)];
         }
         let mut joined = Vec::with_capacity(requests.iter().map(|request| request.body.len()).sum());
         for request in requests {
@@ -386,7 +398,7 @@ impl Batch {
                 at: u32::try_from(at).unwrap_or(u32::MAX),
                 len: u32::try_from(request.body.len()).unwrap_or(u32::MAX),
             };
-            outcomes.push(index::append(self, part, request));
+            outcomes.push(append(self, part, request));
             at += request.body.len();
         }
         outcomes

@@ -102,9 +102,18 @@ fn at(place: &'static str) -> impl Fn(WireError) -> Malformed {
 
 /// Indexes the request at `part` of the batch's bytes, and appends its rows. On failure the batch is as before.
 pub(crate) fn append(batch: &mut Batch, part: Slice, request: &Incoming) -> Result<(), Malformed> {
+    let most = batch.held_bytes() + (part.len as usize * MOST_FOR_EACH_BYTE).max(LEAST_MOST);
+    append_within(batch, part, request, most)
+}
+
+/// The same, however large the index becomes.
+pub(crate) fn append_any(batch: &mut Batch, part: Slice, request: &Incoming) -> Result<(), Malformed> {
+    append_within(batch, part, request, usize::MAX)
+}
+
+fn append_within(batch: &mut Batch, part: Slice, request: &Incoming, most: usize) -> Result<(), Malformed> {
     let before = Mark::of(batch);
     let bytes = batch.bytes.clone();
-    let most = batch.held_bytes() + (part.len as usize * MOST_FOR_EACH_BYTE).max(LEAST_MOST);
     let outcome = Indexer { bytes: &bytes, batch, most }.request(part, request);
     match outcome {
         Ok(()) => Ok(()),

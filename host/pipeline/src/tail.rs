@@ -7,7 +7,7 @@
 //! Invariant: a span is in one shard, and leaves once or is dropped once; all of the buffer stays within its [`budget`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -77,7 +77,8 @@ struct Handle(Arc<Inner>);
 struct Inner {
     cells: Vec<Cell>,
     hashing: Hashing,
-    chunk: usize,
+    /// Bytes of the budget that pages and chunks take which are begun.
+    begun: usize,
     config: ArcSwap<TailConfig>,
     bits: Bits,
     chains: Chains,
@@ -89,6 +90,8 @@ struct Inner {
     journals: Option<Arc<Journals>>,
     clock: Clock,
     life: AtomicU8,
+    /// Whether the samplers are there: nothing is decided before.
+    is_open: AtomicBool,
     /// Of each shard whether nothing is left in it; told at the end only.
     idle: watch::Sender<Vec<bool>>,
     log_gate: Gate,
@@ -134,7 +137,6 @@ impl Tail {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let inner = Arc::new(Inner::new(config, chains, outlet, metrics, monotonic())?);
-        inner.restore()?;
         let tail = Self(Arc::new(Handle(Arc::clone(&inner))));
         for number in 0..inner.cells.len() {
             let worker = Worker::new(Arc::clone(&inner), number);
@@ -144,10 +146,16 @@ impl Tail {
         Ok(tail)
     }
 
+    /// The plugins are there: what an earlier run has left is fetched, and decided from now on.
+    pub fn open(&self) {
+        self.0.0.is_open.store(true, Ordering::Release);
+        self.0.0.wake();
+    }
+
     /// Takes other settings; the folder, and what is remembered, stay as they were.
     pub fn reconfigure(&self, config: TailConfig) {
         let inner = &self.0.0;
-        inner.budget().set_limit(config.max_bytes);
+        inner.budget().set_limit(config.max_bytes.saturating_sub(inner.begun));
         inner.ledger.tail.limit.set(config.max_bytes as i64);
         let waits = waits(&config);
         inner.config.store(Arc::new(config));
@@ -206,7 +214,9 @@ impl Inner {
         };
         let cells = (0..shards).map(cell).collect::<Result<Vec<_>, _>>()?;
         metrics.limit.set(config.max_bytes as i64);
-        let budget = Arc::new(Budget::new(config.max_bytes));
+        // Each shard has pages and a chunk that are begun.
+        let begun = shards * Shard::growth(chunk, 0, 0);
+        let budget = Arc::new(Budget::new(config.max_bytes.saturating_sub(begun)));
         let folder_error = |folder: &std::path::Path, error| StartError::Folder { folder: folder.to_owned(), error };
         let is_durable = config.disk.as_ref().is_some_and(|disk| disk.is_durable);
         let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget, is_durable };
@@ -224,7 +234,7 @@ impl Inner {
             idle: watch::Sender::new(vec![false; cells.len()]),
             cells,
             hashing,
-            chunk,
+            begun,
             config: ArcSwap::from_pointee(config),
             bits: Bits::default(),
             chains,
@@ -232,6 +242,7 @@ impl Inner {
             ledger,
             clock,
             life: AtomicU8::new(RUNNING),
+            is_open: AtomicBool::new(false),
             log_gate: Gate::default(),
         };
         inner.remember()?;
@@ -258,6 +269,9 @@ impl Inner {
     /// Has somebody look for what has come.
     fn wake(&self) {
         if let Some(cell) = self.cells.first() {
+            // Under the lock, so that nobody is just about to sleep.
+            let mut shard = cell.shard.lock();
+            shard.is_called = true;
             cell.woken.notify_one();
         }
     }
@@ -272,9 +286,10 @@ impl Inner {
 
     /// Has the budget know what a shard has come to.
     fn settle(&self, _: &Cell, shard: &mut MutexGuard<'_, Shard>) {
-        let (bytes, traces) = (shard.bytes(), shard.traces());
-        let before = std::mem::replace(&mut shard.settled, (bytes, traces));
+        let (bytes, traces, leaving) = (shard.bytes(), shard.traces(), shard.leaving_bytes());
+        let before = std::mem::replace(&mut shard.settled, (bytes, traces, leaving));
         self.budget().settle(before.0, bytes);
+        self.budget().settle_leaving(before.2, leaving);
         let metrics = &self.ledger.tail;
         metrics.bytes.set(self.budget().used() as i64);
         metrics.traces.inc_by(traces as i64 - before.1 as i64);
@@ -295,13 +310,26 @@ impl Inner {
         self.life.fetch_max(life, Ordering::AcqRel);
         for cell in &self.cells {
             // Under the lock, so that none is just about to sleep.
-            let _shard = cell.shard.lock();
+            cell.shard.lock().is_called = true;
             cell.woken.notify_one();
         }
     }
 
     fn is_ending(&self) -> bool {
         self.life.load(Ordering::Acquire) >= ENDING
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Whether traces are decided.
+    fn decides(&self) -> bool {
+        match self.life.load(Ordering::Acquire) {
+            RUNNING => self.is_open(),
+            // What is on the disk waits for the next start.
+            _ => self.durable.is_none(),
+        }
     }
 
     fn is_gone(&self) -> bool {

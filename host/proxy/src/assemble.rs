@@ -153,6 +153,12 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
     let reload = file.map(|file| Reload::start(file, config, status.clone(), apply)).transpose()?;
 
     let (receiving, is_receiving) = watch::channel(false);
+    let (mut opened, decides) = (folder.opened(), tail.clone());
+    tokio::spawn(async move {
+        if opened.wait_for(|opened| *opened).await.is_ok() {
+            decides.open();
+        }
+    });
     let view = Arc::new(View {
         registry,
         chains,

@@ -70,10 +70,12 @@ impl<'a> Asking<'a> {
         !self.left.is_zero()
     }
 
-    /// It fails on one trace, or on more for which there was no time.
+    /// It fails on so many traces, of those that were searched one by one.
     pub(crate) fn gave_up(&self, traces: usize, fault: &Fault) {
         let plugin = &self.stage.spec().name;
-        tracing::warn!(%plugin, %fault, traces, "sampler failed: it abstains from these traces");
+        if let Some(left_out) = self.stage.complaints().open() {
+            tracing::warn!(%plugin, %fault, traces, left_out, "a sampler failed: it abstains from these traces");
+        }
     }
 
     /// All that was to be asked was.

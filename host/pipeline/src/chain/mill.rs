@@ -131,7 +131,7 @@ impl Mill {
                 note::generation(&mut self.run.batch, chain.generation);
             }
             let handed = match tail {
-                Some(tail) => self.buffer(chain, chains, tail, whole),
+                Some(tail) => self.buffer(chain, chains, tail, behind.custody, whole),
                 None => self.hand_out(chains, behind, whole),
             };
             match handed {
@@ -167,13 +167,21 @@ impl Mill {
     }
 
     /// To the trace buffer.
-    fn buffer(&mut self, chain: &Chain, chains: &Chains, tail: &Tail, whole: usize) -> Result<Handed, Refusal> {
+    fn buffer(
+        &mut self,
+        chain: &Chain,
+        chains: &Chains,
+        tail: &Tail,
+        custody: &[Option<Arc<Custody>>],
+        whole: usize,
+    ) -> Result<Handed, Refusal> {
+        let custody = Custody::join(custody);
         if tail.is_durable() {
-            let logging = tail.log(self.parcel(whole), None)?;
+            let logging = tail.log(self.parcel(whole), custody)?;
             self.pending = Some(Pending::log(logging, Rows::of(&self.run.batch), self.measure(chains)));
             return Ok(Handed::Counted);
         }
-        let intaken = tail.take(&self.run.batch, chain, None, &mut self.sorter)?;
+        let intaken = tail.take(&self.run.batch, chain, custody.as_ref(), &mut self.sorter)?;
         if intaken.dropped > 0 {
             self.run.tally.dropped(tail::late(), intaken.dropped);
         }

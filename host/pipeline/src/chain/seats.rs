@@ -117,7 +117,7 @@ impl Seat {
         self.place.trial.clone().filter(|trial| trial.mode() == Mode::Shadow)
     }
 
-    /// The samplers here that count, each with its instance and the traces that it decides: a canary has its share of them.
+    /// The samplers here that count, each with its instance and the traces that it decides: first a canary, which has its share of them.
     pub(crate) fn samplers(&mut self) -> impl Iterator<Item = (&Stage, &mut Slot, Takes<'_>)> {
         let Self { place: Place { stage, trial }, stage: slot, canary } = self;
         // A canary that is out of service is about to be withdrawn.
@@ -126,6 +126,6 @@ impl Seat {
         let takes = move |id: &[u8; 16]| trial.is_some_and(|trial| trial.takes(id));
         let usual = stage.as_deref().map(|stage| (stage, slot, Box::new(move |id: &_| !takes(id)) as Takes<'_>));
         let tried = trial.map(|trial| (&**trial.stage(), canary, Box::new(takes) as Takes<'_>));
-        usual.into_iter().chain(tried)
+        tried.into_iter().chain(usual)
     }
 }

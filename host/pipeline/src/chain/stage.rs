@@ -17,6 +17,7 @@ use super::plan::{Affinity, Failure};
 pub use super::program::{Call, Fault, FaultKind, Instance, Program};
 use super::quarantine::Quarantine;
 use super::trial::Work;
+use crate::log_gate::Gate;
 
 /// How one stage is set up: the program, and what the operator's sidecar says about it.
 #[derive(Debug, Clone)]
@@ -108,6 +109,8 @@ pub struct Stage {
     reasons: Reasons,
     series: Series,
     done: Done,
+    /// Keeps what is logged of its failures apart.
+    complaints: Gate,
     metrics: Metrics,
     quarantine: Arc<Quarantine>,
     /// The instances of a plugin with affinity: one for all, or one for each shard of trace ids. Empty for `any`, whose
@@ -183,6 +186,7 @@ impl Stage {
                 seconds: metrics.seconds.get_or_create_owned(&label),
             },
             done: Done::default(),
+            complaints: Gate::default(),
             metrics: metrics.clone(),
             quarantine: Arc::clone(quarantine),
             shared: (0..shards).map(|_| Mutex::new(None)).collect(),
@@ -279,6 +283,10 @@ impl Stage {
         self.done.faults.fetch_add(1, Ordering::Relaxed);
         let labels = FaultLabels { plugin: self.spec.name.clone(), kind: kind.label() };
         self.metrics.faults.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn complaints(&self) -> &Gate {
+        &self.complaints
     }
 
     /// Keeps a copy of a span on which the plugin fails.

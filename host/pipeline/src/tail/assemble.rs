@@ -75,10 +75,11 @@ impl Assembler {
             scope.bytes += part.span.len();
             scope.parts.push(number);
         }
-        let mut resources: HashMap<Arc<[u8]>, usize, RandomState> = HashMap::default();
+        // By address: those of one shard are there once.
+        let mut resources: HashMap<usize, usize, RandomState> = HashMap::default();
         for (number, scope) in self.scopes.iter_mut().enumerate() {
             let all = &mut self.resources;
-            scope.resource = *resources.entry(Arc::clone(&scope.envelope.resource)).or_insert_with(|| {
+            scope.resource = *resources.entry(scope.envelope.resource.as_ptr().addr()).or_insert_with(|| {
                 all.push(Resource { scopes: Vec::new(), bytes: scope.envelope.resource.len() });
                 all.len() - 1
             });
@@ -98,22 +99,24 @@ mod tests {
 
     use super::*;
 
-    fn envelope(resource: u32, scope: &str) -> Arc<Envelope> {
-        let resource = ResourceSpans {
-            resource: Some(OtlpResource { dropped_attributes_count: resource, ..OtlpResource::default() }),
-            ..ResourceSpans::default()
-        };
+    fn resource(number: u32) -> Arc<[u8]> {
+        let resource = OtlpResource { dropped_attributes_count: number, ..OtlpResource::default() };
+        ResourceSpans { resource: Some(resource), ..ResourceSpans::default() }.encode_to_vec().into()
+    }
+
+    fn envelope(resource: &Arc<[u8]>, scope: &str) -> Arc<Envelope> {
         let scope = ScopeSpans { schema_url: scope.to_owned(), ..ScopeSpans::default() };
         Arc::new(Envelope {
             context: Arc::default(),
-            resource: resource.encode_to_vec().into(),
+            resource: Arc::clone(resource),
             scope: scope.encode_to_vec().into(),
         })
     }
 
     #[test]
     fn each_resource_and_scope_stands_once_with_its_spans_in_order() {
-        let envelopes = [envelope(1, "a"), envelope(2, "a"), envelope(1, "b")];
+        let [one, two] = [resource(1), resource(2)];
+        let envelopes = [envelope(&one, "a"), envelope(&two, "a"), envelope(&one, "b")];
         let mut from = Vec::new();
         let mut parts = Vec::new();
         for (number, which) in [0, 1, 2, 0, 1, 0].into_iter().enumerate() {

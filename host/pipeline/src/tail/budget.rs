@@ -1,5 +1,6 @@
 //! The bytes that the whole buffer may take, index and all. Whoever takes spans asks before; what a shard has come to is settled after.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A budget, shared by all shards.
@@ -7,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct Budget {
     limit: AtomicUsize,
     used: AtomicUsize,
+    /// Of what is used, what is decided and waits for the queues: to decide more frees none of it.
+    leaving: AtomicUsize,
 }
 
 /// From these shares of it on, in per cent, more is done to stay within.
@@ -27,9 +30,35 @@ const EARLY: usize = 85;
 /// To this much, in per cent, traces are decided early.
 const RELIEVED: usize = 80;
 
+/// Room that was taken, and is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Room {
+    /// `None` where there is not so much.
+    pub(super) fn take(budget: &Arc<Budget>, bytes: usize) -> Option<Self> {
+        budget.reserve(bytes).then(|| Self { budget: Arc::clone(budget), bytes })
+    }
+
+    /// Whatever the limit.
+    pub(super) fn force(budget: &Arc<Budget>, bytes: usize) -> Self {
+        budget.settle(0, bytes);
+        Self { budget: Arc::clone(budget), bytes }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.budget.settle(self.bytes, 0);
+    }
+}
+
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0), leaving: AtomicUsize::new(0) }
     }
 
     pub(super) fn set_limit(&self, limit: usize) {
@@ -60,10 +89,23 @@ impl Budget {
         }
     }
 
+    /// The same of what is decided and waits for the queues.
+    pub(super) fn settle_leaving(&self, before: usize, now: usize) {
+        if now >= before {
+            self.leaving.fetch_add(now - before, Ordering::Relaxed);
+        } else {
+            self.leaving.fetch_sub(before - now, Ordering::Relaxed);
+        }
+    }
+
+    fn undecided(&self) -> usize {
+        self.used().saturating_sub(self.leaving.load(Ordering::Relaxed))
+    }
+
     pub(super) fn pressure(&self) -> Pressure {
-        let share = self.used().saturating_mul(100) / self.limit().max(1);
-        match share {
-            EARLY.. => Pressure::Early,
+        let share = |bytes: usize| bytes.saturating_mul(100) / self.limit().max(1);
+        match share(self.used()) {
+            EARLY.. if share(self.undecided()) >= EARLY => Pressure::Early,
             SPILL.. => Pressure::Spill,
             PACK.. => Pressure::Pack,
             _ => Pressure::None,
@@ -72,7 +114,7 @@ impl Budget {
 
     /// How many bytes have to go until it is relieved.
     pub(super) fn excess(&self) -> usize {
-        self.used().saturating_sub(self.limit() / 100 * RELIEVED)
+        self.undecided().saturating_sub(self.limit() / 100 * RELIEVED)
     }
 }
 
@@ -99,5 +141,7 @@ mod tests {
         let expected = [Pressure::None, Pressure::Pack, Pressure::Spill, Pressure::Early, Pressure::Early];
         assert_eq!([at(499), at(500), at(650), at(850), at(2000)], expected);
         assert_eq!(budget.excess(), 1200);
+        budget.settle_leaving(0, 1900);
+        assert_eq!((budget.pressure(), budget.excess()), (Pressure::Spill, 0), "to decide more would free nothing");
     }
 }

@@ -17,9 +17,28 @@ pub(super) enum Chunk {
     /// As they came; more may follow.
     Open(Vec<u8>),
     /// As they came, and all that will be.
-    Plain(Vec<u8>),
+    Plain(Plain),
     /// Compressed.
     Packed(Packed),
+}
+
+/// A chunk as it came; clones are the same bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Plain {
+    bytes: Bytes,
+    /// What its bytes take.
+    capacity: usize,
+}
+
+impl Plain {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether it is the same chunk.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.bytes.as_ptr() == other.bytes.as_ptr()
+    }
 }
 
 /// A compressed chunk, in memory or on the disk.
@@ -66,7 +85,7 @@ impl Chunk {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Open(bytes) => bytes.capacity(),
-            Self::Plain(bytes) => bytes.capacity(),
+            Self::Plain(plain) => plain.capacity,
             Self::Packed(packed) => packed.memory(),
         }
     }
@@ -74,26 +93,25 @@ impl Chunk {
     /// Nothing more follows.
     pub(super) fn close(&mut self) {
         if let Self::Open(bytes) = self {
-            *self = Self::Plain(std::mem::take(bytes));
+            let bytes = std::mem::take(bytes);
+            let capacity = bytes.capacity();
+            *self = Self::Plain(Plain { bytes: bytes.into(), capacity });
         }
     }
 
     /// Some of its bytes; those that are at hand are put into the arena.
     pub(super) fn piece(&self, range: Range<usize>, arena: &mut Vec<u8>) -> Piece {
         match self {
-            Self::Open(bytes) | Self::Plain(bytes) => {
-                let start = arena.len();
-                arena.extend_from_slice(&bytes[range]);
-                Piece::Here(start..arena.len())
-            }
+            Self::Open(bytes) => here(&bytes[range], arena),
+            Self::Plain(plain) => here(&plain.bytes[range], arena),
             Self::Packed(packed) => Piece::Packed(packed.clone(), range),
         }
     }
 
     /// Its bytes, if it is closed and not packed yet.
-    pub(super) fn plain(&self) -> Option<&[u8]> {
+    pub(super) fn plain(&self) -> Option<&Plain> {
         match self {
-            Self::Plain(bytes) => Some(bytes),
+            Self::Plain(plain) => Some(plain),
             Self::Open(_) | Self::Packed(_) => None,
         }
     }
@@ -133,6 +151,13 @@ impl Packed {
         }
     }
 
+    fn address(&self) -> usize {
+        match &self.place {
+            Place::Memory(bytes) => bytes.as_ptr().addr(),
+            Place::Disk(spilled) => Arc::as_ptr(spilled).addr(),
+        }
+    }
+
     /// Whether it takes memory that the disk could take.
     pub(super) fn is_in_memory(&self) -> bool {
         matches!(self.place, Place::Memory(_))
@@ -154,40 +179,82 @@ impl Packed {
     }
 }
 
-/// Unpacks pieces, of which many lie in few chunks.
-#[derive(Debug, Default)]
-pub(super) struct Unpacker {
-    recent: Vec<(Packed, Vec<u8>)>,
+fn here(bytes: &[u8], arena: &mut Vec<u8>) -> Piece {
+    let start = arena.len();
+    arena.extend_from_slice(bytes);
+    Piece::Here(start..arena.len())
 }
 
-/// How many unpacked chunks are kept while pieces are read.
-const RECENT: usize = 16;
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Self::Here(range) | Self::Packed(_, range) => range.len(),
+        }
+    }
+}
 
-impl Unpacker {
-    /// Appends a piece whose arena is given. May read from the disk.
-    pub(super) fn append(&mut self, piece: Piece, arena: &[u8], out: &mut Vec<u8>) -> Result<(), Lost> {
-        let (packed, range) = match piece {
+/// Puts pieces one behind the other. Each chunk is unpacked once, one at a time, however its pieces lie. Answers where each is; what is lost is nowhere. May
+/// read from the disk.
+pub(super) fn gather(pieces: &[Piece], arena: &[u8], out: &mut Vec<u8>) -> Vec<Option<Range<usize>>> {
+    let mut end = out.len();
+    let place = |piece: &Piece| {
+        let start = end;
+        end += piece.len();
+        Some(start..end)
+    };
+    let mut places: Vec<_> = pieces.iter().map(place).collect();
+    out.resize(end, 0);
+    let mut packed: Vec<(usize, &Packed, &Range<usize>)> = Vec::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        match piece {
             Piece::Here(range) => {
-                out.extend_from_slice(&arena[range]);
-                return Ok(());
+                let place = places[at].clone().expect("all have one");
+                out[place].copy_from_slice(&arena[range.clone()]);
             }
-            Piece::Packed(packed, range) => (packed, range),
-        };
-        if let Some((_, bytes)) = self.recent.iter().rev().find(|(known, _)| known.is(&packed)) {
-            out.extend_from_slice(&bytes[range]);
-            return Ok(());
+            Piece::Packed(chunk, range) => packed.push((at, chunk, range)),
         }
-        let bytes = packed.unpack()?;
-        out.extend_from_slice(&bytes[range]);
-        if self.recent.len() == RECENT {
-            self.recent.remove(0);
+    }
+    packed.sort_by_key(|(at, chunk, _)| (chunk.address(), *at));
+    for of_chunk in packed.chunk_by(|(_, one, _), (_, other, _)| one.is(other)) {
+        let bytes = of_chunk[0].1.unpack();
+        if let Err(error) = &bytes {
+            tracing::error!(%error, spans = of_chunk.len(), "spans of the trace buffer cannot be read");
         }
-        self.recent.push((packed, bytes));
-        Ok(())
+        for (at, _, range) in of_chunk {
+            match (&bytes, places[*at].clone()) {
+                (Ok(bytes), Some(place)) => out[place].copy_from_slice(&bytes[(*range).clone()]),
+                _ => places[*at] = None,
+            }
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_any_chunk_come_in_their_order() {
+        let chunk = |byte: u8| Packed::pack(&vec![byte; 1000]).unwrap();
+        let [one, two] = [chunk(1), chunk(2)];
+        let arena = [9; 10];
+        let packed = |chunk: &Packed, range| Piece::Packed(chunk.clone(), range);
+        let pieces = [packed(&two, 0..3), Piece::Here(4..6), packed(&one, 5..6), packed(&two, 999..1000)];
+        let mut out = vec![0];
+        let places = gather(&pieces, &arena, &mut out);
+        assert_eq!(out, [0, 2, 2, 2, 9, 9, 1, 2]);
+        assert_eq!(places, [Some(1..4), Some(4..6), Some(6..7), Some(7..8)]);
     }
 
-    /// Lets go of what it has unpacked.
-    pub(super) fn clear(&mut self) {
-        self.recent.clear();
+    #[test]
+    fn what_is_damaged_is_lost_and_nothing_else() {
+        let whole = Packed::pack(&[1; 1000]).unwrap();
+        let mut damaged = whole.clone();
+        damaged.len = 999;
+        damaged.place = Place::Memory(Bytes::from_static(b"no zstd"));
+        let mut out = Vec::new();
+        let pieces = [Piece::Packed(damaged, 0..2), Piece::Packed(whole, 0..2)];
+        assert_eq!(gather(&pieces, &[], &mut out), [None, Some(2..4)]);
     }
 }

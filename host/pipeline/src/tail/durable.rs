@@ -7,9 +7,10 @@ use std::sync::Arc;
 use otlp::batch::{Batch, Incoming};
 use parking_lot::Mutex;
 
+use super::budget::{Pressure, Room};
 use super::intake::{Held, Intaken, Sorter, late};
 use super::outbox::Ledger;
-use super::{Inner, Metrics, StartError};
+use super::{Inner, Metrics};
 use crate::custody::{Custody, Fate};
 use crate::export::log::{Entry, Log};
 use crate::export::{Parcel, StoreError};
@@ -26,8 +27,8 @@ pub(super) struct Durable {
 struct Logged {
     parcel: Parcel,
     custody: Arc<Custody>,
-    /// Room that was taken for it.
-    reserved: usize,
+    /// Until it is in the shards, which count for themselves.
+    _room: Room,
 }
 
 /// Hears, on some thread that must not be kept for long, whether a batch is held.
@@ -58,7 +59,7 @@ impl Durable {
         self: &Arc<Self>,
         parcel: Parcel,
         custody: Option<Arc<Custody>>,
-        reserved: usize,
+        room: Room,
         woken: impl FnOnce() + Send + 'static,
         then: Then,
     ) {
@@ -67,25 +68,25 @@ impl Durable {
             Ok(entry) => {
                 // The disk answers for it from here on.
                 drop(custody);
-                durable.put(kept, entry, reserved);
+                durable.put(kept, entry, room);
                 then(Ok(()));
                 woken();
             }
             Err(why) => {
-                durable.ledger.budget.settle(reserved, 0);
+                drop(room);
                 then(Err(super::intake::refusal(&format!("the trace buffer cannot take more: {why}"))));
             }
         });
     }
 
-    fn put(&self, parcel: Parcel, entry: Entry, reserved: usize) {
+    fn put(&self, parcel: Parcel, entry: Entry, room: Room) {
         self.ledger.tail.held.inc_by(i64::from(parcel.items));
         let custody = Custody::new(move |fate| match fate {
             Fate::Settled => entry.settle(),
             // It stays in the log.
             Fate::Failed => drop(entry),
         });
-        self.inbox.lock().push(Logged { parcel, custody, reserved });
+        self.inbox.lock().push(Logged { parcel, custody, _room: room });
     }
 
     /// Whether something is on its way.
@@ -102,26 +103,32 @@ impl Durable {
 }
 
 impl Inner {
-    /// Brings what an earlier run has left back into the shards. Answers how many spans. Waits for the disk.
-    pub(super) fn restore(&self) -> Result<u64, StartError> {
-        let Some(durable) = &self.durable else { return Ok(0) };
-        let left = durable.log.left();
-        let (mut batch, mut sorter) = (Batch::new(), Sorter::default());
-        let restored = durable.log.restore(|parcel, entry| {
-            let reserved = parcel.body.len();
-            durable.ledger.budget.settle(0, reserved);
-            durable.put(parcel, entry, reserved);
-            self.fetch(&mut batch, &mut sorter);
+    /// Brings a piece of what an earlier run has left back into the shards, while there is room for it. Answers whether there is more. Waits for the
+    /// disk.
+    pub(super) fn restore(&self, batch: &mut Batch, sorter: &mut Sorter) -> bool {
+        let Some(durable) = &self.durable else { return false };
+        if durable.log.is_restored() || self.budget().pressure() >= Pressure::Spill {
+            return !durable.log.is_restored();
+        }
+        let mut spans = 0;
+        let piece = durable.log.restore(|parcel, entry| {
+            spans += u64::from(parcel.items);
+            let room = Room::force(&durable.ledger.budget, parcel.body.len());
+            durable.put(parcel, entry, room);
         });
-        let lost = restored.map_err(|error| StartError::Log(format!("cannot be read: {error}")))?;
-        if lost > 0 {
-            tracing::error!(spans = lost, "of the trace buffer's log could not be read: they are set aside");
+        durable.ledger.tail.replayed.inc_by(spans);
+        match piece {
+            Ok(0) => {}
+            Ok(lost) => {
+                tracing::error!(spans = lost, "of the trace buffer's log could not be read: they are set aside")
+            }
+            Err(error) => tracing::error!(%error, "a part of the trace buffer's log cannot be read, and is left out"),
         }
-        if left > 0 {
-            tracing::info!(spans = left, "of an earlier run are back in the trace buffer");
+        self.fetch(batch, sorter);
+        if durable.log.is_restored() {
+            tracing::info!("what an earlier run has left is back in the trace buffer");
         }
-        durable.ledger.tail.replayed.inc_by(left - lost.min(left));
-        Ok(left)
+        !durable.log.is_restored()
     }
 
     /// Takes what is lasting into the shards. Answers whether there was something.
@@ -130,9 +137,9 @@ impl Inner {
         let logged = std::mem::take(&mut *durable.inbox.lock());
         let is_any = !logged.is_empty();
         let chain = self.chains.current();
-        for Logged { parcel, custody, reserved } in logged {
+        for Logged { parcel, custody, _room } in logged {
             let items = u64::from(parcel.items);
-            let loaded = batch.load(&[Incoming { body: parcel.body, context: parcel.context }]);
+            let loaded = batch.load_again(&[Incoming { body: parcel.body, context: parcel.context }]);
             if loaded.iter().any(Result::is_err) {
                 debug_assert!(false, "what was a batch is one again: {loaded:?}");
                 durable.ledger.lost("log_unreadable", items);
@@ -143,7 +150,6 @@ impl Inner {
                     durable.ledger.dropped(&late(), dropped);
                 }
             }
-            durable.ledger.budget.settle(reserved, 0);
             batch.clear();
         }
         is_any

@@ -15,20 +15,23 @@ use otlp::sampling::{Sampler, Verdict as Sampled};
 use otlp::signal::Signal;
 
 use super::assemble::{Assembler, Part};
-use super::chunk::Unpacker;
+use super::chunk::gather;
 use super::leaving::Leaving;
 use super::verdict::{Fate, Mark, Verdict};
 use crate::chain::joinable;
+use crate::custody::Custody;
 use crate::export::Parcel;
 
 /// Attributes of kept spans that say who kept them, and why.
 const SAMPLER: &str = "tracemill.sampling.plugin";
 const REASON: &str = "tracemill.sampling.reason";
 
+/// How many bytes are kept for the next time.
+const KEPT: usize = 4 << 20;
+
 /// Its buffers are used again.
 #[derive(Default)]
 pub(super) struct Emitter {
-    unpacker: Unpacker,
     assembler: Assembler,
     batch: Batch,
     plain: Vec<u8>,
@@ -53,6 +56,8 @@ struct Group {
 impl Emitter {
     /// One parcel for all that came with the same tenant and headers.
     pub(super) fn emit(&mut self, leaving: &mut Leaving, note_reason: bool) -> Emitted {
+        let origins: Vec<_> = leaving.origins.drain(..).map(Some).collect();
+        let custody = Custody::join(&origins);
         let mut emitted = Emitted::default();
         self.plain.clear();
         let groups = self.groups(leaving, &mut emitted.lost);
@@ -71,10 +76,10 @@ impl Emitter {
                 body,
                 items: parts.len() as u32,
                 context,
-                custody: None,
+                custody: custody.clone(),
             });
         }
-        self.unpacker.clear();
+        self.plain.shrink_to(KEPT);
         emitted
     }
 
@@ -82,25 +87,28 @@ impl Emitter {
         let mut groups: Vec<Group> = Vec::new();
         // By address first: most spans come with few contexts.
         let mut known: HashMap<usize, usize, RandomState> = HashMap::default();
+        let (mut spans, mut pieces) = (Vec::new(), Vec::new());
         for trace in leaving.traces.drain(..) {
             for (envelope, piece) in trace.spans {
-                let start = self.plain.len();
-                if let Err(error) = self.unpacker.append(piece, &leaving.arena, &mut self.plain) {
-                    tracing::error!(%error, "a kept span is lost");
-                    self.plain.truncate(start);
-                    *lost += 1;
-                    continue;
-                }
-                let group = *known.entry(Arc::as_ptr(&envelope.context).addr()).or_insert_with(|| {
-                    let context = &envelope.context;
-                    groups.iter().position(|group| joinable(&group.context, context)).unwrap_or_else(|| {
-                        groups.push(Group { context: Arc::clone(context), parts: Vec::new(), verdicts: Vec::new() });
-                        groups.len() - 1
-                    })
-                });
-                groups[group].parts.push(Part { envelope, span: start..self.plain.len() });
-                groups[group].verdicts.push(Arc::clone(&trace.verdict));
+                spans.push((envelope, Arc::clone(&trace.verdict)));
+                pieces.push(piece);
             }
+        }
+        let places = gather(&pieces, &leaving.arena, &mut self.plain);
+        for ((envelope, verdict), place) in spans.into_iter().zip(places) {
+            let Some(place) = place else {
+                *lost += 1;
+                continue;
+            };
+            let group = *known.entry(Arc::as_ptr(&envelope.context).addr()).or_insert_with(|| {
+                let context = &envelope.context;
+                groups.iter().position(|group| joinable(&group.context, context)).unwrap_or_else(|| {
+                    groups.push(Group { context: Arc::clone(context), parts: Vec::new(), verdicts: Vec::new() });
+                    groups.len() - 1
+                })
+            });
+            groups[group].parts.push(Part { envelope, span: place });
+            groups[group].verdicts.push(verdict);
         }
         groups
     }
@@ -114,7 +122,7 @@ impl Emitter {
         note_reason: bool,
     ) -> Bytes {
         let Self { batch, order, .. } = self;
-        let loaded = batch.load(&[Incoming { body: body.clone(), context: Arc::clone(context) }]);
+        let loaded = batch.load_again(&[Incoming { body: body.clone(), context: Arc::clone(context) }]);
         if loaded.iter().any(Result::is_err) {
             debug_assert!(false, "what was a batch is one again: {loaded:?}");
             return body;

@@ -12,7 +12,7 @@ use super::shared::Shared;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Envelope {
     pub(super) context: Arc<RequestContext>,
-    /// What its `ResourceSpans` holds beside scopes.
+    /// What its `ResourceSpans` holds beside scopes; of one shard, the same bytes are at the same place.
     pub(super) resource: Arc<[u8]>,
     /// What its `ScopeSpans` holds beside spans.
     pub(super) scope: Arc<[u8]>,
@@ -21,42 +21,62 @@ pub(super) struct Envelope {
 /// All that spans of one shard came under.
 #[derive(Debug, Default)]
 pub(super) struct Envelopes {
-    shared: Shared<Arc<Envelope>>,
+    /// Each with the number of its resource.
+    scopes: Shared<(Arc<Envelope>, u32)>,
+    resources: Shared<Arc<[u8]>>,
     hasher: RandomState,
 }
 
 impl Envelopes {
     /// How many bytes they take.
     pub(super) fn bytes(&self) -> usize {
-        self.shared.bytes()
+        self.scopes.bytes() + self.resources.bytes()
     }
 
-    /// Finds an envelope, or makes it. It has one user more.
-    pub(super) fn enter(&mut self, context: &Arc<RequestContext>, resource: &[u8], scope: &[u8]) -> u32 {
+    /// What an envelope takes, its own bytes, its context and its resource apart.
+    pub(super) const UPKEEP: usize = 256;
+
+    /// Finds a resource, or makes it. It has one user more.
+    pub(super) fn enter_resource(&mut self, resource: &[u8]) -> u32 {
+        let hash = self.hasher.hash_one(resource);
+        self.resources.enter(hash, |known| **known == *resource, || (resource.into(), resource.len()))
+    }
+
+    pub(super) fn leave_resource(&mut self, resource: u32) {
+        self.resources.leave(resource);
+    }
+
+    /// Finds an envelope, or makes it, of a resource that has a user. It has one user more.
+    pub(super) fn enter(&mut self, context: &Arc<RequestContext>, resource: u32, scope: &[u8]) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         (&context.tenant, &context.peer, resource, scope).hash(&mut hasher);
-        let is_it = |known: &Arc<Envelope>| {
-            *known.scope == *scope && *known.resource == *resource && *known.context == **context
+        let is_it = |(known, of): &(Arc<Envelope>, u32)| {
+            *of == resource && *known.scope == *scope && *known.context == **context
         };
-        self.shared.enter(hasher.finish(), is_it, || {
-            let envelope = Envelope { context: Arc::clone(context), resource: resource.into(), scope: scope.into() };
-            (Arc::new(envelope), resource.len() + scope.len() + size_of::<Envelope>() + size_of_context(context))
+        let resources = &mut self.resources;
+        self.scopes.enter(hasher.finish(), is_it, || {
+            resources.share(resource);
+            let fields = Arc::clone(resources.get(resource));
+            let envelope = Envelope { context: Arc::clone(context), resource: fields, scope: scope.into() };
+            ((Arc::new(envelope), resource), scope.len() + Self::UPKEEP + size_of_context(context))
         })
     }
 
     /// One user more.
     pub(super) fn share(&mut self, envelope: u32) {
-        self.shared.share(envelope);
+        self.scopes.share(envelope);
     }
 
     /// One user less.
     pub(super) fn leave(&mut self, envelope: u32) {
-        self.shared.leave(envelope);
+        if let Some((_, resource)) = self.scopes.leave(envelope) {
+            self.resources.leave(resource);
+        }
     }
 
     /// What an envelope says.
     pub(super) fn get(&self, envelope: u32) -> &Arc<Envelope> {
-        self.shared.get(envelope)
+        &self.scopes.get(envelope).0
     }
 }
 
@@ -79,13 +99,16 @@ mod tests {
     #[test]
     fn spans_under_the_same_share_it_whoever_brought_them() {
         let mut envelopes = Envelopes::default();
-        let one = envelopes.enter(&context("a"), b"resource", b"scope");
-        let same = envelopes.enter(&context("a"), b"resource", b"scope");
-        let others = [
-            envelopes.enter(&context("b"), b"resource", b"scope"),
-            envelopes.enter(&context("a"), b"resourc", b"escope"),
-            envelopes.enter(&context("a"), b"resource", b""),
-        ];
+        let mut enter = |tenant: &str, resource: &[u8], scope: &[u8]| {
+            let number = envelopes.enter_resource(resource);
+            let envelope = envelopes.enter(&context(tenant), number, scope);
+            envelopes.leave_resource(number);
+            envelope
+        };
+        let one = enter("a", b"resource", b"scope");
+        let same = enter("a", b"resource", b"scope");
+        let others =
+            [enter("b", b"resource", b"scope"), enter("a", b"resourc", b"escope"), enter("a", b"resource", b"")];
         assert_eq!(one, same);
         assert!(!others.contains(&one));
         let full = envelopes.bytes();
@@ -94,5 +117,17 @@ mod tests {
         assert_eq!(&*envelopes.get(one).resource, b"resource");
         envelopes.leave(one);
         assert!(envelopes.bytes() < full);
+        others.into_iter().for_each(|envelope| envelopes.leave(envelope));
+        assert_eq!((envelopes.scopes.values().count(), envelopes.resources.values().count()), (0, 0));
+    }
+
+    #[test]
+    fn a_large_resource_is_there_once_however_many_scopes_it_has() {
+        let mut envelopes = Envelopes::default();
+        let resource = envelopes.enter_resource(&[7; 1 << 20]);
+        for scope in 0..1000_u32 {
+            envelopes.enter(&context("a"), resource, &scope.to_le_bytes());
+        }
+        assert!(envelopes.bytes() < (1 << 20) + 1000 * 1024, "{}", envelopes.bytes());
     }
 }

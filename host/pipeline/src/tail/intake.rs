@@ -6,7 +6,7 @@ use std::time::Duration;
 use otlp::batch::Batch;
 use otlp::encode::parted;
 
-use super::budget::Pressure;
+use super::budget::{Pressure, Room};
 use super::durable::Then;
 use super::key::{self, Key};
 use super::origin::Origin;
@@ -37,6 +37,7 @@ pub(crate) struct Intaken {
 pub(crate) struct Sorter {
     rows: Vec<Row>,
     envelopes: Vec<u32>,
+    resources: Vec<u32>,
     resource: Vec<u8>,
     scope: Vec<u8>,
     span: Vec<u8>,
@@ -79,17 +80,17 @@ impl Tail {
         sorter: &mut Sorter,
     ) -> Result<Intaken, Refusal> {
         let inner = &self.0.0;
-        let bytes = batch.bytes() + batch.edited_bytes();
-        let growth = inner.reserve(batch.live() as usize, bytes)?;
-        let taken = inner.put(batch, chain, origin, Held::Now, sorter);
-        inner.budget().settle(growth, 0);
-        Ok(taken)
+        // What stands beside spans goes to every shard that has one of them.
+        let spans: usize = batch.spans().iter().map(|span| span.field.len as usize).sum();
+        let beside = batch.bytes().saturating_sub(spans) * inner.cells.len();
+        let _room = inner.reserve(batch.live() as usize, spans + beside + batch.edited_bytes())?;
+        Ok(inner.put(batch, chain, origin, Held::Now, sorter))
     }
 
     /// Takes a batch by way of the disk, or refuses it; then that is begun with [`Logging::start`].
     pub(crate) fn log(&self, parcel: Parcel, custody: Option<Arc<Custody>>) -> Result<Logging, Refusal> {
-        let reserved = self.0.0.reserve(parcel.items as usize, parcel.body.len())?;
-        Ok(Logging { tail: self.clone(), parcel, custody, reserved })
+        let room = self.0.0.reserve(parcel.items as usize, parcel.body.len())?;
+        Ok(Logging { tail: self.clone(), parcel, custody, room })
     }
 }
 
@@ -99,17 +100,17 @@ pub(crate) struct Logging {
     tail: Tail,
     parcel: Parcel,
     custody: Option<Arc<Custody>>,
-    reserved: usize,
+    room: Room,
 }
 
 impl Logging {
     /// Has it written. `then` hears when it is held, or why it is not.
     pub(crate) fn start(self, then: Then) {
-        let Self { tail, parcel, custody, reserved } = self;
+        let Self { tail, parcel, custody, room } = self;
         let inner = Arc::clone(&tail.0.0);
         let Some(durable) = &inner.durable else { return then(Err(full())) };
         let woken = Arc::clone(&inner);
-        durable.take(parcel, custody, reserved, move || woken.wake(), then);
+        durable.take(parcel, custody, room, move || woken.wake(), then);
     }
 }
 
@@ -122,9 +123,9 @@ pub(super) enum Held {
 
 impl Inner {
     /// Takes room for so many spans, or refuses them.
-    fn reserve(&self, spans: usize, bytes: usize) -> Result<usize, Refusal> {
-        let growth = self.cells.len() * Shard::growth(self.chunk, 0, 0) + Shard::growth(self.chunk, spans, bytes);
-        if self.budget().reserve(growth) { Ok(growth) } else { Err(full()) }
+    fn reserve(&self, spans: usize, bytes: usize) -> Result<Room, Refusal> {
+        // Pages and chunks that are begun were set aside at the start.
+        Room::take(&self.ledger.budget, Shard::growth(0, spans, bytes)).ok_or_else(full)
     }
 
     /// Puts the live rows of a batch into their shards, whatever the budget.
@@ -186,8 +187,9 @@ impl Inner {
         sorter: &mut Sorter,
         taken: &mut Intaken,
     ) {
-        let Sorter { rows, envelopes, resource, scope, span, .. } = sorter;
+        let Sorter { rows, envelopes, resources, resource, scope, span, .. } = sorter;
         envelopes.clear();
+        resources.clear();
         let mut shard = cell.shard.lock();
         let now = self.now();
         let origin = shard.enter_origin(origin);
@@ -195,16 +197,18 @@ impl Inner {
         for Row { row, hash, early, key, .. } in rows.iter().filter(|row| row.shard == number) {
             let spanned = &batch.spans()[*row as usize];
             let at = spanned.scope as usize;
-            if envelopes.len() <= at {
-                envelopes.resize(at + 1, NONE);
-            }
-            if envelopes[at] == NONE {
-                resource.clear();
+            if *place(envelopes, at) == NONE {
+                let number = batch.scope(spanned).resource;
+                let of = place(resources, number as usize);
+                if *of == NONE {
+                    resource.clear();
+                    parted::resource(batch, number, resource);
+                    *of = shard.enter_resource(resource);
+                }
                 scope.clear();
-                parted::resource(batch, batch.scope(spanned).resource, resource);
                 parted::scope(batch, spanned.scope, scope);
                 let context = &batch.requests()[spanned.request as usize].context;
-                envelopes[at] = shard.enter_envelope(context, resource, scope);
+                envelopes[at] = shard.enter_envelope(context, *of, scope);
             }
             let arrival =
                 Arrival { batch, row: *row, key: *key, hash: *hash, early: *early, envelope: envelopes[at], origin };
@@ -221,6 +225,9 @@ impl Inner {
         for envelope in envelopes.iter().filter(|envelope| **envelope != NONE) {
             shard.leave_envelope(*envelope);
         }
+        for resource in resources.iter().filter(|resource| **resource != NONE) {
+            shard.leave_resource(*resource);
+        }
         shard.leave_origin(origin);
         self.settle(cell, &mut shard);
         let is_due = shard.next().is_some_and(|next| next < shard.wakes_at);
@@ -231,6 +238,14 @@ impl Inner {
             cell.woken.notify_one();
         }
     }
+}
+
+/// A place in a list that grows to have it.
+fn place(list: &mut Vec<u32>, at: usize) -> &mut u32 {
+    if list.len() <= at {
+        list.resize(at + 1, NONE);
+    }
+    &mut list[at]
 }
 
 /// Under which late spans of dropped traces are counted.

@@ -8,7 +8,6 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use otlp::edit::Sampling;
 use parking_lot::Mutex;
 
@@ -20,6 +19,9 @@ const PREFIX: &str = "decisions-";
 const HEAD: usize = 8;
 /// No block is larger.
 const MOST: usize = 16 << 20;
+
+/// With more, as of rates that change by the second, another file begins.
+const MOST_VERDICTS: usize = 1024;
 
 const DROPPED: u8 = 0;
 const KEPT: u8 = 1;
@@ -57,15 +59,8 @@ struct Open {
     number: u64,
     file: File,
     bytes: u64,
-    /// By address.
-    known: HashMap<usize, Known, RandomState>,
-}
-
-/// A verdict that the file knows; held, so that no other has its address.
-#[derive(Debug)]
-struct Known {
-    number: u32,
-    _verdict: Arc<Verdict>,
+    /// The verdicts that it has told, in the order of their numbers: there are few.
+    known: Vec<Arc<Verdict>>,
 }
 
 impl Journals {
@@ -154,7 +149,7 @@ impl Journal {
             Some(open) => open,
             None => {
                 let (number, file) = self.journals.begin()?;
-                self.open.insert(Open { number, file, bytes: 0, known: HashMap::default() })
+                self.open.insert(Open { number, file, bytes: 0, known: Vec::new() })
             }
         };
         for (key, verdict) in decisions {
@@ -170,7 +165,8 @@ impl Journal {
         }
         let written = if block.len() > HEAD { open.append(&mut block) } else { Ok(()) };
         self.block = block;
-        if written.is_err() || self.open.as_ref().is_some_and(|open| open.bytes >= self.share) {
+        let is_full = |open: &Open| open.bytes >= self.share || open.known.len() >= MOST_VERDICTS;
+        if written.is_err() || self.open.as_ref().is_some_and(is_full) {
             self.end();
         }
         written
@@ -196,14 +192,15 @@ impl Open {
 
     /// A verdict's number in this file, which is told there first.
     fn number_of(&mut self, verdict: &Arc<Verdict>, block: &mut Vec<u8>) -> u32 {
-        let next = self.known.len() as u32;
-        let known = self.known.entry(Arc::as_ptr(verdict).addr()).or_insert_with(|| {
-            block.push(VERDICT);
-            block.extend_from_slice(&next.to_le_bytes());
-            put_verdict(verdict, block);
-            Known { number: next, _verdict: Arc::clone(verdict) }
-        });
-        known.number
+        if let Some(at) = self.known.iter().rposition(|known| known == verdict) {
+            return at as u32;
+        }
+        let number = self.known.len() as u32;
+        block.push(VERDICT);
+        block.extend_from_slice(&number.to_le_bytes());
+        put_verdict(verdict, block);
+        self.known.push(Arc::clone(verdict));
+        number
     }
 }
 

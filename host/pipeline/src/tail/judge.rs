@@ -26,8 +26,11 @@ use crate::chain::live::Chain;
 use crate::chain::sampler::{Decision, Due, NO_ROOT, Show, Traces};
 use crate::chain::seats::{Kind, Seats};
 use crate::chain::shadow::{Asked, Shadows};
-use crate::chain::stage::{Fault, Stage};
+use crate::chain::stage::{Fault, FaultKind, Stage};
 use crate::chain::trial::Trial;
+
+/// A sampler that waits for less is asked again after this.
+const SHORTEST_WAIT: Nanos = 20_000_000;
 
 /// Who decides for one shard.
 pub(super) struct Judge {
@@ -89,6 +92,11 @@ impl Judge {
         }
     }
 
+    /// Turns to another chain, also where nothing is to be decided: what was retired does not wait for that.
+    pub(super) fn follow(&mut self, chain: &Chain) {
+        self.seats.follow(chain);
+    }
+
     /// Decides about candidates of a shard; one outcome for each.
     pub(super) fn decide(
         &mut self,
@@ -104,8 +112,8 @@ impl Judge {
             let rest = &candidates[outcomes.len()..];
             let shown = self.shower.show(shard, rest, show, turn.max_rows);
             let some = &rest[..shown.rows.len()];
-            let loaded = self.batch.load(&shown.requests);
-            debug_assert!(loaded.iter().all(Result::is_ok), "what was a batch is one again: {loaded:?}");
+            let loaded = self.batch.load_again(&shown.requests);
+            assert!(loaded.iter().all(Result::is_ok), "what was a batch is one again: {loaded:?}");
             let case = Case {
                 candidates: some,
                 outcomes: vec![None; some.len()],
@@ -129,24 +137,28 @@ impl Judge {
                 break;
             }
             let shadow = seat.shadow();
+            // On which a canary has failed: the version that counts decides them.
+            let mut failed: Vec<usize> = Vec::new();
             for (stage, slot, takes) in seat.samplers() {
                 let bit = (turn.bit)(&stage.spec().name);
                 let is_asked = |at: &usize| {
                     let candidate = &case.candidates[*at];
-                    takes(&candidate.key.id) && (candidate.due != Due::Early || candidate.early & bit != 0)
+                    let is_its_own = takes(&candidate.key.id) || failed.contains(at);
+                    is_its_own && (candidate.due != Due::Early || candidate.early & bit != 0)
                 };
                 let asked: Vec<usize> = open.iter().copied().filter(is_asked).collect();
                 let Some(mut asking) = (!asked.is_empty()).then(|| Asking::begin(stage, slot)).flatten() else {
                     continue;
                 };
-                let said = HashMap::default();
+                let (said, gave_up) = (HashMap::default(), Vec::new());
                 let mut hearing =
-                    Hearing { batch: &self.batch, cache: &mut self.cache, case: &mut case, stage, turn, said };
+                    Hearing { batch: &self.batch, cache: &mut self.cache, case: &mut case, stage, turn, said, gave_up };
                 hearing.ask(&mut asking, &asked);
                 asking.end();
                 if let Some(trial) = &shadow {
                     hearing.shade(trial, &asked);
                 }
+                failed = hearing.gave_up;
             }
         }
         let Case { candidates, outcomes, .. } = case;
@@ -172,6 +184,8 @@ struct Hearing<'h, 'c> {
     turn: Turn<'h>,
     /// What it has said so far, of which candidate.
     said: HashMap<usize, Decision, RandomState>,
+    /// On which it has failed.
+    gave_up: Vec<usize>,
 }
 
 impl Hearing<'_, '_> {
@@ -205,6 +219,7 @@ impl Hearing<'_, '_> {
     /// About these candidates, in as many calls as it takes. Where a call fails, the candidates on which it does are searched for.
     fn ask(&mut self, asking: &mut Asking<'_>, asked: &[usize]) {
         let mut waiting = vec![asked];
+        let mut last = None;
         while let Some(some) = waiting.pop() {
             if some.is_empty() {
                 continue;
@@ -213,12 +228,17 @@ impl Hearing<'_, '_> {
             waiting.push(&some[count..]);
             let Some(fault) = fault else { continue };
             let some = &some[..count];
-            if some.len() > 1 && asking.may_search() {
+            // Without an instance no half can do better.
+            if some.len() > 1 && asking.may_search() && fault.kind != FaultKind::Instantiate {
                 let (first, second) = some.split_at(some.len() / 2);
                 waiting.extend([second, first]);
             } else {
-                asking.gave_up(some.len(), &fault);
+                self.gave_up.extend_from_slice(some);
+                last = Some(fault);
             }
+        }
+        if let Some(fault) = last {
+            asking.gave_up(self.gave_up.len(), &fault);
         }
     }
 
@@ -274,7 +294,7 @@ impl Hearing<'_, '_> {
             Decision::Wait(_) if due == Due::Early => None,
             Decision::Wait(time) if due.may_wait() => {
                 let nanos = Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX);
-                Some(Outcome::Wait(self.turn.now.saturating_add(nanos)))
+                Some(Outcome::Wait(self.turn.now.saturating_add(nanos.max(SHORTEST_WAIT))))
             }
             Decision::Wait(_) => None,
             Decision::Sample { probability, how } => {

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::budget::Budget;
+use super::budget::{Budget, Room};
 use super::metrics::Metrics;
 use super::verdict::BUFFER;
 use crate::chain::metrics::{DropLabels, Metrics as ChainMetrics};
 use crate::chain::outlet::Outlet;
-use crate::custody::Custody;
 use crate::export::{Parcel, Taken};
 
 /// How long it waits before it tries a queue again that was full.
@@ -48,7 +47,7 @@ pub(super) struct Ledger {
 /// A parcel, and what is settled with it.
 struct Ready {
     parcel: Parcel,
-    custody: Option<Arc<Custody>>,
+    _room: Room,
 }
 
 /// Said once: what is durable behind is not before.
@@ -79,16 +78,26 @@ impl Ledger {
         }
     }
 
-    fn delivered(&self, ready: Ready) {
+    fn delivered(&self, ready: &Ready) {
         let spans = u64::from(ready.parcel.items);
         self.chain.admitted.inc_by(spans);
         self.tail.held.dec_by(spans as i64);
-        self.done(ready);
     }
+}
 
-    fn done(&self, ready: Ready) {
-        self.budget.settle(ready.parcel.body.len(), 0);
-        drop(ready);
+impl Ready {
+    /// Nobody takes it.
+    fn fail(self) {
+        if let Some(custody) = &self.parcel.custody {
+            custody.fail();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Of a disk that has failed after the outbox was gone.
+        self.returned.get_mut().drain(..).for_each(Ready::fail);
     }
 }
 
@@ -116,16 +125,16 @@ impl Outbox {
     }
 
     /// Takes a parcel, whose bytes are the budget's from now on.
-    pub(super) fn put(&mut self, parcel: Parcel, custody: Option<Arc<Custody>>) {
-        self.shared.ledger.budget.settle(0, parcel.body.len());
-        self.waiting.push_back(Ready { parcel, custody });
+    pub(super) fn put(&mut self, parcel: Parcel) {
+        let room = Room::force(&self.shared.ledger.budget, parcel.body.len());
+        self.waiting.push_back(Ready { parcel, _room: room });
     }
 
     /// Nobody will take what is left: whoever sent it has it still, or the disk does.
     pub(super) fn give_up(&mut self) {
         let returned = std::mem::take(&mut *self.shared.returned.lock());
-        for custody in self.waiting.drain(..).chain(returned).filter_map(|ready| ready.custody) {
-            custody.fail();
+        for ready in self.waiting.drain(..).chain(returned) {
+            ready.fail();
         }
     }
 
@@ -134,14 +143,14 @@ impl Outbox {
         self.waiting.extend(self.shared.returned.lock().drain(..));
         while let Some(ready) = self.waiting.pop_front() {
             match outlet.accept(ready.parcel.clone()) {
-                Ok(Taken::Whole) => self.shared.ledger.delivered(ready),
+                Ok(Taken::Whole) => self.shared.ledger.delivered(&ready),
                 Ok(Taken::Later(commit)) => {
                     self.shared.ledger.warn_of_memory();
                     let shared = Arc::clone(&self.shared);
                     shared.pending.fetch_add(1, Ordering::AcqRel);
                     commit.start(Box::new(move |outcome| {
                         match outcome {
-                            Ok(()) => shared.ledger.delivered(ready),
+                            Ok(()) => shared.ledger.delivered(&ready),
                             Err(_) => shared.returned.lock().push(ready),
                         }
                         shared.pending.fetch_sub(1, Ordering::AcqRel);
@@ -155,7 +164,6 @@ impl Outbox {
                     let spans = ready.parcel.items;
                     tracing::error!(spans, %refusal, "kept spans that no queue can take are dropped");
                     self.shared.ledger.lost("refused", u64::from(spans));
-                    self.shared.ledger.done(ready);
                 }
             }
         }

@@ -21,7 +21,7 @@ use super::remembered::Remembered;
 use super::slab::{NONE, Slab};
 use super::spans::{Spans, Which};
 use super::trace::{NEVER, State, Summary, Trace, Waits};
-use super::verdict::{Fate, Verdict, Verdicts};
+use super::verdict::{Fate, Mark, Verdict, Verdicts};
 use crate::chain::sampler::Due;
 
 /// One shard.
@@ -43,7 +43,11 @@ pub(super) struct Shard {
     /// When its thread wakes by itself.
     pub(super) wakes_at: Nanos,
     /// Its bytes and traces as the others know them.
-    pub(super) settled: (usize, usize),
+    pub(super) settled: (usize, usize, usize),
+    /// Somebody wants its thread to look now.
+    pub(super) is_called: bool,
+    /// Of kept spans that have yet to leave.
+    leaving_bytes: usize,
     /// What has happened since somebody asked.
     pub(super) events: Events,
 }
@@ -122,7 +126,9 @@ impl Shard {
             hashing,
             stamp: 0,
             wakes_at: 0,
-            settled: (0, 0),
+            settled: (0, 0, 0),
+            is_called: false,
+            leaving_bytes: 0,
             events: Events::default(),
         }
     }
@@ -143,12 +149,18 @@ impl Shard {
     /// By how much that may grow for so many spans of so many bytes.
     pub(super) fn growth(chunk: usize, spans: usize, bytes: usize) -> usize {
         let traces = (spans / 1024 + 1) * Slab::<Trace>::PAGE_BYTES;
-        Spans::growth(chunk, spans, bytes) + traces + spans * 2 * (size_of::<Appointment>() + size_of::<u32>())
+        let each = 2 * (size_of::<Appointment>() + size_of::<u32>()) + Envelopes::UPKEEP;
+        Spans::growth(chunk, spans, bytes) + traces + spans * each
     }
 
     /// How many traces wait or leave.
     pub(super) fn traces(&self) -> usize {
         self.traces.len()
+    }
+
+    /// How many bytes of kept spans have yet to leave.
+    pub(super) fn leaving_bytes(&self) -> usize {
+        self.leaving_bytes
     }
 
     /// Whether kept spans have yet to leave.
@@ -169,8 +181,17 @@ impl Shard {
     }
 
     /// What a span came under. It has one user more.
-    pub(super) fn enter_envelope(&mut self, context: &Arc<RequestContext>, resource: &[u8], scope: &[u8]) -> u32 {
+    pub(super) fn enter_envelope(&mut self, context: &Arc<RequestContext>, resource: u32, scope: &[u8]) -> u32 {
         self.envelopes.enter(context, resource, scope)
+    }
+
+    /// A resource of such. It has one user more.
+    pub(super) fn enter_resource(&mut self, resource: &[u8]) -> u32 {
+        self.envelopes.enter_resource(resource)
+    }
+
+    pub(super) fn leave_resource(&mut self, resource: u32) {
+        self.envelopes.leave_resource(resource);
     }
 
     pub(super) fn leave_envelope(&mut self, envelope: u32) {
@@ -234,7 +255,12 @@ impl Shard {
         trace.newest = record;
         trace.summary.add(batch, span, bytes.len());
         trace.times.last = now;
-        trace.early |= early;
+        if trace.summary.spans >= trace.early_from {
+            trace.early |= early;
+        }
+        if let State::Kept(_) = trace.state {
+            self.leaving_bytes += bytes.len();
+        }
         if trace.root == NONE && span.parent_span_id.is_empty() {
             trace.root = record;
             trace.times.root = now;
@@ -298,8 +324,8 @@ impl Shard {
         }
     }
 
-    /// The records of a candidate in the order in which they came, `most` of them at most, the root among them. Answers whether that is all.
-    pub(super) fn records(&self, slot: u32, most: usize, out: &mut Vec<u32>) -> bool {
+    /// The records of a candidate in the order in which they came, `most` of them and of their bytes at most, but one at least; the root is among them. Answers whether that is all.
+    pub(super) fn records(&self, slot: u32, most: usize, most_bytes: usize, out: &mut Vec<u32>) -> bool {
         out.clear();
         let Trace { newest, root, .. } = *self.traces.get(slot);
         let mut next = newest;
@@ -308,11 +334,17 @@ impl Shard {
             next = self.spans.get(next).before;
         }
         out.reverse();
-        let is_whole = out.len() <= most;
+        let mut bytes = 0;
+        let fitting = out.iter().take(most).take_while(|record| {
+            bytes += self.spans.len_of(**record);
+            bytes <= most_bytes
+        });
+        let count = fitting.count().max(1).min(out.len());
+        let is_whole = count == out.len();
         if !is_whole {
-            out.truncate(most);
+            out.truncate(count);
             if root != NONE && !out.contains(&root) {
-                out[most - 1] = root;
+                out[count - 1] = root;
             }
         }
         is_whole
@@ -327,6 +359,17 @@ impl Shard {
     /// The oldest chunk that could be spilled.
     pub(super) fn oldest_packed(&self) -> Option<(Which, Packed)> {
         self.spans.oldest_packed().map(|(which, packed)| (which, packed.clone()))
+    }
+
+    /// Settles what is still asked about, after a fault of ours: it is kept.
+    pub(super) fn forgive(&mut self, now: Nanos, candidates: &[Candidate]) {
+        let verdict = Verdict::of_buffer("internal_error", Fate::Keep(Mark::Leave));
+        for candidate in candidates {
+            let is_it = |trace: &Trace| trace.state == State::Asked && trace.key == candidate.key;
+            if self.traces.is_taken(candidate.slot) && is_it(self.traces.get(candidate.slot)) {
+                self.settle(now, candidate.slot, Settled::By(&verdict));
+            }
+        }
     }
 
     pub(super) fn envelope(&self, record: u32) -> &Arc<super::envelope::Envelope> {
@@ -385,7 +428,9 @@ impl Shard {
             let mut next = trace.newest;
             while next != NONE && out.bytes < most {
                 let piece = self.spans.piece(next, &mut out.arena);
-                out.bytes += self.spans.len_of(next);
+                let len = self.spans.len_of(next);
+                out.bytes += len;
+                self.leaving_bytes -= len;
                 let record = self.spans.release(next);
                 leaving.spans.push((Arc::clone(self.envelopes.get(record.envelope)), piece));
                 if let Some(origin) = self.origins.get(record.origin) {
@@ -435,7 +480,9 @@ impl Shard {
     }
 
     fn is_kept(&mut self, slot: u32, verdict: u32) {
-        self.traces.get_mut(slot).state = State::Kept(verdict);
+        let trace = self.traces.get_mut(slot);
+        trace.state = State::Kept(verdict);
+        self.leaving_bytes += trace.summary.bytes as usize;
         self.ready.push_back(slot);
     }
 
@@ -444,6 +491,10 @@ impl Shard {
         trace.state = State::Asked;
         trace.times.next = NEVER;
         let early = std::mem::take(&mut trace.early);
+        if due == Due::Early {
+            // The larger it is, the seldomer it is looked at again before its time.
+            trace.early_from = trace.summary.spans + trace.summary.spans / 8;
+        }
         Candidate { slot, key: trace.key, due, early, summary: trace.summary, first: trace.times.first }
     }
 

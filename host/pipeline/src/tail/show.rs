@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use otlp::batch::{Incoming, RequestContext};
-use otlp::columns::MAX_ROWS;
+use otlp::columns::{MAX_BYTES, MAX_ROWS};
 use parking_lot::Mutex;
 
 use super::assemble::{Assembler, Part};
-use super::chunk::{Piece, Unpacker};
+use super::chunk::{Piece, gather};
 use super::envelope::Envelope;
 use super::shard::{Candidate, Shard};
 use crate::chain::sampler::{NO_ROOT, Show};
 
+/// How many bytes its buffers keep from one time to the next.
+const KEPT: usize = MAX_BYTES;
+
 /// Copies traces out. Its buffers are used again.
 #[derive(Default)]
 pub(super) struct Shower {
-    unpacker: Unpacker,
     assembler: Assembler,
     records: Vec<u32>,
     arena: Vec<u8>,
@@ -46,7 +48,7 @@ struct Taken {
 }
 
 impl Shower {
-    /// At least one of the candidates, as many as a call may have rows.
+    /// At least one of the candidates, as many as a call may have rows, and about as many bytes.
     pub(super) fn show(
         &mut self,
         shard: &Mutex<Shard>,
@@ -69,13 +71,14 @@ impl Shower {
         for trace in taken {
             self.add(trace, &mut shown);
         }
-        self.unpacker.clear();
+        self.arena.shrink_to(KEPT);
+        self.plain.shrink_to(KEPT);
         shown
     }
 
     fn take(&mut self, shard: &Shard, candidates: &[Candidate], show: Show, max_rows: usize) -> Vec<Taken> {
         let mut taken = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         for candidate in candidates {
             let root = shard.root(candidate.slot);
             let is_whole = if show == Show::Roots {
@@ -83,10 +86,11 @@ impl Shower {
                 self.records.extend(root);
                 true
             } else {
-                shard.records(candidate.slot, max_rows, &mut self.records)
+                shard.records(candidate.slot, max_rows, MAX_BYTES, &mut self.records)
             };
             rows += self.records.len();
-            if rows > MAX_ROWS as usize && !taken.is_empty() {
+            bytes += self.records.iter().map(|record| shard.spans.len_of(*record)).sum::<usize>();
+            if (rows > MAX_ROWS as usize || bytes > MAX_BYTES) && !taken.is_empty() {
                 break;
             }
             let arena = &mut self.arena;
@@ -106,14 +110,13 @@ impl Shower {
         let Taken { spans, root, mut is_whole } = taken;
         let mut groups: Vec<(Arc<RequestContext>, Vec<Part>, Option<usize>)> = Vec::new();
         self.plain.clear();
-        for (number, (envelope, piece)) in spans.into_iter().enumerate() {
-            let start = self.plain.len();
-            if let Err(error) = self.unpacker.append(piece, &self.arena, &mut self.plain) {
-                tracing::error!(%error, "a span cannot be shown to the samplers");
-                self.plain.truncate(start);
+        let (envelopes, pieces): (Vec<_>, Vec<_>) = spans.into_iter().unzip();
+        let places = gather(&pieces, &self.arena, &mut self.plain);
+        for (number, (envelope, place)) in envelopes.into_iter().zip(places).enumerate() {
+            let Some(place) = place else {
                 is_whole = false;
                 continue;
-            }
+            };
             let context = &envelope.context;
             let known = groups.iter().position(|(known, ..)| Arc::ptr_eq(known, context) || **known == **context);
             let group = known.unwrap_or_else(|| {
@@ -124,7 +127,7 @@ impl Shower {
             if root == Some(number) {
                 *its_root = Some(parts.len());
             }
-            parts.push(Part { envelope, span: start..self.plain.len() });
+            parts.push(Part { envelope, span: place });
         }
         let first = shown.rows.last().map_or(0, |rows| rows.end);
         let mut next = first;

@@ -4,7 +4,7 @@
 //! A span is copied here, so that one that comes late does not pin the request that it came in. What is known of each stands in a list of its own, so
 //! that to let go of a span nothing of its chunk has to be read, wherever that is.
 
-use super::chunk::{Chunk, Packed, Piece};
+use super::chunk::{Chunk, Packed, Piece, Plain};
 use super::slab::Slab;
 
 /// What is known of one span.
@@ -156,8 +156,8 @@ impl Spans {
     }
 
     /// A closed chunk that is not packed, the oldest there is, with its bytes.
-    pub(super) fn oldest_plain(&self) -> Option<(Which, &[u8])> {
-        self.oldest(|chunk| chunk.plain())
+    pub(super) fn oldest_plain(&self) -> Option<(Which, &Plain)> {
+        self.oldest(Chunk::plain)
     }
 
     /// A packed chunk in memory, likewise.
@@ -168,20 +168,29 @@ impl Spans {
         })
     }
 
-    /// Puts what a chunk was packed to in its place. Invariant: nothing has happened since it was asked for.
-    pub(super) fn pack(&mut self, Which(number): Which, packed: Packed) {
-        let held = self.chunks[number as usize].as_mut().expect("it is there");
-        let before = held.chunk.bytes();
-        held.chunk = Chunk::Packed(packed);
-        self.bytes = self.bytes + held.chunk.bytes() - before;
+    /// Puts what a chunk was packed to in its place, if it is still there.
+    pub(super) fn pack(&mut self, which: Which, was: &Plain, packed: Packed) {
+        if self.chunk(which).and_then(Chunk::plain).is_some_and(|known| known.is(was)) {
+            self.put(which, packed);
+        }
     }
 
     /// Puts what a chunk was spilled to in its place, if it is still there.
     pub(super) fn replace(&mut self, which: Which, was: &Packed, packed: Packed) {
-        let held = self.chunks.get(which.0 as usize).and_then(Option::as_ref);
-        if held.is_some_and(|held| matches!(&held.chunk, Chunk::Packed(known) if known.is(was))) {
-            self.pack(which, packed);
+        if matches!(self.chunk(which), Some(Chunk::Packed(known)) if known.is(was)) {
+            self.put(which, packed);
         }
+    }
+
+    fn chunk(&self, which: Which) -> Option<&Chunk> {
+        self.chunks.get(which.0 as usize)?.as_ref().map(|held| &held.chunk)
+    }
+
+    fn put(&mut self, Which(number): Which, packed: Packed) {
+        let held = self.chunks[number as usize].as_mut().expect("it is there");
+        let before = held.chunk.bytes();
+        held.chunk = Chunk::Packed(packed);
+        self.bytes = self.bytes + held.chunk.bytes() - before;
     }
 
     /// Whether much of what is in memory is not wanted.

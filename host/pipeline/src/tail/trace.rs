@@ -29,6 +29,8 @@ pub(super) struct Trace {
     pub(super) times: Times,
     /// Of which samplers, as bits, a span has met the `early` since they were asked.
     pub(super) early: u64,
+    /// From so many spans on it is asked about early again.
+    pub(super) early_from: u32,
 }
 
 /// Where a trace stands.
@@ -98,6 +100,7 @@ impl Trace {
             summary: Summary { start: u64::MAX, ..Summary::default() },
             times: Times { first: now, last: now, root: NEVER, wait: 0, next: NEVER },
             early: 0,
+            early_from: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A shard's own thread: waits until something is due, has it decided, and lets it leave. Invariant: plugins, codecs and queues are called without
 //! the shard's lock, so that no mill waits for them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use parking_lot::MutexGuard;
 
 use super::budget::Pressure;
 use super::chunk::Packed;
+use super::clocks::Nanos;
 use super::emit::Emitter;
 use super::intake::Sorter;
 use super::journal::Journal;
@@ -21,7 +23,6 @@ use super::verdict::{Fate, Verdict};
 use super::{Cell, Inner};
 use crate::chain::metrics::DropLabels;
 use crate::chain::sampler::Due;
-use crate::custody::Custody;
 
 /// Decisions that are so close together are made at once.
 const TICK: Duration = Duration::from_millis(20);
@@ -29,6 +30,8 @@ const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
 /// So much leaves at once.
 const LEAVE: usize = 1 << 20;
+/// So often it begins anew in one turn, before it looks at the clock.
+const ROUNDS: usize = 64;
 /// So many chunks are packed, spilled or compacted between two looks at the clock.
 const CHUNKS: usize = 64;
 
@@ -71,10 +74,17 @@ impl Worker {
         }
     }
 
-    /// Works until the buffer is gone.
+    /// Works until the buffer is gone. A bug of ours must not take the thread with it: what was being decided is kept.
     pub(super) fn work(mut self) {
         while !self.inner.is_gone() {
-            let is_idle = self.turn();
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn()));
+            let is_idle = turn.unwrap_or_else(|_| {
+                tracing::error!("the trace buffer has failed in a turn; what was being decided is kept");
+                (self.judge, self.emitter, self.batch) = (Judge::new(), Emitter::default(), Batch::new());
+                self.cell().shard.lock().forgive(self.inner.now(), &self.candidates);
+                self.candidates.clear();
+                false
+            });
             self.inner.report(self.number, is_idle);
             self.wait();
         }
@@ -84,29 +94,35 @@ impl Worker {
         &self.inner.cells[self.number]
     }
 
-    /// Does what is due. Answers whether nothing at all is left.
+    /// Does what is due by now. Answers whether nothing at all is left.
     pub(super) fn turn(&mut self) -> bool {
-        self.inner.fetch(&mut self.batch, &mut self.sorter);
-        self.relieve();
-        loop {
-            let decided = self.decide();
-            let left = self.leave();
-            if !decided && !left {
+        let inner = Arc::clone(&self.inner);
+        inner.fetch(&mut self.batch, &mut self.sorter);
+        self.judge.follow(&inner.chains.current());
+        let is_restoring = inner.is_open() && self.number == 0 && inner.restore(&mut self.batch, &mut self.sorter);
+        let now = inner.now();
+        let mut is_first = true;
+        for _ in 0..ROUNDS {
+            self.relieve();
+            let decided = if inner.decides() { self.decide(now, is_first) } else { 0 };
+            let has_more = self.leave();
+            if decided < AT_ONCE && !has_more {
                 break;
             }
+            is_first = false;
         }
         self.compact();
-        if let Some(durable) = &self.inner.durable {
+        if let Some(durable) = &inner.durable {
             // What is undecided is on the disk, and may wait.
             return durable.is_empty() && self.outbox.is_empty() && !self.cell().shard.lock().is_leaving();
         }
-        self.cell().shard.lock().traces() == 0 && self.outbox.is_empty()
+        !is_restoring && self.cell().shard.lock().traces() == 0 && self.outbox.is_empty()
     }
 
     fn wait(&self) {
         let cell = self.cell();
         let mut shard = cell.shard.lock();
-        if self.inner.is_gone() {
+        if std::mem::take(&mut shard.is_called) || self.inner.is_gone() {
             return;
         }
         let now = self.inner.now();
@@ -118,24 +134,23 @@ impl Worker {
         let _timed_out = cell.woken.wait_for(&mut shard, pause);
     }
 
-    /// Decides what is due, some thousand traces at most. Answers whether there were any.
-    fn decide(&mut self) -> bool {
+    /// Decides what is due by then, some thousand traces at most; `relieves` if the heaviest are to go where memory is short. Answers how many there were.
+    fn decide(&mut self, now: Nanos, relieves: bool) -> usize {
         let inner = Arc::clone(&self.inner);
         let config = inner.config.load_full();
         let cell = &inner.cells[self.number];
-        let now = inner.now();
         self.candidates.clear();
         {
             let mut shard = cell.shard.lock();
-            let ends = inner.is_ending() && inner.durable.is_none();
-            shard.due(now, ends.then_some(Due::ShuttingDown), &mut self.candidates);
-            if inner.budget().pressure() == Pressure::Early && self.candidates.len() < AT_ONCE {
+            shard.due(now, inner.is_ending().then_some(Due::ShuttingDown), &mut self.candidates);
+            let is_pressed = relieves && inner.budget().pressure() == Pressure::Early;
+            if is_pressed && self.candidates.len() < AT_ONCE {
                 let share = inner.budget().excess() / inner.cells.len();
                 shard.heaviest(now, share, &mut self.candidates);
             }
         }
         if self.candidates.is_empty() {
-            return false;
+            return 0;
         }
         let turn = Turn {
             now,
@@ -155,7 +170,7 @@ impl Worker {
             }
         }
         inner.settle(cell, &mut shard);
-        true
+        self.candidates.len()
     }
 
     /// Before anything comes of it: after a crash the same is known.
@@ -189,32 +204,37 @@ impl Worker {
         }
     }
 
-    /// Lets kept spans leave, about [`LEAVE`]. Answers whether there were any.
+    /// Lets kept spans leave, about [`LEAVE`]. Answers whether there are more, and room for them.
     fn leave(&mut self) -> bool {
-        let is_flushed = self.outbox.flush(&*self.inner.outlet);
+        let inner = Arc::clone(&self.inner);
+        let is_flushed = self.outbox.flush(&*inner.outlet);
         if !is_flushed && !self.outbox.has_room() {
             return false;
         }
         let mut leaving = Leaving::default();
-        {
+        let has_more = {
             let cell = self.cell();
             let mut shard = cell.shard.lock();
             shard.leave(LEAVE, &mut leaving);
-            self.inner.settle(cell, &mut shard);
-        }
+            inner.settle(cell, &mut shard);
+            shard.is_leaving()
+        };
         if leaving.traces.is_empty() {
             return false;
         }
-        let note_reason = self.inner.config.load().note_reason;
-        let emitted = self.emitter.emit(&mut leaving, note_reason);
-        self.inner.ledger.lost("spill_unreadable", emitted.lost);
-        let origins: Vec<_> = leaving.origins.into_iter().map(Some).collect();
-        let custody = Custody::join(&origins);
+        let spans = leaving.traces.iter().map(|trace| trace.spans.len() as u64).sum();
+        let note_reason = inner.config.load().note_reason;
+        let emitter = &mut self.emitter;
+        let Ok(emitted) = catch_unwind(AssertUnwindSafe(|| emitter.emit(&mut leaving, note_reason))) else {
+            inner.ledger.lost("internal_error", spans);
+            self.emitter = Emitter::default();
+            return has_more;
+        };
+        inner.ledger.lost("spill_unreadable", emitted.lost);
         for parcel in emitted.parcels {
-            self.outbox.put(parcel, custody.clone());
+            self.outbox.put(parcel);
         }
-        self.outbox.flush(&*self.inner.outlet);
-        true
+        self.outbox.flush(&*inner.outlet) && has_more
     }
 
     /// Does what the budget asks for, beside deciding early.
@@ -259,11 +279,13 @@ impl Worker {
     /// Packs one chunk.
     fn pack(&self) -> bool {
         let cell = self.cell();
+        let found = cell.shard.lock().spans.oldest_plain().map(|(which, plain)| (which, plain.clone()));
+        let Some((which, plain)) = found else { return false };
+        let Ok(packed) = Packed::pack(plain.bytes()) else { return false };
+        self.inner.ledger.tail.packed.inc_by(plain.bytes().len() as u64);
         let mut shard = cell.shard.lock();
-        let Some((which, bytes)) = shard.spans.oldest_plain() else { return false };
-        let Ok(packed) = Packed::pack(bytes) else { return false };
-        self.inner.ledger.tail.packed.inc_by(bytes.len() as u64);
-        shard.spans.pack(which, packed);
+        shard.spans.pack(which, &plain, packed);
+        drop(plain);
         self.inner.settle(cell, &mut shard);
         true
     }

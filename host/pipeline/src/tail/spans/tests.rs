@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tail::chunk::Unpacker;
+use crate::tail::chunk::gather;
 use crate::tail::slab::NONE;
 
 const CHUNK: usize = 4096;
@@ -11,7 +11,7 @@ const CHUNK: usize = 4096;
 fn read(spans: &Spans, record: u32) -> Vec<u8> {
     let (mut arena, mut out) = (Vec::new(), Vec::new());
     let piece = spans.piece(record, &mut arena);
-    Unpacker::default().append(piece, &arena, &mut out).unwrap();
+    assert_eq!(gather(&[piece], &arena, &mut out), [Some(0..out.len())]);
     out
 }
 
@@ -113,9 +113,9 @@ proptest! {
                 Step::Release(_) => {}
                 Step::Compact => drop(spans.compact()),
                 Step::Pack => {
-                    let packed = spans.oldest_plain().map(|(which, bytes)| (which, Packed::pack(bytes).unwrap()));
-                    if let Some((which, packed)) = packed {
-                        spans.pack(which, packed);
+                    if let Some((which, plain)) = spans.oldest_plain() {
+                        let plain = plain.clone();
+                        spans.pack(which, &plain, Packed::pack(plain.bytes()).unwrap());
                     }
                 }
             }

@@ -45,6 +45,7 @@ fn what_was_acknowledged_is_there_after_an_end_and_is_decided_then() {
     assert_eq!(first.metrics.held.get(), 3);
     drop(first);
     let mut second = rig(config(folder.path(), true));
+    second.after(0);
     assert_eq!((second.metrics.held.get(), second.metrics.replayed.get()), (3, 3));
     second.send_safely(&[Sent::new(1, 2)]).unwrap();
     second.after(6 * SECOND);
@@ -53,7 +54,8 @@ fn what_was_acknowledged_is_there_after_an_end_and_is_decided_then() {
     assert_eq!((second.dropped("errors", "errors"), second.metrics.held.get()), (1, 0));
     drop(second);
     // Nothing is left of what is settled.
-    let third = rig(config(folder.path(), true));
+    let mut third = rig(config(folder.path(), true));
+    third.after(0);
     assert_eq!((third.metrics.held.get(), third.metrics.replayed.get()), (0, 0));
 }
 
@@ -91,8 +93,8 @@ fn of_a_batch_that_was_decided_in_part_the_rest_comes_back_and_what_was_decided_
     assert_eq!(first.dropped("errors", "errors"), 1);
     drop(first);
     let mut second = rig(config(folder.path(), true));
-    assert_eq!(second.metrics.replayed.get(), 3);
     second.after(0);
+    assert_eq!(second.metrics.replayed.get(), 3);
     // Its record was not done with: it is delivered again, and what was dropped is dropped again.
     assert_eq!(left(&mut second), [(0, ERASED.to_owned())]);
     assert_eq!(second.dropped("tail", "late"), 1);
@@ -159,5 +161,47 @@ async fn at_the_end_what_is_on_the_disk_waits_there_undecided() {
     assert!(left(&mut first).is_empty());
     assert_eq!((first.metrics.log.left.get(), first.metrics.held.get()), (1, 0));
     drop(first);
-    assert_eq!(rig(config(folder.path(), true)).metrics.held.get(), 1);
+    let mut second = rig(config(folder.path(), true));
+    second.after(0);
+    assert_eq!(second.metrics.held.get(), 1);
 }
+
+#[test]
+fn nothing_is_fetched_or_decided_before_the_samplers_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = rig(config(folder.path(), true));
+    first.send_safely(&[error(1, 0)]).unwrap();
+    drop(first);
+    let mut second = rig(config(folder.path(), true));
+    second.inner().is_open.store(false, Ordering::SeqCst);
+    second.after(60 * SECOND);
+    assert!(left(&mut second).is_empty());
+    second.tail.open();
+    second.after(0);
+    second.after(6 * SECOND);
+    assert_eq!(left(&mut second), [(0, ERASED.to_owned())]);
+}
+
+#[test]
+fn a_log_that_is_larger_than_memory_comes_back_piece_by_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = |config: TailConfig| TailConfig { max_bytes: 16 << 20, remember: SMALL, ..config };
+    let disk = || large(config(folder.path(), true));
+    // A run with more memory has taken them.
+    let mut first = rig(config(folder.path(), true));
+    let spans =
+        |trace: u64| -> Vec<Sent> { (0..100).map(|number| Sent { size: 1000, ..error(trace, number) }).collect() };
+    for trace in 0..400 {
+        first.send_safely(&spans(trace)).unwrap();
+    }
+    assert!(first.metrics.bytes.get() > 32 << 20);
+    drop(first);
+    let mut second = rig(disk());
+    for _ in 0..200 {
+        second.after(SECOND);
+        assert!(second.inner().budget().used() < 24 << 20, "{}", second.inner().budget().used());
+    }
+    assert_eq!((left(&mut second).len(), second.metrics.held.get()), (40_000, 0));
+}
+
+const SMALL: crate::tail::config::Remember = crate::tail::config::Remember { kept: 1000, dropped: 1000 };

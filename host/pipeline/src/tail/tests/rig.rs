@@ -126,6 +126,8 @@ pub struct Sent {
     pub service: u8,
     /// How long its name is.
     pub size: usize,
+    /// Attributes without key and value: two bytes each, and much more in an index.
+    pub empty_attributes: usize,
 }
 
 impl Sent {
@@ -140,6 +142,7 @@ impl Sent {
             state: String::new(),
             service: (number % 3) as u8,
             size: 20,
+            empty_attributes: 0,
         }
     }
 
@@ -156,6 +159,7 @@ impl Sent {
             name: format!("{:0>width$}", self.number, width = self.size),
             start_time_unix_nano: self.start,
             end_time_unix_nano: self.end,
+            attributes: vec![KeyValue::default(); self.empty_attributes],
             status: self.is_error.then(|| Status { code: 2, message: String::new() }),
             ..Span::default()
         }
@@ -191,7 +195,7 @@ impl Rig {
         let clock = Arc::clone(&now);
         let clock = Box::new(move || clock.load(Ordering::SeqCst));
         let inner = Inner::new(config, chains.clone(), outlet.clone(), metrics.clone(), clock).unwrap();
-        inner.restore().unwrap();
+        inner.is_open.store(true, Ordering::SeqCst);
         let inner = Arc::new(inner);
         let workers = (0..shards).map(|number| Worker::new(Arc::clone(&inner), number)).collect();
         let tail = Tail(Arc::new(Handle(inner)));

@@ -479,3 +479,61 @@ async fn at_the_end_everything_is_decided_whatever_it_waits_for() {
     assert_eq!(rig.left().len(), 10);
     assert!(due.lock().iter().all(|due| *due == Due::ShuttingDown));
 }
+
+#[test]
+fn spans_whose_index_is_large_are_shown_and_leave_like_others() {
+    let (native, shown) = looks(Show::EverySpan);
+    let mut rig = rig(vec![("looks", native)], TailConfig::default());
+    // In the company of another it is taken; by itself it would be refused at the door.
+    let dense = Sent { empty_attributes: 4000, ..Sent::new(1, 1) };
+    rig.send(&[dense, Sent { size: 4000, ..Sent::new(2, 2) }, Sent::new(3, 3)]).unwrap();
+    rig.after(6 * SECOND);
+    assert_eq!(numbers(&mut rig), [1, 2, 3]);
+    assert_eq!(shown.lock().iter().map(|(_, names)| names.len()).sum::<usize>(), 3);
+}
+
+#[test]
+fn what_a_sampler_is_shown_is_bounded_in_bytes() {
+    let (native, shown) = looks(Show::EverySpan);
+    let mut rig = rig(vec![("looks", native)], TailConfig::default());
+    let spans: Vec<Sent> = (0..100).map(|number| Sent { size: 100_000, ..Sent::new(1, number) }).collect();
+    rig.send(&spans).unwrap();
+    rig.after(6 * SECOND);
+    let shown = shown.lock();
+    let [(traces, names)] = &shown[..] else { panic!("one question: {}", shown.len()) };
+    assert!(names.len() > 30 && names.len() < 42, "{}", names.len());
+    assert_eq!((traces.whole[0], traces.spans[0]), (0, 100));
+    assert_eq!(rig.left().len(), 100);
+}
+
+#[test]
+fn a_canary_that_fails_leaves_its_traces_to_the_version_that_counts() {
+    let mut rig = Rig::new(1, TailConfig::default());
+    let old = rig.stage("samples", native(always(2, 0.0, "old")));
+    let fails: Decide = Arc::new(|_| Err(Fault { kind: FaultKind::Trap, message: "bug".into() }));
+    let new = rig.stage("samples", native(fails));
+    let trial = Arc::new(Trial::new(new, Mode::Canary(0.5)));
+    rig.chains.publish([Place { stage: Some(old), trial: Some(trial) }]);
+    rig.send(&(0..100).map(|trace| Sent::new(trace, trace)).collect::<Vec<_>>()).unwrap();
+    rig.after(6 * SECOND);
+    assert_eq!((rig.left().len(), rig.dropped("samples", "old")), (0, 100));
+}
+
+#[test]
+fn a_sampler_that_waits_for_no_time_is_not_asked_without_end() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    let waits = by(
+        move |traces, _| {
+            *count.lock() += traces.len();
+            (3, 0.0)
+        },
+        "waits",
+    );
+    let mut rig = rig(vec![("waits", native(waits))], TailConfig::default());
+    rig.send(&[Sent::new(1, 0)]).unwrap();
+    rig.after(3 * SECOND);
+    assert_eq!(*asked.lock(), 1);
+    rig.after(SECOND);
+    assert_eq!(*asked.lock(), 2);
+}
