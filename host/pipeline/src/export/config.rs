@@ -192,7 +192,9 @@ impl Endpoint {
         let wrong = || EndpointError::Broker(broker.into());
         let uri: Uri = format!("kafka://{broker}").parse().map_err(|_| wrong())?;
         let is_broker = uri.port().is_some() && uri.host().is_some_and(|host| !host.is_empty());
-        if !is_broker || uri.authority().is_none_or(|authority| authority.as_str() != broker) {
+        let is_alone = uri.authority().is_some_and(|authority| authority.as_str() == broker);
+        // Who somebody is, is for `sasl`.
+        if !is_broker || !is_alone || broker.contains('@') {
             return Err(wrong());
         }
         Self::of(Protocol::Kafka, |_| Ok(uri.clone()))

@@ -156,7 +156,7 @@ impl Sent {
             span_id: (self.number + 1).to_be_bytes().to_vec(),
             parent_span_id: if self.is_root { Vec::new() } else { 1_u64.to_be_bytes().to_vec() },
             trace_state: self.state.clone(),
-            name: format!("{:0>width$}", self.number, width = self.size),
+            name: "0".repeat(self.size.saturating_sub(20)) + &format!("{:020}", self.number),
             start_time_unix_nano: self.start,
             end_time_unix_nano: self.end,
             attributes: vec![KeyValue::default(); self.empty_attributes],
