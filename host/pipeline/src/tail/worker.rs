@@ -29,6 +29,8 @@ const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
 /// So much leaves at once.
 const LEAVE: usize = 1 << 20;
+/// And no more than this part of what the queues have room for: what they could never take would be lost.
+const LEAVE_SHARE: usize = 4;
 /// So many chunks are packed, spilled or compacted between two looks at the clock.
 const CHUNKS: usize = 64;
 
@@ -188,7 +190,7 @@ impl Worker {
         }
     }
 
-    /// Lets kept spans leave, about [`LEAVE`]. Answers whether there were any.
+    /// Lets kept spans leave, as much as may at once. Answers whether there were any.
     fn leave(&mut self) -> bool {
         let is_flushed = self.outbox.flush(&*self.inner.outlet);
         if !is_flushed && !self.outbox.has_room() {
@@ -198,7 +200,7 @@ impl Worker {
         {
             let cell = self.cell();
             let mut shard = cell.shard.lock();
-            shard.leave(LEAVE, &mut leaving);
+            shard.leave(LEAVE.min(self.inner.outlet.room() / LEAVE_SHARE), &mut leaving);
             self.inner.settle(cell, &mut shard);
         }
         if leaving.traces.is_empty() {
