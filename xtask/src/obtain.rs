@@ -18,6 +18,8 @@ pub const FOR_LONG_TESTS: &[Wanted] = &[
     Wanted { name: "Loki", obtain: backends::loki },
     Wanted { name: "registry", obtain: backends::registry },
     PEER,
+    Wanted { name: "Kafka", obtain: backends::kafka },
+    Wanted { name: "OpenTelemetry Collector for Kafka", obtain: backends::collector_for_kafka },
     Wanted { name: "SDK for Go", obtain: backends::go_client },
     Wanted { name: "NestJS with automatic instrumentation", obtain: backends::nest_modules },
     Wanted { name: "Java agent", obtain: backends::java_agent },

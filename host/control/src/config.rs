@@ -24,6 +24,7 @@ mod cors;
 mod depth;
 pub mod env;
 pub mod export;
+mod kafka;
 pub mod limits;
 pub mod plugins;
 mod queue;

@@ -24,6 +24,10 @@ fn lookup(name: &str) -> Option<String> {
 fn every_error_of_a_file_is_said_at_once() {
     for path in files("invalid") {
         let name = path.file_name().unwrap().to_str().unwrap();
+        // What a build lacks is said where it lacks it.
+        if name == "kafka.yaml" && pipeline::kafka::IS_BUILT {
+            continue;
+        }
         let report = config::read(name, &fs::read_to_string(&path).unwrap(), &lookup).expect_err(name);
         let said = report.lines().join("\n") + "\n";
         let golden = path.with_extension("err");

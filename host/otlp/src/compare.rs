@@ -74,6 +74,21 @@ impl Differences {
         }
     }
 
+    /// Adds a trace of so many spans that two samplers have kept (`true`), dropped or not decided; `same` is whether they said the same of it.
+    pub fn add_decided(&mut self, spans: u64, trace_id: Vec<u8>, [first, second]: [Option<bool>; 2], same: bool) {
+        self.rows += spans;
+        match (first, second) {
+            (Some(false), Some(false)) => {}
+            (Some(false), _) => self.only_first_dropped += spans,
+            (_, Some(false)) => self.only_second_dropped += spans,
+            _ if same => {}
+            _ => {
+                self.edited_otherwise += spans;
+                self.at(Path::TraceState.to_string(), spans, || (trace_id, Vec::new()));
+            }
+        }
+    }
+
     fn row(&mut self, (first, one): (&Batch, &Span), (second, other): (&Batch, &Span), row: u32) {
         if is_untouched(first, one) && is_untouched(second, other) {
             return;

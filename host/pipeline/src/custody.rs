@@ -54,7 +54,9 @@ impl Custody {
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
         if let Kind::Joined(parts) = &self.kind {
-            parts.iter().for_each(|part| part.fail());
+            for part in parts {
+                part.fail();
+            }
         }
     }
 }
@@ -163,7 +165,9 @@ mod tests {
                 let joined = Custody::join(parts.iter().map(|part| &own[*part]));
                 if *fails {
                     joined.as_ref().unwrap().fail();
-                    parts.iter().for_each(|part| failed[*part] = true);
+                    for part in parts {
+                        failed[*part] = true;
+                    }
                 }
                 all.push((parts.clone(), joined));
             }

@@ -24,6 +24,8 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::compact;
+use crate::custody::Custody;
+use crate::kafka::KafkaError;
 use crate::log_gate::Gate;
 use crate::request::Refusal;
 
@@ -39,6 +41,8 @@ mod dial;
 mod folders;
 mod followed;
 mod frames;
+#[cfg_attr(not(feature = "kafka"), path = "export/kafka/absent.rs")]
+mod kafka;
 mod link;
 pub(crate) mod log;
 mod members;
@@ -90,12 +94,14 @@ pub struct Parcel {
     pub items: u32,
     /// What came with the request (or with all requests that were joined: they agree in tenant and kept headers).
     pub context: Arc<RequestContext>,
+    /// Who hears when it is delivered, on a disk, or given up by a rule.
+    pub custody: Option<Arc<Custody>>,
 }
 
 impl Parcel {
     /// A parcel with a part of the items.
     fn part(&self, body: Bytes, items: u32) -> Self {
-        Self { signal: self.signal, body, items, context: Arc::clone(&self.context) }
+        Self { body, items, ..self.clone() }
     }
 }
 
@@ -145,6 +151,14 @@ pub enum StartError {
         name: String,
         /// Why.
         error: SecretError,
+    },
+    /// Kafka cannot be spoken to as configured.
+    #[error("destination `{name}`: {error}")]
+    Kafka {
+        /// Of which destination.
+        name: String,
+        /// Why.
+        error: KafkaError,
     },
     /// A folder cannot be used.
     #[error("destination `{name}`: {error}")]

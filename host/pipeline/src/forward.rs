@@ -54,7 +54,7 @@ impl Forward {
         if let Some(refusal) = self.refuses() {
             return Err(refusal);
         }
-        let Request { signal, body, context, permit } = request;
+        let Request { signal, body, context, permit, custody } = request;
         let counted = if body.len() <= INLINE_BYTES {
             signal.count(&body)
         } else {
@@ -69,7 +69,7 @@ impl Forward {
         if items == 0 {
             return Ok(Accepted::default());
         }
-        let taken = match self.outlet.accept(Parcel { signal, body, items, context }) {
+        let taken = match self.outlet.accept(Parcel { signal, body, items, context, custody }) {
             Ok(Taken::Whole) => Ok(()),
             Ok(Taken::Later(commit)) => return self.wait(commit, signal, items).await,
             Err(refusal) => Err(refusal),

@@ -12,6 +12,7 @@ mod followed;
 pub mod fork;
 pub mod forward;
 mod gathered;
+pub mod kafka;
 mod log_gate;
 mod paths;
 pub mod receive;

@@ -22,6 +22,7 @@ mod health;
 mod http;
 mod idle;
 mod inflate;
+pub mod kafka;
 mod listen;
 mod metrics;
 mod reflection;
@@ -53,6 +54,7 @@ use self::metrics::{Outcome, Protocol, Reason};
 use self::status::Failure;
 use crate::admit::{Admission, Budget, Payer, Permit};
 use crate::auth::{Auth, Granted};
+use crate::kafka::KafkaError;
 use crate::request::{Accepted, Handler, Request};
 use crate::tls::server::Tls;
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub grpc: Option<SocketAddr>,
     /// Where OTLP/HTTP listens, if it does. Port 0 takes any.
     pub http: Option<SocketAddr>,
+    /// Which messages are taken from Kafka, if any are.
+    pub kafka: Option<kafka::Config>,
     /// What OTLP/gRPC is secured with; plain text without it.
     pub grpc_tls: Option<TlsConfig>,
     /// What OTLP/HTTP is secured with; plain text without it.
@@ -108,6 +112,7 @@ impl Default for Config {
         Self {
             grpc: Some(SocketAddr::from(([127, 0, 0, 1], 4317))),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 4318))),
+            kafka: None,
             grpc_tls: None,
             http_tls: None,
             auth: None,
@@ -147,6 +152,9 @@ pub enum BindError {
     /// It cannot be told who may send.
     #[error("{0}")]
     Auth(#[from] AuthError),
+    /// Kafka cannot be spoken to as configured.
+    #[error("receive.kafka: {0}")]
+    Kafka(#[from] KafkaError),
     /// TLS cannot be set up.
     #[error("cannot secure OTLP/{protocol} with TLS: {error}")]
     Tls {
@@ -167,6 +175,7 @@ pub struct Receivers {
     http: Option<Bound>,
     grpc_tls: Option<Arc<Tls>>,
     http_tls: Option<Arc<Tls>>,
+    kafka: Option<kafka::Consumer>,
     shared: Arc<Shared>,
     connections: Connections,
 }
@@ -185,6 +194,7 @@ pub struct Listening {
     http: Option<TcpListener>,
     grpc_tls: Option<Arc<Tls>>,
     http_tls: Option<Arc<Tls>>,
+    kafka: Option<kafka::Consumer>,
     shared: Arc<Shared>,
     connections: Connections,
 }
@@ -226,7 +236,8 @@ pub fn bind(config: Config, handler: Arc<dyn Handler>, metrics: Arc<Metrics>) ->
     let cors = config.cors.map(|cors| cors::Policy::new(cors, auth.is_some()));
     let admission = Admission::new(budget, per_connection, per_tenant);
     let shared = Arc::new(Shared { handler, auth, admission, limits, keep, cors, metrics });
-    Ok(Receivers { grpc, http, grpc_tls, http_tls, shared, connections })
+    let kafka = config.kafka.map(|kafka| kafka::Consumer::new(kafka, &shared)).transpose()?;
+    Ok(Receivers { grpc, http, grpc_tls, http_tls, kafka, shared, connections })
 }
 
 /// What receivers speak over TLS.
@@ -269,6 +280,11 @@ impl Receivers {
         Certificates::of([&self.grpc_tls, &self.http_tls].into_iter().flatten().cloned())
     }
 
+    /// Says how it stands with the consumer of Kafka, where there is one.
+    pub fn kafka_status(&self) -> Option<Box<dyn Fn() -> kafka::Status + Send + Sync>> {
+        self.kafka.as_ref().map(kafka::Consumer::status)
+    }
+
     /// The bytes in flight.
     pub fn budget(&self) -> &Budget {
         self.shared.admission.budget()
@@ -276,10 +292,10 @@ impl Receivers {
 
     /// Lets connections in; they are served by [`Listening::serve`]. Fails where another process has taken the port meanwhile.
     pub fn listen(self) -> Result<Listening, BindError> {
-        let Self { grpc, http, grpc_tls, http_tls, shared, connections } = self;
+        let Self { grpc, http, grpc_tls, http_tls, kafka, shared, connections } = self;
         let grpc = grpc.map(|bound| bound.listen(GRPC)).transpose()?;
         let http = http.map(|bound| bound.listen(HTTP)).transpose()?;
-        Ok(Listening { grpc, http, grpc_tls, http_tls, shared, connections })
+        Ok(Listening { grpc, http, grpc_tls, http_tls, kafka, shared, connections })
     }
 }
 
@@ -293,6 +309,9 @@ impl Listening {
             let Some(listener) = listener else { continue };
             let shared = Arc::clone(&self.shared);
             listeners.spawn(listen::serve(listener, protocol, tls, shared, self.connections, shutdown.clone()));
+        }
+        if let Some(kafka) = self.kafka {
+            listeners.spawn(kafka.run(self.connections.drain, shutdown.clone()));
         }
         // Ends with this.
         let _following: JoinSet<()> = self.shared.auth.iter().map(|auth| Arc::clone(auth).follow()).collect();
@@ -395,7 +414,7 @@ impl Shared {
         granted: &Granted,
     ) -> Result<Accepted, Failure> {
         let context = self.keep.of_request(peer, headers, granted);
-        let request = Request { signal, body: held.bytes, context, permit: held.permit };
+        let request = Request { signal, body: held.bytes, context, permit: held.permit, custody: None };
         self.handler.handle(request).await.map_err(Failure::by_handler)
     }
 }

@@ -11,6 +11,7 @@ use otlp::batch::RequestContext;
 use otlp::signal::Signal;
 
 use crate::admit::Permit;
+use crate::custody::Custody;
 
 /// One OTLP export call: protobuf, uncompressed.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Request {
     pub context: Arc<RequestContext>,
     /// Its share of the bytes in flight; given back when the request is answered.
     pub permit: Permit,
+    /// Who hears when its items need not be sent again: beyond the answer, for senders that can send them again later.
+    pub custody: Option<Arc<Custody>>,
 }
 
 /// The items are taken; some of them may have been rejected for good (OTLP's partial success).

@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli;
 use crate::end::End;
 use crate::ports;
-use outlet::{Queues, destinations};
+use outlet::{Queues, consumer, destinations};
 
 /// The running proxy.
 pub struct Proxy {
@@ -165,6 +165,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         tables: tables.status(),
         config: status,
         destinations: destinations(exports.clone()),
+        kafka: receivers.kafka_status().map(consumer),
         listeners: listeners.clone(),
         started,
     });

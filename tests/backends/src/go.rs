@@ -87,7 +87,7 @@ pub fn collector() -> Result<Obtained> {
     })
 }
 
-fn make_collector(sources: &Path, into: &Path) -> Result<()> {
+pub(crate) fn make_collector(sources: &Path, into: &Path) -> Result<()> {
     let builder = into.join("builder");
     let package = "go.opentelemetry.io/collector/cmd/builder";
     run(build(&sources.join("builder")).arg("-o").arg(&builder).arg(package))?;

@@ -7,12 +7,15 @@ mod cache;
 mod clients;
 mod go;
 mod guests;
+mod jars;
+mod kafka;
 mod tools;
 
 pub use cache::{Obtained, Recipe, on_path, required};
 pub use clients::{Browser, JavaAgent, browser, go_client, java_agent, nest_modules, node_modules, python};
 pub use go::{collector, jaeger, loki, prometheus, registry, tempo};
 pub use guests::{javascript_guest, python_guest};
+pub use kafka::{collector_for_kafka, kafka};
 pub use tools::{cargo_deny, cargo_fuzz};
 
 use std::path::{Path, PathBuf};

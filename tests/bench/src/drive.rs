@@ -55,6 +55,25 @@ impl Ready {
     }
 }
 
+/// Where the requests come from that are sent at a set pace.
+pub trait Source {
+    /// Spans in each of them.
+    fn spans(&self) -> usize;
+
+    /// The next one's body.
+    fn next(&self, number: usize) -> Bytes;
+}
+
+impl Source for Ready {
+    fn spans(&self) -> usize {
+        self.spans
+    }
+
+    fn next(&self, number: usize) -> Bytes {
+        self.body(number)
+    }
+}
+
 /// What became of what was sent.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -62,6 +81,8 @@ pub struct Outcome {
     pub accepted: u64,
     /// Requests that were refused, retryably.
     pub refused: u64,
+    /// Requests that were due at a set pace while too many were under way, and so were never sent.
+    pub left_out: u64,
     /// How long each accepted request took: from when it was due, at a set pace.
     pub latencies: Vec<Duration>,
 }
@@ -162,12 +183,12 @@ async fn insist(client: &Client, body: &Bytes, patient: Option<usize>) -> Result
 /// sent again. Latencies count from when a request was due.
 pub async fn at_pace(
     clients: &[Client],
-    ready: &Ready,
+    source: &impl Source,
     rate: usize,
     time: Duration,
     under_way: usize,
 ) -> Result<Outcome> {
-    let gap = Duration::from_secs_f64(ready.spans as f64 / rate as f64);
+    let gap = Duration::from_secs_f64(source.spans() as f64 / rate as f64);
     let mut pace = pace::start(gap, time)?;
     let room = Arc::new(tokio::sync::Semaphore::new(under_way));
     let mut calls = JoinSet::new();
@@ -186,9 +207,12 @@ pub async fn at_pace(
     let mut number = 0;
     while let Some(due) = pace.recv().await {
         number += 1;
-        let Ok(permit) = room.clone().try_acquire_owned() else { continue };
+        let Ok(permit) = room.clone().try_acquire_owned() else {
+            outcome.left_out += 1;
+            continue;
+        };
         let client = clients[number % clients.len()].clone();
-        let body = ready.body(number);
+        let body = source.next(number);
         calls.spawn(async move {
             let answer = client.send_prepared(body).await;
             drop(permit);
@@ -201,6 +225,6 @@ pub async fn at_pace(
     while let Some(ended) = calls.join_next().await {
         count(&mut outcome, ended??)?;
     }
-    outcome.accepted = (outcome.latencies.len() * ready.spans) as u64;
+    outcome.accepted = (outcome.latencies.len() * source.spans()) as u64;
     Ok(outcome)
 }

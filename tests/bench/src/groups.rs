@@ -9,6 +9,7 @@ mod plugins;
 mod shadow;
 mod swap;
 mod swaps;
+mod tail;
 mod tls;
 
 use anyhow::Result;
@@ -30,6 +31,8 @@ pub enum Group {
     Memory,
     /// Queues on disk: throughput, latency, a backlog.
     Durable,
+    /// Tail sampling: CPU, memory, the highest rate, and what the trace buffer costs by itself.
+    Tail,
     /// What TLS costs.
     Tls,
     /// The cost of single plugins.
@@ -46,12 +49,13 @@ pub enum Group {
 
 impl Group {
     /// All, in the order of the report.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Cost,
         Self::Matrix,
         Self::Latency,
         Self::Memory,
         Self::Durable,
+        Self::Tail,
         Self::Tls,
         Self::Plugins,
         Self::Shadow,
@@ -63,6 +67,7 @@ impl Group {
     /// Measures it.
     pub async fn run(self, arguments: &Arguments) -> Result<Vec<Table>> {
         Ok(vec![match self {
+            Self::Tail => return tail::run(arguments),
             Self::Cost => cost::main(arguments).await?,
             Self::Matrix => cost::matrix(arguments).await?,
             Self::Latency => latency::run(arguments)?,

@@ -2,15 +2,18 @@
 
 mod collector;
 mod setting;
+mod tail;
 mod tracemill;
 
 pub use setting::{CONSUMERS, Durable, Setting, Tls};
+pub use tail::{Sampling, Tail, Waits};
 
 use anyhow::{Context as _, Result};
 use harness::client::{Client, Protocol};
+use harness::metrics::Metrics;
 use harness::sink::Sink;
 use harness::wire::Compression;
-use harness::{Collector, Proxy};
+use harness::{Collector, Proxy, fetch};
 
 /// The routes of health checks, for both sides.
 const ROUTES: [&str; 7] = ["/health", "/healthz", "/health/live", "/health/ready", "/ready", "/livez", "/metrics"];
@@ -35,6 +38,8 @@ pub enum Steps {
     ScrubDefaults,
     /// 40 renames, of which some ten meet an attribute of each span.
     Renames,
+    /// `sample`, of which nothing is left.
+    DropAll,
     /// `drop-health` alone.
     DropHealth,
     /// `drop-health` with a list of routes: the host's condition looks at one attribute.
@@ -77,6 +82,8 @@ pub struct Subject {
     process: Running,
     grpc: String,
     http: String,
+    /// Where its metrics are, if they are wanted of it.
+    metrics: Option<String>,
 }
 
 enum Running {
@@ -160,6 +167,12 @@ impl Subject {
             Running::Tracemill(proxy) => Some(proxy),
             Running::Collector(_) => None,
         }
+    }
+
+    /// What it counts: tracemill always, the Collector where it samples tails.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        let url = self.metrics.as_ref().context("its metrics were not asked for")?;
+        Metrics::parse(&fetch::get(url).await?.text)
     }
 
     /// Ends it at once: nothing more is measured.

@@ -30,6 +30,7 @@ pub const ALWAYS: &[Step] = &[
 pub const LONG: &[Step] = &[
     Step { name: "clients and guests of other tool chains", run: obtain_more, first: false },
     Step { name: "long system tests", run: test_system_at_length, first: false },
+    Step { name: "a build with Kafka, against a real broker", run: test_kafka, first: false },
     Step { name: "long fuzz run", run: fuzz_long, first: false },
     Step { name: "dependency policy", run: check_dependencies, first: false },
 ];
@@ -107,6 +108,18 @@ fn obtain_more() -> Result<Outcome> {
 
 fn test_system_at_length() -> Result<Outcome> {
     counted(tests().args(["--test", "senders", "--test", "all", "--test", "soak", "--", "--ignored"]))
+}
+
+/// The same selection of packages with one more feature: what has it, and what stands on that, is built once more.
+fn test_kafka() -> Result<Outcome> {
+    let with_kafka = ["--features", "kafka"];
+    let deny = ["--", "--deny", "warnings"];
+    shell::run(shell::cargo().args(["clippy", "--quiet", "--workspace", "--all-targets"]).args(with_kafka).args(deny))?;
+    // The proxy's own binary as well, which the system test starts.
+    shell::run(tests().args(with_kafka).arg("--no-run"))?;
+    let mut all = counted(tests().args(with_kafka).args(["--lib", "--", "kafka"]))?;
+    all.passed += counted(tests().args(with_kafka).args(["--test", "kafka"]))?.passed;
+    Ok(all)
 }
 
 fn tests() -> Command {

@@ -55,6 +55,8 @@ pub struct View {
     pub config: Arc<ArcSwap<reload::Status>>,
     /// The destinations.
     pub destinations: Box<dyn Fn() -> Vec<Destination> + Send + Sync>,
+    /// The consumer of Kafka, where there is one.
+    pub kafka: Option<Box<dyn Fn() -> Kafka + Send + Sync>>,
     /// Where the proxy listens.
     pub listeners: Listeners,
     /// When it started.
@@ -70,6 +72,37 @@ pub struct Listeners {
     pub http: String,
     /// The admin side.
     pub admin: String,
+}
+
+/// How it stands with the consumer of Kafka.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kafka {
+    /// Its group.
+    pub group: String,
+    /// Messages that are on their way: taken, and not yet delivered.
+    pub uncommitted: u64,
+    /// Whether nothing is taken now, because what was taken is refused.
+    pub paused: bool,
+    /// What is this consumer's.
+    pub partitions: Vec<KafkaPartition>,
+    /// What went wrong last, if something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// One partition that is this consumer's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KafkaPartition {
+    /// The topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// The offset of the next message behind the last commit of this consumer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<i64>,
+    /// Messages behind what the group has committed, as of ten seconds ago at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<i64>,
 }
 
 /// A span on which a plugin failed.
@@ -107,6 +140,9 @@ pub struct Status {
     pub generation: u64,
     /// Where it listens.
     pub listeners: Listeners,
+    /// What is taken from Kafka, where anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<Kafka>,
     /// Span counts.
     pub spans: Spans,
     /// Where spans, metrics and logs go.
@@ -136,7 +172,7 @@ pub struct Destination {
     pub name: String,
     /// `traces`, `metrics` or `logs`.
     pub signal: String,
-    /// `grpc` or `http`.
+    /// `grpc`, `http` or `kafka`.
     pub protocol: String,
     /// Its URL; of several, the first.
     pub endpoint: String,
@@ -268,6 +304,7 @@ impl View {
             listeners: self.listeners.clone(),
             spans: Spans { received: self.counters.received.get(), admitted: self.counters.admitted.get() },
             destinations: (self.destinations)(),
+            kafka: self.kafka.as_ref().map(|kafka| kafka()),
             config: reload::Status::clone(&self.config.load()),
             plugins: self.plugins(),
             tables: self.tables(),

@@ -10,6 +10,7 @@ use pipeline::export::config::{
 };
 
 use super::env::Lookup;
+use super::kafka;
 use super::queue;
 use super::table::Table;
 
@@ -22,10 +23,15 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// Reads one destination; `None` if it has no usable endpoint (the problem is noted).
 pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<DestinationConfig> {
+    let kafka = kafka::export(table);
+    let is_kafka = table.has("kafka");
     let endpoints = endpoints::read(table);
     // Everything is read, whatever is wrong with the endpoints, so that all errors are shown at once.
     let placeholder = || Endpoint::grpc("http://localhost").expect("a constant URL").into();
     let mut config = DestinationConfig::new(name, endpoints.clone().unwrap_or_else(placeholder));
+    if let Some(Ok(of_kafka)) = kafka.clone().map(|kafka| DestinationConfig::kafka(name, kafka)) {
+        config = of_kafka;
+    }
     config.signals = signals(table).unwrap_or(config.signals);
     if config.endpoints.balance == Balance::ByTrace && config.signals.iter().any(|signal| *signal != Signal::Traces) {
         table.refuse("route_by", "is for traces only: give metrics and logs a destination of their own");
@@ -60,7 +66,20 @@ pub(super) fn destination(name: &str, table: &mut Table<'_>) -> Option<Destinati
     if config.queue.max_bytes < config.batch.max_bytes {
         table.refuse("queue", "`size` must not be below the size of a batch: a full batch would never fit");
     }
+    if is_kafka {
+        refuse_what_is_not_for_kafka(table);
+        return kafka.map(|_| config);
+    }
     endpoints.map(|_| config)
+}
+
+fn refuse_what_is_not_for_kafka(table: &Table<'_>) {
+    for key in ["balance", "dns", "resolve_every", "route_by", "connections", "header_files", "authorization", "tls"] {
+        let instead = if key == "tls" { ": there it is `kafka.tls`" } else { "" };
+        if table.has(key) {
+            table.refuse(key, format!("is not for a destination that is Kafka{instead}"));
+        }
+    }
 }
 
 fn signals(table: &mut Table<'_>) -> Option<Vec<Signal>> {

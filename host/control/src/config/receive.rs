@@ -10,6 +10,7 @@ use pipeline::receive::{AuthConfig, Config};
 use super::auth;
 use super::cors;
 use super::export::headers::name_of as header_name;
+use super::kafka;
 use super::table::Table;
 use super::tls;
 use super::yaml::Value;
@@ -26,9 +27,10 @@ pub(super) fn read(table: &mut Table<'_>) -> Config {
     let (http, http_tls, cors) =
         table.section("http", |table| (listen(table, usual.http), tls::read(table), cors::read(table)));
     let mut config = Config { grpc, http, grpc_tls, http_tls, cors, ..usual };
-    if config.grpc.is_none() && config.http.is_none() {
+    if config.grpc.is_none() && config.http.is_none() && !table.has("kafka") {
         table.refuse_whole("nothing is listened on: give `grpc` or `http` an address");
     }
+    config.kafka = kafka::receive(table);
     config.keep_headers =
         table.texts("headers").iter().filter_map(|name| header_name(table, "headers", name)).collect();
     config.tenant_header = table.text("tenant_header").and_then(|name| header_name(table, "tenant_header", &name));

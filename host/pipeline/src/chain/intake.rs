@@ -21,6 +21,7 @@ use super::metrics::PlaceLabel;
 use super::mill::{Behind, Mill, joinable};
 use super::outlet::Outlet;
 use super::pace::Pace;
+use crate::custody::Custody;
 use crate::request::{Answer, Refusal, Request};
 use crate::tail::Tail;
 
@@ -153,7 +154,8 @@ impl Shared {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let mut mill = (0..self.mills.len()).find_map(|i| self.mills[(first + i) % self.mills.len()].try_lock())?;
         let incoming = [Incoming { body: request.body.clone(), context: request.context.clone() }];
-        let answer = self.run(&mut mill, &incoming, "here").first().cloned()?;
+        let custody = std::slice::from_ref(&request.custody);
+        let answer = self.run(&mut mill, &incoming, custody, "here").first().cloned()?;
         let Some(pending) = mill.take_pending() else { return Some(Ran::Answered(answer)) };
         drop(mill);
         let (sender, answered) = oneshot::channel();
@@ -164,10 +166,17 @@ impl Shared {
         Some(Ran::Pending(answered))
     }
 
-    fn run<'m>(&self, mill: &'m mut Mill, requests: &[Incoming], place: &'static str) -> &'m [Answer] {
+    fn run<'m>(
+        &self,
+        mill: &'m mut Mill,
+        requests: &[Incoming],
+        custody: &[Option<Arc<Custody>>],
+        place: &'static str,
+    ) -> &'m [Answer] {
         let started = Instant::now();
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let behind = Behind { tail: self.tail.as_ref(), outlet: &*self.outlet, note: self.note_generation };
+            let (tail, outlet) = (self.tail.as_ref(), &*self.outlet);
+            let behind = Behind { tail, outlet, custody, note: self.note_generation };
             mill.run(requests, &self.chains, behind);
         }));
         if ran.is_err() {
@@ -203,8 +212,9 @@ fn work(shared: &Shared, number: usize, jobs: &Receiver<Job>) {
             .iter()
             .map(|job| Incoming { body: job.request.body.clone(), context: job.request.context.clone() })
             .collect();
+        let custody: Vec<_> = batch.iter().map(|job| job.request.custody.clone()).collect();
         let mut mill = shared.mills[number].lock();
-        shared.run(&mut mill, &incoming, "mill");
+        shared.run(&mut mill, &incoming, &custody, "mill");
         let Some(pending) = mill.take_pending() else {
             for (job, answer) in batch.into_iter().zip(mill.answers()) {
                 // A sender that has gone away hears nothing; its spans are taken all the same.

@@ -118,6 +118,7 @@ impl Chains {
         drop(old);
         let breakers = chain.stages().map(|stage| (stage.spec().name.clone(), stage.breaker().clone()));
         self.inner.metrics.breakers.show(breakers.collect());
+        // Samplers decide later which traces are kept, and with them which exemplars may be shown.
         self.inner.span_metrics.decisions().await_decisions(chain.has_samplers());
         self.inner.current.store(Arc::new(chain));
         self.inner.metrics.generation.set(generation as i64);
@@ -153,7 +154,7 @@ impl Chains {
         self.inner.mills
     }
 
-    pub(super) fn shadows(&self) -> &Shadows {
+    pub(crate) fn shadows(&self) -> &Shadows {
         &self.inner.shadows
     }
 

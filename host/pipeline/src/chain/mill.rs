@@ -1,5 +1,6 @@
 //! A mill: one place where batches are run, with its own instances of the plugins and its own buffers.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otlp::batch::{Incoming, RequestContext};
@@ -19,6 +20,7 @@ use super::stage::Slot;
 use super::tally::{Rejection, Rows, Tally};
 use super::trial::{Mode, Part};
 use crate::compact;
+use crate::custody::Custody;
 use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
 use crate::spanmetrics::{Measured, Recorder};
@@ -43,6 +45,8 @@ pub(super) struct Behind<'b> {
     /// The trace buffer, if there is one: it takes the batch where the chain has samplers.
     pub(super) tail: Option<&'b Tail>,
     pub(super) outlet: &'b dyn Outlet,
+    /// That of each request, where its sender can send it again.
+    pub(super) custody: &'b [Option<Arc<Custody>>],
     /// See [`note`].
     pub(super) note: bool,
 }
@@ -128,7 +132,7 @@ impl Mill {
             }
             let handed = match tail {
                 Some(tail) => self.buffer(chain, chains, tail, whole),
-                None => self.hand_out(chains, behind.outlet, whole),
+                None => self.hand_out(chains, behind, whole),
             };
             match handed {
                 Ok(Handed::Whole) => {}
@@ -142,8 +146,9 @@ impl Mill {
     }
 
     /// To the queues.
-    fn hand_out(&mut self, chains: &Chains, outlet: &dyn Outlet, whole: usize) -> Result<Handed, Refusal> {
-        Ok(match outlet.accept(self.parcel(whole))? {
+    fn hand_out(&mut self, chains: &Chains, behind: Behind<'_>, whole: usize) -> Result<Handed, Refusal> {
+        let parcel = Parcel { custody: Custody::join(behind.custody), ..self.parcel(whole) };
+        Ok(match behind.outlet.accept(parcel)? {
             Taken::Whole => Handed::Whole,
             Taken::Later(commit) => {
                 self.pending = Some(Pending::commit(commit, Rows::of(&self.run.batch), self.measure(chains)));
@@ -158,7 +163,7 @@ impl Mill {
         let body = compact::part(encode::encode(&self.run.batch), whole);
         let context = self.run.batch.requests().first().map(|request| request.context.clone());
         let (signal, items) = (Signal::Traces, self.run.batch.live());
-        Parcel { signal, body, items, context: context.unwrap_or_default() }
+        Parcel { signal, body, items, context: context.unwrap_or_default(), custody: None }
     }
 
     /// To the trace buffer.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use otlp::columns::{Column, Words};
 use otlp::condition::Condition;
 use otlp::edit::Sampling;
+use otlp::sampling::{Arrived, Sampler};
 
 use super::program::{Fault, FaultKind};
 
@@ -174,6 +175,21 @@ pub enum Decision {
     },
     /// It goes on by the sampler's own choice: with this whole probability, if that is known.
     Chosen(Option<f64>),
+}
+
+impl Decision {
+    /// Whether a trace that arrived like this is kept; `None` where that is not decided.
+    #[must_use]
+    pub fn keeps(self, arrived: Arrived) -> Option<bool> {
+        match self {
+            Self::Abstain | Self::Wait(_) => None,
+            Self::Keep | Self::Chosen(_) => Some(true),
+            Self::Drop => Some(false),
+            Self::Sample { probability, how } => {
+                Some(Sampler::new(probability, how).is_ok_and(|sampler| sampler.keeps(arrived)))
+            }
+        }
+    }
 }
 
 impl Decisions {

@@ -8,7 +8,7 @@ use super::live::Chain;
 use super::place::Place;
 use super::sampler::Show;
 use super::stage::{Slot, Stage};
-use super::trial::Mode;
+use super::trial::{Mode, Trial};
 
 /// A place in the chain, with one user's instances.
 pub(crate) struct Seat {
@@ -110,6 +110,11 @@ impl Seat {
         let stages = self.place.stage.iter().chain(self.place.trial.as_ref().map(|trial| trial.stage()));
         let shows = stages.filter_map(|stage| stage.spec().program.plan().sampler.as_ref().map(|sampler| sampler.show));
         shows.max().unwrap_or(Show::NoSpans)
+    }
+
+    /// The sampler that is tried here in the shadow.
+    pub(crate) fn shadow(&self) -> Option<Arc<Trial>> {
+        self.place.trial.clone().filter(|trial| trial.mode() == Mode::Shadow)
     }
 
     /// The samplers here that count, each with its instance and the traces that it decides: a canary has its share of them.

@@ -12,10 +12,12 @@ use crate::paths;
 use crate::tls::TlsVersion;
 
 mod endpoints;
+mod kafka;
 mod route;
 mod secret;
 
 pub use endpoints::{Balance, Dns, Endpoints, EndpointsError};
+pub use kafka::{KafkaConfig, Partitioner};
 pub use route::{When, WhenError, check_when};
 pub use secret::{FileHeader, Form};
 
@@ -26,6 +28,8 @@ pub struct DestinationConfig {
     pub name: String,
     /// Protocol and addresses.
     pub endpoints: Endpoints,
+    /// What there is to say of Kafka; set exactly where that is the protocol.
+    pub kafka: Option<KafkaConfig>,
     /// What is delivered there, each at most once. Each signal goes its own way there: with a queue, connections and batches of its
     /// own, as if it were a destination of its own.
     pub signals: Vec<Signal>,
@@ -63,11 +67,15 @@ impl DestinationConfig {
         let max_request_bytes = match endpoints.protocol() {
             Protocol::Grpc => 4 << 20,
             Protocol::Http => 20 << 20,
+            // With key, headers and framing below what brokers take unless told otherwise: 1 MiB and 12 bytes.
+            Protocol::Kafka => 960 << 10,
         };
+        let usual = BatchConfig::default();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             name: name.into(),
             endpoints,
+            kafka: None,
             signals: vec![Signal::Traces],
             when: None,
             compression: Compression::GZIP,
@@ -79,10 +87,17 @@ impl DestinationConfig {
             // A connection is served by one core at a time at either end.
             connections: cores.min(4),
             queue: QueueConfig::default(),
-            batch: BatchConfig { max_request_bytes, ..BatchConfig::default() },
+            batch: BatchConfig { max_request_bytes, max_bytes: usual.max_bytes.min(max_request_bytes), ..usual },
             retry: RetryConfig::default(),
             tls: TlsConfig::default(),
         }
+    }
+
+    /// A destination that is a topic at these brokers, with the defaults.
+    pub fn kafka(name: impl Into<String>, kafka: KafkaConfig) -> Result<Self, EndpointError> {
+        let endpoint = Endpoint::kafka(kafka.connect.brokers.first().map_or("", |first| first))?;
+        // One codec for all brokers of these days, and the cheapest.
+        Ok(Self { kafka: Some(kafka), compression: Compression::ZSTD, ..Self::new(name, endpoint) })
     }
 
     /// The same for each of its signals alone: the queue of each has a folder of its own in the queue's.
@@ -115,6 +130,8 @@ pub enum Protocol {
     Grpc,
     /// OTLP/HTTP with protobuf bodies, over HTTP/1.1: cheaper than HTTP/2 for large bodies.
     Http,
+    /// Messages of protobuf to Kafka's brokers.
+    Kafka,
 }
 
 /// Why a URL is no endpoint.
@@ -132,6 +149,9 @@ pub enum EndpointError {
     /// The base of an HTTP endpoint is the endpoint itself.
     #[error("`{0}` ends in {1}, which is appended to it: write what stands before that")]
     SignalPath(String, &'static str),
+    /// It is no broker.
+    #[error("`{0}` is not a broker: write HOST:PORT")]
+    Broker(String),
     /// A gRPC endpoint has a path.
     #[error("`{0}` has a path: a gRPC endpoint has none, write only scheme, host and port")]
     GrpcPath(String),
@@ -165,6 +185,17 @@ impl Endpoint {
     pub fn http_traces(url: &str) -> Result<Self, EndpointError> {
         let uri = parse(url)?;
         Self::of(Protocol::Http, |_| Ok(uri.clone()))
+    }
+
+    /// Kafka, of which this is one broker: `HOST:PORT`. The others are learnt from it.
+    pub fn kafka(broker: &str) -> Result<Self, EndpointError> {
+        let wrong = || EndpointError::Broker(broker.into());
+        let uri: Uri = format!("kafka://{broker}").parse().map_err(|_| wrong())?;
+        let is_broker = uri.port().is_some() && uri.host().is_some_and(|host| !host.is_empty());
+        if !is_broker || uri.authority().is_none_or(|authority| authority.as_str() != broker) {
+            return Err(wrong());
+        }
+        Self::of(Protocol::Kafka, |_| Ok(uri.clone()))
     }
 
     fn of(protocol: Protocol, uri: impl Fn(Signal) -> Result<Uri, EndpointError>) -> Result<Self, EndpointError> {
@@ -216,7 +247,7 @@ impl Endpoint {
     pub(super) fn shown(&self) -> String {
         let (scheme, authority) = (self.address().scheme_str().unwrap_or_default(), self.address().authority());
         let base = match self.protocol {
-            Protocol::Grpc => "",
+            Protocol::Grpc | Protocol::Kafka => "",
             Protocol::Http => self.address().path().trim_end_matches("/v1/traces").trim_end_matches('/'),
         };
         format!("{scheme}://{}{base}", authority.map_or("", |authority| authority.as_str()))
@@ -495,6 +526,18 @@ mod tests {
         let largest = |endpoint| DestinationConfig::new("x", endpoint).batch.max_request_bytes;
         assert_eq!(largest(Endpoint::grpc("http://tempo:4317").unwrap()), 4 << 20);
         assert_eq!(largest(Endpoint::http("http://tempo:4318").unwrap()), 20 << 20);
+    }
+
+    #[test]
+    fn a_broker_is_host_and_port() {
+        for broker in ["kafka:9092", "10.0.0.1:9092", "[::1]:9092"] {
+            assert_eq!(Endpoint::kafka(broker).unwrap().shown(), format!("kafka://{broker}"));
+        }
+        for wrong in
+            ["", "kafka", "kafka:", ":9092", "kafka:9092/topic", "http://kafka:9092", "me@kafka:9092", "a:1,b:2"]
+        {
+            assert_eq!(Endpoint::kafka(wrong), Err(EndpointError::Broker(wrong.into())));
+        }
     }
 
     #[test]

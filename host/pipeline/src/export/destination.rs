@@ -8,9 +8,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::StartError;
 use super::circle::Heirs;
 use super::config::{DestinationConfig, TlsConfig};
 use super::dial::Network;
+use super::kafka::Producer;
 use super::members::{Member, Plan, Role};
 use super::metrics::{DropReason, Metrics};
 use super::mover;
@@ -20,8 +22,28 @@ use super::sender::{Sender, Shared};
 use super::sizes::Sizes;
 use super::targets::Targets;
 use super::tls::Material;
+use crate::kafka::KafkaError;
 use crate::log_gate::Gate;
 use crate::tls::TlsError;
+
+/// Why a destination cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SetUpError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+}
+
+impl SetUpError {
+    /// Of the destination of this name.
+    pub fn of(self, name: String) -> StartError {
+        match self {
+            Self::Tls(error) => StartError::Tls { name, error },
+            Self::Kafka(error) => StartError::Kafka { name, error },
+        }
+    }
+}
 
 /// A running destination, of one signal.
 pub(super) struct Destination {
@@ -50,7 +72,7 @@ impl Destination {
         spool: Option<Arc<Spool>>,
         metrics: &Metrics,
         runtime: &Handle,
-    ) -> Result<Arc<Self>, TlsError> {
+    ) -> Result<Arc<Self>, SetUpError> {
         let mut config = plan.config.clone();
         // Joined parcels are never cut again.
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, config.batch.max_request_bytes.max(1));
@@ -80,7 +102,11 @@ impl Destination {
                     );
                 }
                 let targets = Targets::new(&plan, &material, &secrets, network, metrics)?;
+                let files = material.kafka.as_ref();
+                let kafka =
+                    config.kafka.as_ref().zip(files).map(|(kafka, files)| Producer::start(&config, kafka, files));
                 Work::Send(Arc::new(Shared {
+                    kafka: kafka.transpose()?,
                     targets,
                     sizes: Sizes::new(config.batch.max_request_bytes),
                     queue: Arc::clone(&queue),
@@ -100,7 +126,7 @@ impl Destination {
     }
 
     /// The same queue, for what works on it when its endpoint has gone: it hands on what there is.
-    pub fn leaving(&self, network: &Network, metrics: &Metrics, runtime: &Handle) -> Result<Arc<Self>, TlsError> {
+    pub fn leaving(&self, network: &Network, metrics: &Metrics, runtime: &Handle) -> Result<Arc<Self>, SetUpError> {
         let plan = Plan { role: Role::Moves, ..self.plan.clone() };
         let (material, secrets) = (self.material.clone(), Arc::clone(&self.secrets));
         let spool = self.queue.disk().map(|disk| Arc::clone(disk.spool()));

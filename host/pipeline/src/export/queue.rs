@@ -265,6 +265,7 @@ impl Queue {
             &Phase::Dead(reason) => {
                 drop(state);
                 self.release(held);
+                Self::forsake(&waiting.parcel, reason);
                 self.count_dropped(items, reason);
                 return;
             }

@@ -23,6 +23,7 @@ use super::secrets::Secrets;
 use super::set::Set;
 use super::tls::{self, Material};
 use super::{Exports, Inner, StartError, folders};
+use crate::kafka::Files;
 
 /// How long a destination that a reload has taken out goes on with what it holds.
 const REMOVAL_GRACE: Duration = Duration::from_secs(30);
@@ -195,7 +196,9 @@ impl Exports {
     fn ready(&self, plan: Plan, known: Option<Arc<Destination>>) -> Result<Next, StartError> {
         let config = &plan.config;
         let tls = |error| StartError::Tls { name: config.name.clone(), error };
-        let material = Material::read(config).map_err(tls)?;
+        let kafka = |error| StartError::Kafka { name: config.name.clone(), error };
+        let files = config.kafka.as_ref().map(|kafka| Files::read(&kafka.connect)).transpose().map_err(kafka)?;
+        let material = Material::read(config).map_err(tls)?.with_kafka(files);
         for endpoint in config.endpoints.iter() {
             tls::client(&config.tls, endpoint, &material).map_err(tls)?;
         }
@@ -217,7 +220,7 @@ impl Exports {
         let name = plan.config.name.clone();
         let Inner { network, metrics, runtime, .. } = &*self.0;
         let one = Destination::new(plan, material, secrets, network, spool, metrics, runtime)
-            .map_err(|error| StartError::Tls { name, error })?;
+            .map_err(|error| error.of(name))?;
         made.push(Made { one: Arc::clone(&one), known, is_new });
         Ok(one)
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::answer::{self, Answer};
 use super::backoff::Backoff;
 use super::config::Protocol;
+use super::kafka::Unsent;
 use super::link::{Link, LinkError};
 use super::metrics::{DropReason, Outcome};
 use super::queue::Batch;
@@ -33,13 +34,15 @@ pub(super) struct Sender {
     /// The targets that it knows, and its way to those that it has sent to.
     known: Arc<Vec<Arc<Target>>>,
     links: Vec<(Arc<Target>, Link)>,
+    /// What is left of a batch that goes to Kafka, message by message.
+    unsent: Option<Unsent>,
 }
 
 impl Sender {
     /// The sender of that number.
     pub fn new(shared: Arc<Shared>, number: usize) -> Self {
         let known = shared.targets.current();
-        Self { shared, number, known, links: Vec::new() }
+        Self { shared, number, known, links: Vec::new(), unsent: None }
     }
 
     /// Sends what comes until the queue is closed and empty.
@@ -88,6 +91,7 @@ impl Sender {
         // What went wrong last, and how often something has.
         let mut failure: Option<String> = None;
         let mut attempts = 0;
+        self.unsent = None;
         loop {
             // Asked for before looking, so that nothing is told in between.
             let news = pin!(shared.targets.news().notified());
@@ -193,6 +197,13 @@ impl Sender {
     async fn attempt(&mut self, target: &Arc<Target>, batch: &Batch) -> Answer {
         let shared = Arc::clone(&self.shared);
         let counters = shared.queue.counters();
+        if let Some(kafka) = &shared.kafka {
+            let started = Instant::now();
+            let (answer, bytes) = kafka.send(batch, &mut self.unsent).await;
+            counters.bytes.inc_by(bytes);
+            counters.duration.observe(started.elapsed().as_secs_f64());
+            return answer;
+        }
         let request = match target.site.template.request(batch.bodies().cloned().collect(), batch.head()).await {
             Ok(request) => request,
             Err(error) => return Answer::Rejected { reason: error.to_string() },
@@ -204,7 +215,7 @@ impl Sender {
         match answer {
             Ok(reply) => match target.site.template.protocol() {
                 Protocol::Grpc => answer::of_grpc(&reply),
-                Protocol::Http => answer::of_http(&reply, SystemTime::now()),
+                Protocol::Http | Protocol::Kafka => answer::of_http(&reply, SystemTime::now()),
             },
             Err(error @ LinkError::AnswerTooLarge) => Answer::Rejected { reason: error.to_string() },
             Err(error) => Answer::Retry { after: None, reason: error.to_string() },

@@ -77,7 +77,7 @@ impl Target {
     pub fn new(site: &Arc<Site>, address: Option<SocketAddr>, connections: usize, retry: &RetryConfig) -> Arc<Self> {
         let dialer = address.map_or_else(|| Arc::clone(&site.dialer), |address| Arc::new(site.dialer.only(address)));
         let slots = match site.template.protocol() {
-            Protocol::Http => Vec::new(),
+            Protocol::Http | Protocol::Kafka => Vec::new(),
             Protocol::Grpc => (0..connections).map(|_| Slot::new(Arc::clone(&dialer))).collect(),
         };
         let health = Mutex::new(Health { rest: None, backoff: Backoff::new(retry) });

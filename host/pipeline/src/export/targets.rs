@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use super::config::{Balance, Dns, RetryConfig};
+use super::config::{Balance, Dns, Protocol, RetryConfig};
 use super::dial::{Dialer, Network};
 use super::members::Plan;
 use super::metrics::Metrics;
@@ -127,9 +127,10 @@ impl Targets {
 
     // === names ===
 
-    /// Whether any of them may lead elsewhere some day.
+    /// Whether any of them may lead elsewhere some day. Kafka's client follows its brokers itself.
     pub fn has_names(&self) -> bool {
-        !self.is_fixed && self.sites.iter().any(|site| site.dialer.is_named())
+        let is_named = |site: &Arc<Site>| site.dialer.is_named() && site.template.protocol() != Protocol::Kafka;
+        !self.is_fixed && self.sites.iter().any(is_named)
     }
 
     /// Asks where names lead, every so often, for as long as anybody sends there.

@@ -47,6 +47,7 @@ fn named(numbers: Range<u64>, name: impl Fn() -> String) -> Parcel {
         body: request.encode_to_vec().into(),
         items: (numbers.end - numbers.start) as u32,
         context: Arc::default(),
+        custody: None,
     }
 }
 
@@ -178,7 +179,7 @@ fn endpoint(protocol: Protocol, address: std::net::SocketAddr) -> Endpoint {
     let url = format!("http://{address}");
     match protocol {
         Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
-        Protocol::Http => Endpoint::http(&url).unwrap(),
+        Protocol::Http | Protocol::Kafka => Endpoint::http(&url).unwrap(),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::config::{DestinationConfig, Endpoint, Protocol, TlsConfig};
+use crate::kafka::Files;
 use crate::tls::{self, Pem, TlsError, TlsVersion};
 
 mod advice;
@@ -46,6 +47,8 @@ pub(super) struct Material {
     ca: Option<Pem>,
     cert: Option<Pem>,
     key: Option<Pem>,
+    /// Those of a destination that is Kafka.
+    pub kafka: Option<Files>,
 }
 
 impl Material {
@@ -59,7 +62,15 @@ impl Material {
             ca: config.tls.ca_file.as_deref().map(Pem::read).transpose()?,
             cert: identity.map(|identity| Pem::read(&identity.cert_file)).transpose()?,
             key: identity.map(|identity| Pem::read(&identity.key_file)).transpose()?,
+            kafka: None,
         })
+    }
+}
+
+impl Material {
+    /// With the files of a destination that is Kafka.
+    pub fn with_kafka(self, kafka: Option<Files>) -> Self {
+        Self { kafka, ..self }
     }
 }
 
@@ -80,6 +91,8 @@ pub(super) fn client(tls: &TlsConfig, endpoint: &Endpoint, material: &Material) 
     client.alpn_protocols = match endpoint.protocol() {
         Protocol::Grpc => vec![b"h2".to_vec()],
         Protocol::Http => vec![b"http/1.1".to_vec()],
+        // librdkafka secures its connections itself.
+        Protocol::Kafka => return Ok(None),
     };
     let connector = TlsConnector::from(Arc::new(client));
     Ok(Some(Tls { connector, name, trusted, identity, min_version: tls.min_version }))

@@ -34,6 +34,8 @@ impl Template {
             headers.insert(header::USER_AGENT, agent);
         }
         let uri = match endpoint.protocol() {
+            // Its messages are no HTTP.
+            Protocol::Kafka => uri.clone(),
             Protocol::Grpc => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
                 headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -84,7 +86,7 @@ impl Template {
         let is_compressed = compressed.is_some();
         let bodies = compressed.map_or(bodies, |one| vec![one]);
         let frames = match self.protocol {
-            Protocol::Http => Frames::new(bodies),
+            Protocol::Http | Protocol::Kafka => Frames::new(bodies),
             Protocol::Grpc => {
                 let len: usize = bodies.iter().map(Bytes::len).sum();
                 let mut prefix = BytesMut::with_capacity(5);
@@ -98,7 +100,7 @@ impl Template {
         *request.uri_mut() = self.uri.clone();
         *request.version_mut() = match self.protocol {
             Protocol::Grpc => Version::HTTP_2,
-            Protocol::Http => Version::HTTP_11,
+            Protocol::Http | Protocol::Kafka => Version::HTTP_11,
         };
         *request.headers_mut() = self.headers.clone();
         self.secrets.set(request.headers_mut());

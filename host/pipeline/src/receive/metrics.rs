@@ -96,21 +96,21 @@ impl Reason {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    protocol: Protocol,
+    protocol: &'static str,
     signal: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
-    protocol: Protocol,
+    protocol: &'static str,
     signal: &'static str,
     reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SignalLabels {
-    protocol: Protocol,
+    protocol: &'static str,
     signal: &'static str,
 }
 
@@ -122,6 +122,8 @@ pub struct Metrics {
     connections: Connections,
     lenient: Counter,
     in_flight: Arc<OnceLock<Budget>>,
+    #[cfg(feature = "kafka")]
+    kafka: (Signals, super::kafka::Metrics),
 }
 
 /// One protocol's counters, signal by signal; the last are those of requests that are at no signal's place.
@@ -160,7 +162,9 @@ impl Metrics {
                 bytes: bytes.get_or_create_owned(&SignalLabels { protocol, signal }),
             }
         };
-        let [grpc, http] = [Protocol::grpc, Protocol::http].map(|protocol| SIGNALS.map(|of| counters(protocol, of)));
+        let [grpc, http] = ["grpc", "http"].map(|protocol| SIGNALS.map(|of| counters(protocol, of)));
+        #[cfg(feature = "kafka")]
+        let of_kafka = SIGNALS.map(|signal| counters("kafka", signal));
         registry.register("tracemill_receive_requests", "OTLP requests by protocol, signal and outcome", requests);
         registry.register("tracemill_refused_requests", "Requests of which nothing was taken, by reason", refused);
         registry.register("tracemill_receive_bytes", "Bytes of bodies as they came, before decompression", bytes);
@@ -170,7 +174,15 @@ impl Metrics {
         let lenient = Counter::default();
         let help = "Fields of JSON requests taken though the standard forbids their spelling";
         registry.register("tracemill_receive_lenient_fields", help, lenient.clone());
-        Self { grpc, http, connections, lenient, in_flight }
+        Self {
+            grpc,
+            http,
+            connections,
+            lenient,
+            in_flight,
+            #[cfg(feature = "kafka")]
+            kafka: (of_kafka, super::kafka::Metrics::register(registry)),
+        }
     }
 
     pub(super) fn watch(&self, budget: &Budget) {
@@ -194,6 +206,19 @@ impl Metrics {
             Protocol::http => &self.http,
         };
         &signals[signal.map_or(SIGNALS.len() - 1, |signal| signal as usize)]
+    }
+}
+
+#[cfg(feature = "kafka")]
+impl Metrics {
+    /// What is counted of Kafka beside requests.
+    pub(super) fn kafka(&self) -> &super::kafka::Metrics {
+        &self.kafka.1
+    }
+
+    /// The counters of requests that came as messages.
+    pub(super) fn of_kafka(&self, signal: Signal) -> &Counters {
+        &self.kafka.0[signal as usize]
     }
 }
 

@@ -95,7 +95,7 @@ fn send(part: &Part, outlet: &dyn Outlet, counted: &Counted) {
         .collect();
     drop(totals);
     for (Message { body, points, .. }, deltas) in messages {
-        let parcel = Parcel { signal: Signal::Metrics, body, items: points, context: Arc::default() };
+        let parcel = Parcel { signal: Signal::Metrics, body, items: points, context: Arc::default(), custody: None };
         let outcome = deliver(outlet, parcel);
         counted.count(Signal::Metrics, points, outcome.is_ok());
         if let Err(refusal) = outcome {

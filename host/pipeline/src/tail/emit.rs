@@ -66,7 +66,13 @@ impl Emitter {
             } else {
                 body.into()
             };
-            emitted.parcels.push(Parcel { signal: Signal::Traces, body, items: parts.len() as u32, context });
+            emitted.parcels.push(Parcel {
+                signal: Signal::Traces,
+                body,
+                items: parts.len() as u32,
+                context,
+                custody: None,
+            });
         }
         self.unpacker.clear();
         emitted

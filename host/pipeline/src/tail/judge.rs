@@ -2,10 +2,13 @@
 //!
 //! The bytes stay where they are: what samplers want to see is copied out of the shard and read as a batch.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use otlp::batch::Batch;
+use otlp::columns::Column;
 use otlp::columns::cache::Cache;
 use otlp::columns::fitting;
 use otlp::path::Want;
@@ -22,7 +25,9 @@ use crate::chain::ask::Asking;
 use crate::chain::live::Chain;
 use crate::chain::sampler::{Decision, Due, NO_ROOT, Show, Traces};
 use crate::chain::seats::{Kind, Seats};
+use crate::chain::shadow::{Asked, Shadows};
 use crate::chain::stage::{Fault, Stage};
+use crate::chain::trial::Trial;
 
 /// Who decides for one shard.
 pub(super) struct Judge {
@@ -58,6 +63,8 @@ pub(super) struct Turn<'t> {
     pub(super) unix: u64,
     pub(super) otherwise: Otherwise,
     pub(super) max_rows: usize,
+    /// Where versions are tried on the side.
+    pub(super) shadows: &'t Shadows,
     /// The bit of a sampler in [`Candidate::early`].
     pub(super) bit: &'t dyn Fn(&str) -> u64,
 }
@@ -121,6 +128,7 @@ impl Judge {
             if open.is_empty() {
                 break;
             }
+            let shadow = seat.shadow();
             for (stage, slot, takes) in seat.samplers() {
                 let bit = (turn.bit)(&stage.spec().name);
                 let is_asked = |at: &usize| {
@@ -131,9 +139,14 @@ impl Judge {
                 let Some(mut asking) = (!asked.is_empty()).then(|| Asking::begin(stage, slot)).flatten() else {
                     continue;
                 };
-                let mut hearing = Hearing { batch: &self.batch, cache: &mut self.cache, case: &mut case, stage, turn };
+                let said = HashMap::default();
+                let mut hearing =
+                    Hearing { batch: &self.batch, cache: &mut self.cache, case: &mut case, stage, turn, said };
                 hearing.ask(&mut asking, &asked);
                 asking.end();
+                if let Some(trial) = &shadow {
+                    hearing.shade(trial, &asked);
+                }
             }
         }
         let Case { candidates, outcomes, .. } = case;
@@ -157,9 +170,38 @@ struct Hearing<'h, 'c> {
     case: &'h mut Case<'c>,
     stage: &'h Stage,
     turn: Turn<'h>,
+    /// What it has said so far, of which candidate.
+    said: HashMap<usize, Decision, RandomState>,
 }
 
 impl Hearing<'_, '_> {
+    /// Has a version that is tried in the shadow asked about the same candidates.
+    fn shade(&mut self, trial: &Arc<Trial>, asked: &[usize]) {
+        let heard: Vec<usize> = asked.iter().copied().filter(|at| self.said.contains_key(at)).collect();
+        let mut rest = &heard[..];
+        while !rest.is_empty() {
+            let (traces, columns, count) = self.question(trial.stage(), rest);
+            let (some, others) = rest.split_at(count);
+            let arrived = some.iter().map(|at| self.case.candidates[*at].summary.arrived()).collect();
+            let said = some.iter().map(|at| self.said[at]).collect();
+            self.turn.shadows.ask(trial, Asked { traces, columns, arrived, said }, self.turn.unix);
+            rest = others;
+        }
+    }
+
+    /// About as many of them as one call may show: what is asked, and about how many.
+    fn question(&mut self, stage: &Stage, asked: &[usize]) -> (Traces, Vec<Arc<Column>>, usize) {
+        let plan = stage.spec().program.plan();
+        let show = plan.sampler.as_ref().map_or(Show::NoSpans, |sampler| sampler.show);
+        let mut traces = Traces { starts: vec![0], ..Traces::default() };
+        let mut rows = Vec::new();
+        for &at in asked {
+            self.case.add(at, show, &mut traces, &mut rows);
+        }
+        let count = self.cut(&mut traces, &mut rows, &plan.columns);
+        (traces, self.cache.show(self.batch, &rows, &plan.columns).columns, count)
+    }
+
     /// About these candidates, in as many calls as it takes. Where a call fails, the candidates on which it does are searched for.
     fn ask(&mut self, asking: &mut Asking<'_>, asked: &[usize]) {
         let mut waiting = vec![asked];
@@ -182,18 +224,11 @@ impl Hearing<'_, '_> {
 
     /// As many of them as one call may show. Answers how many those were.
     fn call(&mut self, asking: &mut Asking<'_>, asked: &[usize]) -> (usize, Option<Fault>) {
-        let plan = self.stage.spec().program.plan();
-        let show = plan.sampler.as_ref().map_or(Show::NoSpans, |sampler| sampler.show);
-        let mut traces = Traces { starts: vec![0], ..Traces::default() };
-        let mut rows = Vec::new();
-        for &at in asked {
-            self.case.add(at, show, &mut traces, &mut rows);
-        }
-        let count = self.cut(&mut traces, &mut rows, &plan.columns);
-        let shown = self.cache.show(self.batch, &rows, &plan.columns);
-        match asking.ask(&traces, &shown.columns, self.turn.unix) {
+        let (traces, columns, count) = self.question(self.stage, asked);
+        match asking.ask(&traces, &columns, self.turn.unix) {
             Ok(answered) => {
                 for (number, (&at, decision)) in asked.iter().zip(&answered.decisions).enumerate() {
+                    self.said.insert(at, *decision);
                     let summary = &self.case.candidates[at].summary;
                     let due = self.case.candidates[at].due;
                     let reason = || answered.reason(number);

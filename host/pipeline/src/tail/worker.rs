@@ -144,6 +144,7 @@ impl Worker {
             unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
             otherwise: config.default,
             max_rows: config.max_rows as usize,
+            shadows: inner.chains.shadows(),
             bit: &|name| inner.bits.of(name),
         };
         let outcomes = self.judge.decide(&cell.shard, &inner.chains.current(), turn, &self.candidates);

@@ -90,7 +90,7 @@ impl Backend {
         let builder = auto::Builder::new(TokioExecutor::new());
         let builder = match self.protocol {
             Protocol::Grpc => builder.http2_only(),
-            Protocol::Http => builder.http1_only(),
+            Protocol::Http | Protocol::Kafka => builder.http1_only(),
         };
         let service = service_fn(move |request| self.clone().take(request));
         // A client that goes away is no failure of the back end.
@@ -100,7 +100,7 @@ impl Backend {
     async fn take(self, request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
         let body = request.into_body().collect().await?.to_bytes();
         let (content_type, framing, frames) = match self.protocol {
-            Protocol::Http => ("application/x-protobuf", 0, Vec::new()),
+            Protocol::Http | Protocol::Kafka => ("application/x-protobuf", 0, Vec::new()),
             Protocol::Grpc => {
                 let mut trailers = HeaderMap::new();
                 trailers.insert("grpc-status", 0.into());

@@ -70,7 +70,7 @@ impl Bench {
         let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
         let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec();
         let (signal, items) = (Signal::Traces, spans as u32);
-        let parcel = Parcel { signal, body: body.into(), items, context: Arc::default() };
+        let parcel = Parcel { signal, body: body.into(), items, context: Arc::default(), custody: None };
         drop(self.exports.reserve(signal, parcel.body.len(), items).unwrap().commit(parcel));
     }
 
@@ -109,7 +109,7 @@ pub fn destination(protocol: Protocol, scheme: &str, address: SocketAddr) -> Des
     let url = format!("{scheme}://{address}");
     let endpoint = match protocol {
         Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
-        Protocol::Http => Endpoint::http(&url).unwrap(),
+        Protocol::Http | Protocol::Kafka => Endpoint::http(&url).unwrap(),
     };
     let mut config = DestinationConfig::new("back", endpoint);
     config.compression = Compression::None;
@@ -123,6 +123,6 @@ pub fn destination(protocol: Protocol, scheme: &str, address: SocketAddr) -> Des
 pub fn alpn(protocol: Protocol) -> &'static [u8] {
     match protocol {
         Protocol::Grpc => b"h2",
-        Protocol::Http => b"http/1.1",
+        Protocol::Http | Protocol::Kafka => b"http/1.1",
     }
 }

@@ -249,7 +249,7 @@ impl Rig {
     pub async fn send(&self, body: Vec<u8>) -> Answer {
         let permit = self.budget.take(body.len()).expect("the budget is wide");
         let context = Arc::new(RequestContext::default());
-        self.intake.take(Request { signal: Signal::Traces, body: body.into(), context, permit }).await
+        self.intake.take(Request { signal: Signal::Traces, body: body.into(), context, permit, custody: None }).await
     }
 
     /// Invariant 6, for the chain: answers (received, refused, dropped, admitted) by reason sums.

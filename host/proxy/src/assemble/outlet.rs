@@ -1,10 +1,11 @@
 //! Between what comes in and the exports, and between the exports and the admin side.
 
-use control::admin::view::{Address, Destination, Endpoint};
+use control::admin::view::{Address, Destination, Endpoint, Kafka, KafkaPartition};
 use otlp::signal::Signal;
 use pipeline::chain::outlet::Outlet;
 use pipeline::export::config::Protocol;
 use pipeline::export::{AddressStatus, DestinationStatus, EndpointStatus, Exports, Parcel, Taken};
+use pipeline::receive::kafka;
 use pipeline::request::Refusal;
 
 /// The outlet of all signals: the queues of the destinations.
@@ -33,6 +34,21 @@ pub fn destinations(exports: Exports) -> Box<dyn Fn() -> Vec<Destination> + Send
     Box::new(move || exports.status().into_iter().map(shown).collect())
 }
 
+/// What the admin side shows of the consumer of Kafka.
+pub fn consumer(status: Box<dyn Fn() -> kafka::Status + Send + Sync>) -> Box<dyn Fn() -> Kafka + Send + Sync> {
+    let partition = |one: kafka::PartitionStatus| KafkaPartition {
+        topic: one.topic,
+        partition: one.partition,
+        committed: one.committed,
+        lag: one.lag,
+    };
+    Box::new(move || {
+        let kafka::Status { group, partitions, uncommitted, paused, trouble } = status();
+        let partitions = partitions.into_iter().map(partition).collect();
+        Kafka { group, uncommitted, paused, partitions, last_error: trouble }
+    })
+}
+
 fn shown(status: DestinationStatus) -> Destination {
     let says_more = |one: &EndpointStatus| !one.addresses.is_empty() || one.queue_bytes.is_some();
     let says_more = status.endpoints.len() > 1 || status.endpoints.iter().any(says_more);
@@ -42,6 +58,7 @@ fn shown(status: DestinationStatus) -> Destination {
         protocol: match status.protocol {
             Protocol::Grpc => "grpc".to_owned(),
             Protocol::Http => "http".to_owned(),
+            Protocol::Kafka => "kafka".to_owned(),
         },
         endpoint: status.endpoints.first().map(|first| first.uri.clone()).unwrap_or_default(),
         endpoints: if says_more { status.endpoints.into_iter().map(endpoint).collect() } else { Vec::new() },

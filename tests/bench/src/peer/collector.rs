@@ -11,10 +11,10 @@ use super::{Running, Setting, Steps, Subject, Work};
 pub async fn start(work: Work, setting: &Setting, sink: &Sink) -> Result<Subject> {
     let binary = backends::collector()?.or_fail("the Collector's side")?;
     let mut configured = configuration(work, sink)?;
-    setting.of_collector(&mut configured);
+    let metrics = setting.of_collector(&mut configured)?;
     let collector = Collector::start(&binary, configured).await?;
     let (grpc, http) = (collector.grpc().to_owned(), collector.http().to_owned());
-    Ok(Subject { process: Running::Collector(Box::new(collector)), grpc, http })
+    Ok(Subject { process: Running::Collector(Box::new(collector)), grpc, http, metrics })
 }
 
 fn configuration(work: Work, sink: &Sink) -> Result<Value> {
@@ -28,7 +28,12 @@ fn configuration(work: Work, sink: &Sink) -> Result<Value> {
         Steps::Four => four(),
         Steps::DropHealth | Steps::DropRoutes => json!({ "filter": filter() }),
         Steps::Renames => json!({ "attributes": { "actions": renames() } }),
-        Steps::ScrubDefaults | Steps::FiveReaders | Steps::MarkSlow | Steps::SpanMetrics | Steps::ServiceGraph => {
+        Steps::ScrubDefaults
+        | Steps::FiveReaders
+        | Steps::MarkSlow
+        | Steps::DropAll
+        | Steps::SpanMetrics
+        | Steps::ServiceGraph => {
             bail!("the Collector has nothing like {:?}", work.steps)
         }
     };

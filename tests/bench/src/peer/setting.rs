@@ -1,4 +1,4 @@
-//! What surrounds the work: TLS, and a queue on disk. The same for both sides, as each writes it.
+//! What surrounds the work: TLS, a queue on disk, tail sampling. The same for both sides, as each writes it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use rustls::{ClientConfig, ServerConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::Tail;
+
 /// Attempts while the back end is away are so far apart at most, so that both sides notice when it is back.
 const RETRY: &str = "500ms";
 /// The Collector's default is 10. Where it batches in its queue, one reads and so many send.
@@ -24,6 +26,8 @@ pub struct Setting {
     pub tls: Option<Arc<Tls>>,
     /// What is acknowledged is on the disk.
     pub durable: Option<Durable>,
+    /// Whole traces are decided.
+    pub tail: Option<Tail>,
 }
 
 /// A queue on disk.
@@ -86,7 +90,7 @@ impl Setting {
         })
     }
 
-    pub(super) fn of_tracemill(&self, mut setup: Setup) -> Setup {
+    pub(super) fn of_tracemill(&self, mut setup: Setup) -> Result<Setup> {
         if let Some(tls) = &self.tls {
             setup = setup
                 .set("receive.grpc.tls", tls.server())
@@ -98,11 +102,14 @@ impl Setting {
                 .set("export.sink.queue", json!({ "mode": "durable", "folder": folder, "size": format!("{size}B") }))
                 .set("export.sink.retry", json!({ "initial": RETRY, "max": RETRY }));
         }
-        setup
+        match &self.tail {
+            Some(tail) => tail.of_tracemill(setup),
+            None => Ok(setup),
+        }
     }
 
-    /// Changes the Collector's configuration.
-    pub(super) fn of_collector(&self, config: &mut Value) {
+    /// Changes the Collector's configuration. Answers where its metrics are, if it has any then.
+    pub(super) fn of_collector(&self, config: &mut Value) -> Result<Option<String>> {
         if let Some(tls) = &self.tls {
             for protocol in ["grpc", "http"] {
                 config["receivers"]["otlp"]["protocols"][protocol]["tls"] = tls.server();
@@ -128,6 +135,7 @@ impl Setting {
                 exporter["retry_on_failure"] = retry;
             }
         }
+        self.tail.as_ref().map(|tail| tail.of_collector(config)).transpose()
     }
 }
 

@@ -15,9 +15,10 @@ pub async fn start(work: Work, setting: &Setting, sink: &Sink) -> Result<Subject
     let setup =
         if work.protocol == Protocol::Grpc { setup.export_grpc("sink", sink) } else { setup.export_http("sink", sink) };
     let setup = setup.set("export.sink.compression", work.compression.name().replace("identity", "none"));
-    let proxy = plugins(setting.of_tracemill(setup), work.steps)?.start().await?;
+    let proxy = plugins(setting.of_tracemill(setup)?, work.steps)?.start().await?;
     let (grpc, http) = (proxy.ports().grpc.clone(), proxy.ports().http.clone());
-    Ok(Subject { process: Running::Tracemill(Box::new(proxy)), grpc, http })
+    let metrics = Some(proxy.admin("/metrics"));
+    Ok(Subject { process: Running::Tracemill(Box::new(proxy)), grpc, http, metrics })
 }
 
 fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
@@ -26,6 +27,9 @@ fn plugins(setup: Setup, steps: Steps) -> Result<Setup> {
         Steps::PassThrough => setup,
         Steps::SpanMetrics => setup.set("span_metrics", json!({})),
         Steps::ServiceGraph => setup.set("span_metrics", json!({})).set("service_graph", json!({})),
+        Steps::DropAll => setup
+            .plugin("90-sample", "sample")?
+            .sidecar("90-sample", &setting(json!({ "rate": 0, "keep": { "errors": false } })))?,
         Steps::DropHealth => setup.plugin("10-drop-health", "drop-health")?,
         Steps::DropRoutes => setup
             .plugin("10-drop-health", "drop-health")?

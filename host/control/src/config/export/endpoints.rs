@@ -42,10 +42,15 @@ enum Found {
 }
 
 fn urls(table: &mut Table<'_>) -> Option<Endpoints> {
+    if table.has("kafka") && (table.has("grpc") || table.has("http")) {
+        table.refuse("kafka", EndpointsError::Protocols.to_string());
+    }
     match (of(table, "grpc", Endpoint::grpc), of(table, "http", Endpoint::http)) {
         (Found::These(found), Found::Nothing) | (Found::Nothing, Found::These(found)) => return Some(found),
+        (Found::Nothing, Found::Nothing) if table.has("kafka") => return None,
         (Found::Nothing, Found::Nothing) => {
-            table.refuse_whole("needs `grpc` or `http` with a URL, like http://localhost:4317");
+            table
+                .refuse_whole("needs `grpc` or `http` with a URL, like http://localhost:4317, or `kafka` with brokers");
         }
         (Found::Nothing, Found::Wrong) | (Found::Wrong, Found::Nothing) => {}
         _ => table.refuse("http", EndpointsError::Protocols.to_string()),

@@ -57,6 +57,12 @@ impl Batch {
         self.parcels.iter().map(|waiting| &waiting.parcel.body)
     }
 
+    /// The bodies, and how many items each holds.
+    #[cfg(feature = "kafka")]
+    pub fn parcels(&self) -> impl Iterator<Item = (Bytes, u32)> + '_ {
+        self.parcels.iter().map(|waiting| (waiting.parcel.body.clone(), waiting.parcel.items))
+    }
+
     /// In parts of at most so many bytes each, or of one item that has at most `most`.
     pub fn in_parts(self, limit: usize, most: usize) -> Parts {
         Parts::new(self, limit, most)
@@ -130,6 +136,9 @@ impl Batch {
             self.items = 0;
             self.queue.adopt(in_memory, true);
         } else {
+            for waiting in &in_memory {
+                Queue::forsake(&waiting.parcel, reason);
+            }
             self.drop_items(self.items, reason);
         }
     }

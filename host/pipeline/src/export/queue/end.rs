@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
 
+use super::super::Parcel;
 use super::super::metrics::DropReason;
 use super::{Phase, Queue, State, Waiting};
 
@@ -101,7 +102,17 @@ impl Queue {
         if waiting.ticket.is_some() {
             self.count_left(waiting.items());
         } else {
+            Self::forsake(&waiting.parcel, reason);
             self.count_dropped(waiting.items(), reason);
+        }
+    }
+
+    /// A parcel is given up. Where that is nobody's rule but only the end of the process, whoever can send it again has to.
+    pub(super) fn forsake(parcel: &Parcel, reason: DropReason) {
+        if reason == DropReason::Shutdown
+            && let Some(custody) = &parcel.custody
+        {
+            custody.fail();
         }
     }
 

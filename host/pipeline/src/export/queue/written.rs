@@ -99,7 +99,8 @@ impl Queue {
         self.counters.admitted.inc_by(items);
         self.counters.held.inc_by(items as i64);
         self.end_reservation();
-        self.show_written(charge(reserved), parcel, Instant::now(), slot);
+        // The disk answers for it from here on.
+        self.show_written(charge(reserved), Parcel { custody: None, ..parcel }, Instant::now(), slot);
     }
 
     /// A parcel that was written is not taken: another destination could not.

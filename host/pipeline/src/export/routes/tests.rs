@@ -37,6 +37,7 @@ fn parcel(services: &[(&str, usize)], tenant: &str) -> Parcel {
         body: ExportTraceServiceRequest { resource_spans }.encode_to_vec().into(),
         items: services.iter().map(|(_, spans)| *spans as u32).sum(),
         context: Arc::new(context),
+        custody: None,
     }
 }
 
@@ -157,7 +158,7 @@ fn what_is_unknown_goes_along_byte_for_byte() {
     let mut expected = Vec::new();
     put_bytes(&mut expected, 71, b"in the request");
     put_bytes(&mut expected, 1, &shop_unknown);
-    let parcel = Parcel { signal: Signal::Traces, body: body.into(), items: 2, context: Arc::default() };
+    let parcel = Parcel { signal: Signal::Traces, body: body.into(), items: 2, context: Arc::default(), custody: None };
     let shares = routes(&[Some(when(SERVICE, "shop")), None]).share(&parcel);
     assert_eq!(shares.each[0], Some((expected.into(), 1)));
 }
@@ -166,8 +167,13 @@ fn what_is_unknown_goes_along_byte_for_byte() {
 fn a_resource_that_came_without_attributes_matches_only_what_is_turned_around() {
     let request =
         ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource: None, ..resource("", 2) }] };
-    let parcel =
-        Parcel { signal: Signal::Traces, body: request.encode_to_vec().into(), items: 2, context: Arc::default() };
+    let parcel = Parcel {
+        signal: Signal::Traces,
+        body: request.encode_to_vec().into(),
+        items: 2,
+        context: Arc::default(),
+        custody: None,
+    };
     let not_shop = Some(When::Any(vec![vec![condition(SERVICE, Operator::Equals, "shop", true)]]));
     let shares = routes(&[Some(when(SERVICE, "shop")), not_shop]).share(&parcel);
     assert_eq!((shares.each[0].is_none(), shares.each[1].is_some(), shares.unrouted), (true, true, 0));

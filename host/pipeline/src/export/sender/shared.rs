@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::config::DestinationConfig;
+use super::super::kafka::Producer;
 use super::super::metrics::Outcome;
 use super::super::queue::{Batch, Parts, Queue};
 use super::super::sizes::Sizes;
@@ -19,6 +20,8 @@ pub(in super::super) struct Shared {
     /// The one that it all goes to, where each endpoint has a queue of its own.
     pub endpoint: Option<String>,
     pub queue: Arc<Queue>,
+    /// What sends, where that is Kafka's client.
+    pub kafka: Option<Producer>,
     pub targets: Arc<Targets>,
     pub sizes: Sizes,
     pub failures: Gate,

@@ -133,7 +133,7 @@ impl Head {
         if body.len() != self.plain as usize {
             return Err(Unreadable::Compression);
         }
-        Ok(Parcel { signal, body, items: self.items, context: Arc::new(read_fields(fields)?) })
+        Ok(Parcel { signal, body, items: self.items, context: Arc::new(read_fields(fields)?), custody: None })
     }
 }
 

@@ -148,6 +148,7 @@ mod tests {
                 body: vec![sequence as u8; 90].into(),
                 items: 1,
                 context: Arc::default(),
+                custody: None,
             };
             Prepared::of(&parcel, 0).write(sequence, &mut bytes);
         }

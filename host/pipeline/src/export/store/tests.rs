@@ -35,7 +35,7 @@ fn parcel(number: u64) -> Parcel {
     let mut body = vec![0; 120];
     rand::fill(&mut body[8..]);
     body[..8].copy_from_slice(&number.to_le_bytes());
-    Parcel { signal: Signal::Traces, body: body.into(), items: 1, context: Arc::default() }
+    Parcel { signal: Signal::Traces, body: body.into(), items: 1, context: Arc::default(), custody: None }
 }
 
 /// Waits until the writer has taken all that was handed in.

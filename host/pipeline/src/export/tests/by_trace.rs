@@ -28,7 +28,7 @@ fn spans_of(traces: Range<u64>, spans: Range<u64>) -> Parcel {
     let scope = ScopeSpans { spans, ..ScopeSpans::default() };
     let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
     let body = ExportTraceServiceRequest { resource_spans: vec![resource] }.encode_to_vec().into();
-    Parcel { signal: Signal::Traces, body, items, context: Arc::default() }
+    Parcel { signal: Signal::Traces, body, items, context: Arc::default(), custody: None }
 }
 
 fn traces(traces: Range<u64>) -> Parcel {

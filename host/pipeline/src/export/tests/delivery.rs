@@ -79,7 +79,9 @@ async fn a_parcel_over_the_request_limit_is_sent_in_pieces_and_only_a_span_over_
     let parts =
         [parcel(0..10), parcel(10..20), parcel(20..70), parcel_of(70..71, 6000), parcel(71..81), parcel(81..91)];
     let body = parts.map(|p| p.body).concat();
-    bench.send(Parcel { signal: Signal::Traces, body: body.into(), items: 91, context: Arc::default() }).unwrap();
+    bench
+        .send(Parcel { signal: Signal::Traces, body: body.into(), items: 91, context: Arc::default(), custody: None })
+        .unwrap();
     let seen = sink.until(|seen| seen.taken.len() == 90).await;
     bench.until_quiet("back").await;
     assert!(seen.taken.values().all(|&times| times == 1));
@@ -144,7 +146,15 @@ async fn a_span_that_is_too_large_alone_is_rejected_and_costs_no_other() {
         // One near the limit, that takes nearly all of what it comes with, and one above it.
         let parts = [parcel(0..5), parcel_of(5..6, 9_800), parcel(6..10), parcel_of(10..11, 10_100), parcel(11..20)];
         let body = parts.map(|part| part.body).concat();
-        bench.send(Parcel { signal: Signal::Traces, body: body.into(), items: 20, context: Arc::default() }).unwrap();
+        bench
+            .send(Parcel {
+                signal: Signal::Traces,
+                body: body.into(),
+                items: 20,
+                context: Arc::default(),
+                custody: None,
+            })
+            .unwrap();
         for n in 20..40 {
             bench.send(parcel_of(n..n + 1, 900)).unwrap();
         }

@@ -9,7 +9,7 @@ const BUSY: Reply = Reply::Status(503, 14, None);
 fn spread(protocol: Protocol, hosts: &[&str], balance: Balance) -> DestinationConfig {
     let one = |host: &&str| match protocol {
         Protocol::Grpc => Endpoint::grpc(&format!("http://{host}:1")).unwrap(),
-        Protocol::Http => Endpoint::http(&format!("http://{host}:1")).unwrap(),
+        Protocol::Http | Protocol::Kafka => Endpoint::http(&format!("http://{host}:1")).unwrap(),
     };
     let mut config = paused(protocol);
     config.endpoints = Endpoints::new(hosts.iter().map(one).collect()).unwrap();

@@ -47,7 +47,7 @@ impl Resolve for Names {
 fn named(protocol: Protocol, dns: Dns) -> DestinationConfig {
     let endpoint = match protocol {
         Protocol::Grpc => Endpoint::grpc("http://back.example:4317").unwrap(),
-        Protocol::Http => Endpoint::http("http://back.example:4318").unwrap(),
+        Protocol::Http | Protocol::Kafka => Endpoint::http("http://back.example:4318").unwrap(),
     };
     let mut config = quick("back", endpoint);
     config.endpoints.dns = dns;

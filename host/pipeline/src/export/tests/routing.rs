@@ -19,7 +19,13 @@ pub(super) fn services(names: &[&str]) -> Parcel {
         request.resource_spans[0].resource = Some(Resource { attributes, ..Resource::default() });
         body.extend_from_slice(&request.encode_to_vec());
     }
-    Parcel { signal: Signal::Traces, body: body.into(), items: names.len() as u32 * 10, context: Arc::default() }
+    Parcel {
+        signal: Signal::Traces,
+        body: body.into(),
+        items: names.len() as u32 * 10,
+        context: Arc::default(),
+        custody: None,
+    }
 }
 
 pub(super) fn when(service: &str) -> When {

@@ -77,7 +77,7 @@ impl Way {
 
     pub(super) async fn send(&self, signal: Signal, body: Bytes) -> Answer {
         let permit = self.budget.take(body.len()).unwrap();
-        let answer = self.forward.take(Request { signal, body, context: Arc::default(), permit }).await;
+        let answer = self.forward.take(Request { signal, body, context: Arc::default(), permit, custody: None }).await;
         assert_eq!(self.budget.used(), 0);
         answer
     }
@@ -125,7 +125,7 @@ async fn each_signal_arrives_at_its_own_place_byte_for_byte_and_alone() {
             assert_eq!(way.bench.of(&format!("admitted_{items}_total"), "back"), 6);
             assert_eq!(way.bench.of(&format!("sent_{items}_total"), "back"), 6);
             let place = match protocol {
-                Protocol::Http => paths::http(signal),
+                Protocol::Http | Protocol::Kafka => paths::http(signal),
                 Protocol::Grpc => paths::method(signal),
             };
             let all: Vec<_> = sink.seen().bodies.into_iter().filter(|(path, _)| path == place).collect();

@@ -199,7 +199,15 @@ impl Rig {
     }
 
     pub fn stage(&self, name: &str, program: Native) -> Arc<Stage> {
-        let spec = StageSpec {
+        self.chains.stage(Self::spec(name, program)).unwrap()
+    }
+
+    pub fn shadow_stage(&self, name: &str, program: Native) -> Arc<Stage> {
+        self.chains.shadow_stage(Self::spec(name, program)).unwrap()
+    }
+
+    fn spec(name: &str, program: Native) -> StageSpec {
+        StageSpec {
             name: name.into(),
             version: "test".into(),
             program: Arc::new(program),
@@ -207,8 +215,7 @@ impl Rig {
             on_error: Failure::Pass,
             deadline: Duration::from_secs(5),
             breaker: BreakerPolicy { faults: 1000, ..BreakerPolicy::default() },
-        };
-        self.chains.stage(spec).unwrap()
+        }
     }
 
     pub fn inner(&self) -> &Arc<Inner> {
@@ -242,6 +249,7 @@ impl Rig {
             body: request(spans).into(),
             items: spans.len() as u32,
             context: Arc::default(),
+            custody: None,
         };
         let (told, written) = std::sync::mpsc::channel();
         self.tail.log(parcel, None)?.start(Box::new(move |outcome| told.send(outcome).unwrap()));

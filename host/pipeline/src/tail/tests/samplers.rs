@@ -94,7 +94,7 @@ fn other_waits_count_for_what_waits_already() {
     let patient = Duration::from_secs(20);
     rig.tail.reconfigure(TailConfig { root_delay: patient, ..TailConfig::default() });
     rig.after(3 * SECOND);
-    assert_eq!(numbers(&mut rig), [], "two seconds after its root it would have been decided");
+    assert!(numbers(&mut rig).is_empty(), "two seconds after its root it would have been decided");
     rig.tail.reconfigure(TailConfig { root_delay: patient, idle: Duration::from_secs(4), ..TailConfig::default() });
     rig.after(0);
     assert_eq!(numbers(&mut rig), [0, 1]);
@@ -365,6 +365,30 @@ fn a_canary_decides_its_share_of_the_traces() {
     let kept = rig.left().len();
     assert!(kept > 220 && kept < 380, "{kept}");
     assert_eq!(rig.dropped("samples", "old") as usize, 1000 - kept);
+}
+
+#[test]
+fn a_sampler_is_tried_in_the_shadow_and_nothing_of_it_reaches_the_output() {
+    let mut rig = Rig::new(1, TailConfig::default());
+    let old = by(|traces, at| (if traces.errors[at] > 0 { 1 } else { 2 }, 0.0), "errors");
+    let old = rig.stage("samples", native(old));
+    // It wants to see what the other does not.
+    let (new, shown) = looks(Show::EverySpan);
+    let new = rig.shadow_stage("samples", new);
+    let trial = Arc::new(Trial::new(new, Mode::Shadow));
+    rig.chains.publish([Place { stage: Some(old), trial: Some(Arc::clone(&trial)) }]);
+    rig.send(&(0..10).map(|trace| Sent { is_error: trace < 4, ..Sent::new(trace, trace) }).collect::<Vec<_>>())
+        .unwrap();
+    rig.after(6 * SECOND);
+    assert_eq!((rig.left().len(), rig.dropped("samples", "errors")), (4, 6));
+    let until = std::time::Instant::now() + Duration::from_mins(1);
+    while trial.seen().batches == 0 {
+        assert!(std::time::Instant::now() < until, "the shadow has its turn");
+        std::thread::yield_now();
+    }
+    let seen = trial.seen();
+    assert_eq!((seen.differences.rows, seen.differences.only_first_dropped, seen.differences.differing()), (10, 6, 6));
+    assert_eq!(shown.lock().iter().map(|(_, names)| names.len()).sum::<usize>(), 10);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod trials;
 
 use std::fmt::Write as _;
 
-use control::admin::view::{Address, Destination, Endpoint, Status};
+use control::admin::view::{Address, Destination, Endpoint, Kafka, Status};
 use control::config::units::show_size;
 use control::plugins::status::{Stage, State};
 use control::tables::status::Status as Table;
@@ -18,6 +18,7 @@ pub fn failed(status: &Status) -> bool {
         || status.config.error.is_some()
         || status.plugins.stages.iter().any(stage)
         || status.tables.iter().any(|table| table.error.is_some())
+        || status.kafka.as_ref().is_some_and(|kafka| kafka.last_error.is_some())
         || status.destinations.iter().any(|destination| {
             destination.last_error.is_some() || destination.endpoints.iter().any(|one| one.last_error.is_some())
         })
@@ -33,6 +34,12 @@ pub fn show(status: &Status) -> String {
         &mut out,
         &format!("listens on {} (gRPC), {} (HTTP), {} (admin)", listeners.grpc, listeners.http, listeners.admin),
     );
+    if let Some(kafka) = &status.kafka {
+        line(&mut out, &consumer(kafka));
+        if let Some(error) = &kafka.last_error {
+            line(&mut out, &format!("  Kafka: {error}"));
+        }
+    }
     line(&mut out, &format!("received {} spans, admitted {}\n", spans.received, spans.admitted));
 
     if status.plugins.stages.is_empty() {
@@ -100,6 +107,16 @@ pub fn show(status: &Status) -> String {
         line(&mut out, &format!("\nneeds a restart to take effect: {}", status.config.needs_restart.join(", ")));
     }
     out
+}
+
+fn consumer(kafka: &Kafka) -> String {
+    let Kafka { group, uncommitted, partitions, .. } = kafka;
+    let lag: i64 = partitions.iter().filter_map(|partition| partition.lag).sum();
+    let paused = if kafka.paused { ", PAUSED: what was taken is refused" } else { "" };
+    format!(
+        "takes {} partitions of Kafka in group {group}: {uncommitted} messages on their way, {lag} behind{paused}",
+        partitions.len()
+    )
 }
 
 fn stage(stage: &Stage) -> [String; 9] {

@@ -73,7 +73,13 @@ fn send(intake: &Arc<Intake>) -> Receiver<Result<Accepted, Refusal>> {
         for _ in 0..BATCHES {
             let body = probe::sample().body;
             let permit = budget.take(body.len()).unwrap();
-            let request = Request { signal: Signal::Traces, body, context: Arc::<RequestContext>::default(), permit };
+            let request = Request {
+                signal: Signal::Traces,
+                body,
+                context: Arc::<RequestContext>::default(),
+                permit,
+                custody: None,
+            };
             // Nobody listens any more where the test has failed.
             let _gone = answers.send(runtime.block_on(intake.take(request)));
         }

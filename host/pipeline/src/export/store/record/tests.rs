@@ -14,7 +14,7 @@ fn context(tenant: Option<&str>, headers: &[(&str, &str)]) -> RequestContext {
 
 fn parcel(body: impl Into<Bytes>) -> Parcel {
     let context = context(Some("team-a"), &[("x-scope-orgid", "7"), ("x-empty", "")]);
-    Parcel { signal: Signal::Traces, body: body.into(), items: 3, context: Arc::new(context) }
+    Parcel { signal: Signal::Traces, body: body.into(), items: 3, context: Arc::new(context), custody: None }
 }
 
 fn written(parcel: &Parcel, sequence: u64) -> Vec<u8> {
@@ -108,7 +108,7 @@ proptest! {
     ) {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let context = Arc::new(context(tenant.as_deref(), &headers));
-        let parcel = Parcel { signal: Signal::Traces, body: body.repeat(times).into(), items, context };
+        let parcel = Parcel { signal: Signal::Traces, body: body.repeat(times).into(), items, context, custody: None };
         let bytes = written(&parcel, sequence);
         prop_assert_eq!(Head::read(&bytes).unwrap().sequence, sequence);
         prop_assert!(same(&read(&bytes).unwrap().unwrap(), &parcel));

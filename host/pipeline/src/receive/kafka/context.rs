@@ -1,0 +1,156 @@
+//! What librdkafka calls on the consumer's thread: partitions come and go, commits end, statistics are due.
+//!
+//! When partitions go, what is being delivered gets a moment to end, all that is settled of them is committed before they are let go, and the
+//! rest is forgotten: the next owner reads it again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use super::board::{Board, Place};
+use super::flow::Flow;
+use super::metrics::Metrics;
+use crate::kafka::Logs;
+
+/// How long deliveries may take to end while the whole group waits for a partition.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// What the thread, the callbacks and the status share.
+#[derive(Debug)]
+pub(super) struct Common {
+    /// In the order of the configuration.
+    pub topics: Vec<String>,
+    pub board: Arc<Board>,
+    pub flow: Arc<Flow>,
+    pub metrics: Metrics,
+    pub logs: Logs,
+    /// As the last statistics have it.
+    pub lag: Mutex<BTreeMap<Place, i64>>,
+    /// What is known of partitions that came anew: that they are not paused.
+    pub came: Mutex<Vec<Place>>,
+}
+
+impl Common {
+    pub fn place(&self, topic: &str, partition: i32) -> Option<Place> {
+        Some((self.topics.iter().position(|known| known == topic)?, partition))
+    }
+
+    fn places(&self, list: &TopicPartitionList) -> Vec<Place> {
+        list.elements().iter().filter_map(|element| self.place(element.topic(), element.partition())).collect()
+    }
+
+    /// The same as librdkafka writes it.
+    pub fn list(&self, places: impl IntoIterator<Item = (Place, Offset)>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for ((topic, partition), offset) in places {
+            if let Err(error) = list.add_partition_offset(&self.topics[topic], partition, offset) {
+                tracing::debug!(topic = self.topics[topic], partition, %error, "Kafka: no such offset");
+            }
+        }
+        list
+    }
+
+    /// Commits what is settled, of these partitions or of all, and waits for it.
+    pub fn commit_now<C: ConsumerContext>(&self, consumer: &BaseConsumer<C>, of: Option<&[Place]>) {
+        let commits = self.board.to_commit(of);
+        if commits.is_empty() {
+            return;
+        }
+        let list = self.list(commits.iter().map(|(place, position)| (*place, Offset::Offset(*position))));
+        match consumer.commit(&list, CommitMode::Sync) {
+            Ok(()) => {
+                self.board.committed(&commits);
+                self.metrics.committed.inc();
+            }
+            Err(error) => {
+                self.metrics.not_committed.inc();
+                tracing::warn!(%error, "Kafka: a last commit has failed: what it was for is delivered once more by whoever reads on");
+            }
+        }
+    }
+}
+
+/// See the module's text.
+#[derive(Debug, Clone)]
+pub(super) struct Context(pub Arc<Common>);
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        self.0.logs.log(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.logs.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.0.logs.is_connected();
+        }
+        let mut all = self.0.lag.lock();
+        let here = self.0.board.places();
+        all.retain(|place, _| here.contains(place));
+        for (topic, of_topic) in &statistics.topics {
+            for (partition, of_partition) in &of_topic.partitions {
+                let Some(place) = self.0.place(topic, *partition).filter(|place| here.contains(place)) else {
+                    continue;
+                };
+                if of_partition.consumer_lag >= 0 {
+                    all.insert(place, of_partition.consumer_lag);
+                    self.0.metrics.set_lag(topic, *partition, of_partition.consumer_lag);
+                }
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(list) = rebalance else { return };
+        let places = self.0.places(list);
+        tracing::info!(partitions = places.len(), "Kafka: partitions go");
+        // Once they are lost, others may have committed: nothing may be said of them any more.
+        if !consumer.assignment_lost() {
+            self.0.flow.wait_until_idle(LAST_MOMENT);
+            self.0.commit_now(consumer, Some(&places));
+        }
+        for place in places {
+            self.0.board.forget(place);
+            self.0.metrics.forget(&self.0.topics[place.0], place.1);
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.0.metrics.rebalances.inc();
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let places = self.0.places(list);
+                tracing::info!(partitions = places.len(), "Kafka: partitions come");
+                for place in &places {
+                    self.0.board.begin(*place);
+                }
+                self.0.came.lock().extend(places);
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => tracing::warn!(%error, "Kafka: partitions cannot be shared out"),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let Err(error) = result else {
+            self.0.metrics.committed.inc();
+            return;
+        };
+        self.0.metrics.not_committed.inc();
+        self.0.board.not_committed(&self.0.places(offsets));
+        self.0.logs.error(error, "a commit has failed, to be made again");
+    }
+}

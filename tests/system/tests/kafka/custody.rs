@@ -1,0 +1,66 @@
+//! An offset is committed when its spans are delivered, and no sooner: what a node has taken into its memory and not delivered is delivered by
+//! another, whether the node ends well or not.
+
+use crate::bench::{PARTITIONS, arrived, committed, consumer, front, has_partitions, ids, node, send};
+use anyhow::Result;
+use harness::{Behaviour, Kafka, Sink};
+use serde_json::json;
+use system::reached;
+
+#[tokio::test]
+async fn what_a_node_has_not_delivered_is_delivered_by_the_next_however_it_ends() -> Result<()> {
+    let kafka = Kafka::start().await?;
+    for (topic, is_killed) in [("killed", true), ("ended", false)] {
+        let (down, sink) = (Sink::start().await?, Sink::start().await?);
+        down.behave(Behaviour::Unavailable(None));
+        kafka.create_topic(topic, PARTITIONS).await?;
+        let front = front(&kafka, topic)?.start().await?;
+        let mut first = node(&kafka, topic, &down)?.set("shutdown.timeout", "2s").start().await?;
+        let sent = ids(&send(&front, 81, 20, 100).await?);
+        reached(&first, "tracemill_admitted_spans_total", &[], 2000.0).await?;
+        front.settled().await?;
+        // It has them all, in memory, and has answered for none.
+        let said = consumer(&first).await?;
+        let partitions = said["partitions"].as_array().cloned().unwrap_or_default();
+        assert!(partitions.iter().all(|partition| partition["committed"].is_null()), "{said:#}");
+        assert!(said["uncommitted"].as_u64() > Some(0), "{said:#}");
+        if is_killed {
+            first.kill().await?;
+        } else {
+            let status = first.stop().await?;
+            assert!(!status.success(), "it could not deliver");
+        }
+        let mut second = node(&kafka, topic, &sink)?.start().await?;
+        has_partitions(&second, |count| count == PARTITIONS).await?;
+        let twice = arrived(&sink, &sent).await?;
+        assert_eq!(twice, 0, "{topic}: none was delivered by the first");
+        committed(&second, 20).await?;
+        assert!(second.stop().await?.success());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_on_the_disk_of_a_node_is_its_own_to_deliver() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    sink.behave(Behaviour::Unavailable(None));
+    kafka.create_topic("durable", PARTITIONS).await?;
+    let folder = tempfile::tempdir()?;
+    let durable = json!({ "mode": "durable", "folder": folder.path() });
+    let start = || async { node(&kafka, "durable", &sink)?.set("export.sink.queue", durable.clone()).start().await };
+    let front = front(&kafka, "durable")?.start().await?;
+    let mut first = start().await?;
+    let sent = ids(&send(&front, 82, 20, 100).await?);
+    reached(&first, "tracemill_admitted_spans_total", &[], 2000.0).await?;
+    // The disk answers for them: nobody else needs them.
+    committed(&first, 20).await?;
+    first.kill().await?;
+    sink.behave(Behaviour::Accept);
+    let mut again = start().await?;
+    let twice = arrived(&sink, &sent).await?;
+    again.settled().await?;
+    // What was committed a moment before it was killed is not read again; what was not may come twice.
+    assert_eq!(twice, 0);
+    assert!(again.stop().await?.success());
+    Ok(())
+}

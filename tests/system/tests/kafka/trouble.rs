@@ -1,0 +1,92 @@
+//! What goes wrong on the way: a back end that takes nothing, messages that are no OTLP, a broker that hangs.
+
+use crate::bench::{arrived, committed, consumer, front, has_partitions, ids, node, send};
+use anyhow::Result;
+use harness::{Behaviour, Kafka, Sink, wait};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use system::reached;
+
+#[tokio::test]
+async fn a_full_queue_pauses_the_partitions_and_nothing_is_lost_or_sent_twice() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    sink.behave(Behaviour::Unavailable(None));
+    kafka.create_topic("full", 2).await?;
+    let front = front(&kafka, "full")?.start().await?;
+    let small = json!({ "size": "128KiB" });
+    let mut tail = node(&kafka, "full", &sink)?
+        .set("export.sink.queue", small)
+        .set("export.sink.batch.size", "64KiB")
+        .set("receive.kafka.fetch_buffer", "128KiB")
+        .start()
+        .await?;
+    let sent = ids(&send(&front, 91, 40, 200).await?);
+    let paused = async || (consumer(&tail).await.ok()?["paused"] == true).then_some(());
+    wait::until("the consumer to pause", paused).await?;
+    reached(&tail, "tracemill_receive_kafka_retries_total", &[], 1.0).await?;
+    sink.behave(Behaviour::Accept);
+    assert_eq!(arrived(&sink, &sent).await?, 0);
+    tail.settled().await?;
+    let shown = consumer(&tail).await?;
+    assert_eq!(shown["paused"], false, "{shown:#}");
+    assert!(tail.stop().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn few_bytes_in_flight_and_few_uncommitted_messages_are_enough() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    kafka.create_topic("tight", 2).await?;
+    let front = front(&kafka, "tight")?.start().await?;
+    let tail = node(&kafka, "tight", &sink)?
+        .set("receive.kafka.max_uncommitted", 3)
+        .set("receive.limits.in_flight", "64KiB")
+        .start()
+        .await?;
+    let sent = ids(&send(&front, 92, 20, 200).await?);
+    assert_eq!(arrived(&sink, &sent).await?, 0);
+    tail.settled().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_otlp_is_skipped_and_counted_and_holds_nothing_up() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    kafka.create_topic("mixed", 1).await?;
+    let front = front(&kafka, "mixed")?.start().await?;
+    let mut sent = ids(&send(&front, 93, 1, 10).await?);
+    front.settled().await?;
+    kafka.write_nonsense("mixed", &["this is no OTLP", "{\"resourceSpans\":[]}"]).await?;
+    sent.extend(ids(&send(&front, 94, 1, 10).await?));
+    let mut tail = node(&kafka, "mixed", &sink)?.start().await?;
+    has_partitions(&tail, |count| count == 1).await?;
+    assert_eq!(arrived(&sink, &sent).await?, 0);
+    let skipped = [("topic", "mixed"), ("reason", "malformed")];
+    reached(&tail, "tracemill_receive_kafka_skipped_messages_total", &skipped, 2.0).await?;
+    let taken = tail.metrics().await?.sum("tracemill_receive_kafka_messages_total", &[]);
+    committed(&tail, taken as i64).await?;
+    assert!(tail.log().contains("a message is skipped"), "{}", tail.log());
+    assert!(tail.stop().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_waited_for_in_the_queue() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    kafka.create_topic("hanging", 1).await?;
+    let front = front(&kafka, "hanging")?.set("export.kafka.timeout", "1s").start().await?;
+    let tail = node(&kafka, "hanging", &sink)?.start().await?;
+    let mut sent = ids(&send(&front, 95, 2, 50).await?);
+    arrived(&sink, &sent).await?;
+    kafka.signal(Signal::SIGSTOP)?;
+    sent.extend(ids(&send(&front, 96, 5, 50).await?));
+    reached(&front, "tracemill_export_requests_total", &[("destination", "kafka"), ("outcome", "retry")], 1.0).await?;
+    kafka.signal(Signal::SIGCONT)?;
+    // What it had read before it hung may be written after all, and be sent again: that is at least once.
+    arrived(&sink, &sent).await?;
+    let accounts = front.settled().await?;
+    let kafka = accounts.destination("kafka").expect("an account");
+    assert_eq!((kafka.sent, kafka.dropped, kafka.rejected), (350, 0, 0), "{kafka:?}");
+    drop(tail);
+    Ok(())
+}
