@@ -224,7 +224,11 @@ impl Shard {
     pub(super) fn take(&mut self, now: Nanos, arrival: &Arrival<'_>, scratch: &mut Vec<u8>) -> Taken {
         let Arrival { batch, row, key, hash, early, envelope, origin } = *arrival;
         let slot = match self.find(&key, hash) {
-            Some(slot) => slot,
+            Some(slot) => {
+                let is_decided = matches!(self.traces.get(slot).state, State::Kept(_));
+                self.events.late_kept += u64::from(is_decided);
+                slot
+            }
             None => match self.remembered.kept(&key) {
                 Some(verdict) => {
                     self.events.late_kept += 1;

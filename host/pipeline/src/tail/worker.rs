@@ -30,6 +30,8 @@ const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
 /// So much leaves at once.
 const LEAVE: usize = 1 << 20;
+/// And no more than this part of what the queues have room for: what they could never take would be lost.
+const LEAVE_SHARE: usize = 4;
 /// So often it begins anew in one turn, before it looks at the clock.
 const ROUNDS: usize = 64;
 /// So many chunks are packed, spilled or compacted between two looks at the clock.
@@ -204,7 +206,7 @@ impl Worker {
         }
     }
 
-    /// Lets kept spans leave, about [`LEAVE`]. Answers whether there are more, and room for them.
+    /// Lets kept spans leave, as much as may at once. Answers whether there are more, and room for them.
     fn leave(&mut self) -> bool {
         let inner = Arc::clone(&self.inner);
         let is_flushed = self.outbox.flush(&*inner.outlet);
@@ -215,7 +217,7 @@ impl Worker {
         let has_more = {
             let cell = self.cell();
             let mut shard = cell.shard.lock();
-            shard.leave(LEAVE, &mut leaving);
+            shard.leave(LEAVE.min(inner.outlet.room() / LEAVE_SHARE), &mut leaving);
             inner.settle(cell, &mut shard);
             shard.is_leaving()
         };

@@ -90,6 +90,8 @@ impl Instance for NativeInstance {
 #[derive(Default)]
 pub struct Queues {
     pub full: AtomicBool,
+    /// How large a parcel may be, if that is bounded.
+    pub room: Mutex<Option<usize>>,
     pub parcels: Mutex<Vec<Parcel>>,
 }
 
@@ -103,7 +105,7 @@ impl Outlet for Queues {
     }
 
     fn room(&self) -> usize {
-        usize::MAX
+        self.room.lock().unwrap_or(usize::MAX)
     }
 
     fn accept(&self, parcel: Parcel) -> Result<Taken, Refusal> {

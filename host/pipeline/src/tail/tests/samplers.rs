@@ -18,6 +18,7 @@ use crate::chain::trial::{Mode, Trial};
 use crate::custody::{Custody, Fate};
 use crate::tail::TailConfig;
 use crate::tail::config::Otherwise;
+use crate::tail::metrics::KEEP;
 
 /// Answers the same about every trace.
 pub fn always(action: u8, number: f64, reason: &'static str) -> Decide {
@@ -423,6 +424,27 @@ fn a_full_queue_holds_up_what_leaves_and_nothing_is_lost() {
     rig.after(0);
     assert_eq!(numbers(&mut rig), (0..200).step_by(2).collect::<Vec<_>>());
     assert_eq!(rig.metrics.held.get(), 0);
+}
+
+#[test]
+fn no_parcel_is_larger_than_the_queues_have_room_for() {
+    let mut rig = rig(vec![("keeps", native(always(1, 0.0, "kept")))], TailConfig::default());
+    *rig.outlet.room.lock() = Some(20_000);
+    let spans: Vec<Sent> = (0..100).map(|trace| Sent { size: 1000, ..Sent::new(trace, 0) }).collect();
+    rig.send(&spans).unwrap();
+    rig.after(5 * SECOND);
+    let parcels: Vec<usize> = rig.outlet.parcels.lock().iter().map(|parcel| parcel.body.len()).collect();
+    assert!(parcels.len() > 10 && parcels.iter().all(|bytes| *bytes < 10_000), "{parcels:?}");
+    assert_eq!(rig.left().len(), 100);
+}
+
+#[test]
+fn late_spans_are_counted_one_by_one() {
+    let mut rig = rig(vec![("keeps", native(always(1, 0.0, "kept")))], TailConfig::default());
+    rig.send(&[Sent::new(1, 0)]).unwrap();
+    rig.after(5 * SECOND);
+    rig.send(&[Sent::new(1, 1), Sent::new(1, 2), Sent::new(1, 3), Sent::new(2, 0)]).unwrap();
+    assert_eq!(rig.metrics.late.get_or_create(&KEEP).get(), 3);
 }
 
 #[test]
