@@ -52,6 +52,7 @@ impl Board {
     }
 
     /// The partitions that are here.
+    #[cfg(feature = "kafka")]
     pub fn places(&self) -> Vec<Place> {
         self.0.lock().partitions.keys().copied().collect()
     }

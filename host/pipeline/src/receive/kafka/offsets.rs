@@ -102,6 +102,7 @@ impl Offsets {
     }
 
     /// What was last committed.
+    #[cfg(feature = "kafka")]
     pub fn committed(&self) -> Option<i64> {
         self.committed
     }
