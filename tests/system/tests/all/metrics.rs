@@ -49,7 +49,7 @@ fn exposed(text: &str) -> Result<BTreeMap<String, Shape>> {
 
 #[tokio::test]
 async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_exposed() -> Result<()> {
-    let sink = Sink::start().await?;
+    let [sink, first, second] = [Sink::start().await?, Sink::start().await?, Sink::start().await?];
     let guest = |name| fs::read(plugins::guest(name)?).map_err(anyhow::Error::from);
     let setup = Proxy::setup()?;
     let queue = json!({ "mode": "durable", "folder": setup.folder().join("queue") });
@@ -61,6 +61,14 @@ async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_exposed() -> R
         .export_grpc("sink", &sink)
         .set("export.sink.signals", json!(["traces", "metrics", "logs"]))
         .set("export.sink.queue", queue)
+        .set("export.routed.grpc", json!([first.url(), second.url()]))
+        .set("export.routed.route_by", "trace")
+        .set("tail", json!({ "root_delay": "50ms", "idle": "50ms" }))
+        .plugin("90-tail-sample", "tail-sample")?
+        .sidecar(
+            "90-tail-sample",
+            &json!({ "settings": { "policies": [{ "name": "all", "type": "always_sample" }] } }),
+        )?
         .plugin("10-drop-health", "drop-health")?
         .plugin("15-enrich", "enrich")?
         .sidecar("15-enrich", &json!({ "settings": { "lookups": [lookup] } }))?
@@ -70,7 +78,8 @@ async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_exposed() -> R
         .sidecar("30-trouble", &json!({ "settings": { "deed": "trap" }, "breaker": { "faults": 1 } }))?;
     setup
         .run(async |proxy| {
-            // Something for each family: a drop, a fault that opens a breaker, a count of a plugin's own, and a span that is refused.
+            // Something for each family: a drop, a fault that opens a breaker, a count of a plugin's own, a span that is refused, and a
+            // trace that is decided.
             let mut generator = Generator::new(Profile::Small, 61).mix(Mix { health: 0.5, ..Mix::PLAIN });
             proxy.grpc().send(&generator.request(64).request).await?;
             let mut made = Generator::new(Profile::Small, 62).mix(Mix::PLAIN).request(64);

@@ -28,7 +28,7 @@ async fn what_cannot_be_said_of_a_sampler_is_refused_with_its_place() -> Result<
                 assert!(error.contains(part), "no {part:?} in\n{error}");
             }
             let error = refused(&keeps, "grants").await?;
-            assert_eq!(error, "its plan asks for what `grants` does not give it: drop");
+            assert!(error.ends_with("its plan asks for what `grants` does not give it: drop"), "{error}");
             assert_eq!(proxy.generation().await?, before);
             Ok(())
         })
