@@ -44,10 +44,8 @@ impl<'a> Asking<'a> {
     /// Asks. Invariant: an instance that failed is never used again.
     pub(crate) fn ask(&mut self, traces: &Traces, columns: &[Arc<Column>], now: u64) -> Result<Answered, Fault> {
         let begun = Instant::now();
-        let deadline = match self.leave.failed {
-            false => self.stage.spec().deadline,
-            true => self.stage.spec().deadline.min(self.left),
-        };
+        let usual = self.stage.spec().deadline;
+        let deadline = if self.leave.failed { usual.min(self.left) } else { usual };
         let answered = self.try_ask(Question { traces, columns, now, deadline });
         let rows = traces.starts.last().copied().unwrap_or(0);
         self.stage.count_calls(1, u64::from(rows), begun.elapsed());

@@ -33,8 +33,7 @@ pub trait Instance: Send {
 
     /// Calls `decide` of a sampler, under the same rules.
     fn decide(&mut self, question: Question<'_>) -> Result<Decisions, Fault> {
-        let _unheard = question;
-        Err(Fault { kind: FaultKind::Error, message: "it is no sampler".to_owned() })
+        Err(Fault { kind: FaultKind::Error, message: no_sampler(question) })
     }
 
     /// Ends the last call: what it logged, counted and added stands (`kept`), or is undone because the call failed or its edits
@@ -57,6 +56,11 @@ pub trait Instance: Send {
     fn is_worn(&self) -> bool {
         false
     }
+}
+
+/// What is said where nobody decides.
+fn no_sampler(question: Question<'_>) -> String {
+    format!("it is no sampler, and was asked about {} traces", question.traces.len())
 }
 
 /// What is said where nothing is handed over.

@@ -251,7 +251,9 @@ mod tests {
 
     fn words(texts: &[&str], codes: &[u32]) -> Words {
         let mut words = Texts::default();
-        texts.iter().for_each(|text| words.push(text.as_bytes()));
+        for text in texts {
+            words.push(text.as_bytes());
+        }
         Words { codes: codes.to_vec(), words }
     }
 

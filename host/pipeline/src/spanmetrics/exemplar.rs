@@ -60,7 +60,7 @@ impl Candidates {
 #[derive(Debug, Default)]
 pub struct Shown {
     /// By bucket.
-    shown: Vec<(usize, Candidate)>,
+    by_bucket: Vec<(usize, Candidate)>,
     /// Those that were not sent yet.
     fresh: Vec<Candidate>,
     waiting: VecDeque<(usize, Candidate)>,
@@ -96,7 +96,7 @@ impl Shown {
 
     /// The one of a bucket.
     pub fn of(&self, bucket: usize) -> Option<&Candidate> {
-        self.shown.iter().find(|(known, _)| *known == bucket).map(|(_, candidate)| candidate)
+        self.by_bucket.iter().find(|(known, _)| *known == bucket).map(|(_, candidate)| candidate)
     }
 
     /// Those that were not sent yet.
@@ -110,9 +110,9 @@ impl Shown {
     }
 
     fn show(&mut self, bucket: usize, candidate: Candidate) {
-        match self.shown.iter_mut().find(|(known, _)| *known == bucket) {
+        match self.by_bucket.iter_mut().find(|(known, _)| *known == bucket) {
             Some((_, shown)) => *shown = candidate,
-            None => self.shown.push((bucket, candidate)),
+            None => self.by_bucket.push((bucket, candidate)),
         }
         if self.fresh.len() < WAITING {
             self.fresh.push(candidate);

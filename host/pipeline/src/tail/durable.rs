@@ -57,14 +57,14 @@ impl Durable {
     /// Has a batch written; then it is held, and on its way to the shards. `woken` wakes who brings it there.
     pub(super) fn take(
         self: &Arc<Self>,
-        parcel: Parcel,
+        parcel: &Parcel,
         custody: Option<Arc<Custody>>,
         room: Room,
         woken: impl FnOnce() + Send + 'static,
         then: Then,
     ) {
         let (durable, kept) = (Arc::clone(self), parcel.clone());
-        self.log.append(&parcel, move |written| match written {
+        self.log.append(parcel, move |written| match written {
             Ok(entry) => {
                 // The disk answers for it from here on.
                 drop(custody);
@@ -120,7 +120,7 @@ impl Inner {
         match piece {
             Ok(0) => {}
             Ok(lost) => {
-                tracing::error!(spans = lost, "of the trace buffer's log could not be read: they are set aside")
+                tracing::error!(spans = lost, "of the trace buffer's log could not be read: they are set aside");
             }
             Err(error) => tracing::error!(%error, "a part of the trace buffer's log cannot be read, and is left out"),
         }

@@ -1,6 +1,6 @@
 //! What spans came under: request, resource and scope, each kept once however many spans share it, and let go of with the last of them.
 
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -48,13 +48,12 @@ impl Envelopes {
 
     /// Finds an envelope, or makes it, of a resource that has a user. It has one user more.
     pub(super) fn enter(&mut self, context: &Arc<RequestContext>, resource: u32, scope: &[u8]) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
-        (&context.tenant, &context.peer, resource, scope).hash(&mut hasher);
+        let hash = self.hasher.hash_one((&context.tenant, &context.peer, resource, scope));
         let is_it = |(known, of): &(Arc<Envelope>, u32)| {
             *of == resource && *known.scope == *scope && *known.context == **context
         };
         let resources = &mut self.resources;
-        self.scopes.enter(hasher.finish(), is_it, || {
+        self.scopes.enter(hash, is_it, || {
             resources.share(resource);
             let fields = Arc::clone(resources.get(resource));
             let envelope = Envelope { context: Arc::clone(context), resource: fields, scope: scope.into() };
@@ -117,14 +116,16 @@ mod tests {
         assert_eq!(&*envelopes.get(one).resource, b"resource");
         envelopes.leave(one);
         assert!(envelopes.bytes() < full);
-        others.into_iter().for_each(|envelope| envelopes.leave(envelope));
+        for envelope in others {
+            envelopes.leave(envelope);
+        }
         assert_eq!((envelopes.scopes.values().count(), envelopes.resources.values().count()), (0, 0));
     }
 
     #[test]
     fn a_large_resource_is_there_once_however_many_scopes_it_has() {
         let mut envelopes = Envelopes::default();
-        let resource = envelopes.enter_resource(&[7; 1 << 20]);
+        let resource = envelopes.enter_resource(&vec![7; 1 << 20]);
         for scope in 0..1000_u32 {
             envelopes.enter(&context("a"), resource, &scope.to_le_bytes());
         }

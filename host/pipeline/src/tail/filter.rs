@@ -162,7 +162,9 @@ mod tests {
     #[test]
     fn strangers_are_seldom_taken_for_known_ones() {
         let mut filter = Rolling::new(50_000);
-        hashes(1, 100_000).into_iter().for_each(|hash| filter.insert(hash));
+        for hash in hashes(1, 100_000) {
+            filter.insert(hash);
+        }
         let strangers = hashes(2, 200_000);
         let wrong = strangers.iter().filter(|hash| filter.contains(**hash)).count();
         // Two filters, two buckets, four fingerprints of 16 bits: 2.4e-4 at most.
@@ -174,7 +176,9 @@ mod tests {
         let mut filter = Rolling::new(1000);
         (0..100_000).for_each(|_| filter.insert(42));
         let others = hashes(3, 900);
-        others.iter().for_each(|hash| filter.insert(*hash));
+        for hash in &others {
+            filter.insert(*hash);
+        }
         assert!(others.iter().all(|hash| filter.contains(*hash)));
     }
 }

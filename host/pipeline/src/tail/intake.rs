@@ -48,7 +48,7 @@ pub(crate) struct Sorter {
 /// A live row on its way to its shard.
 #[derive(Debug, Clone, Copy)]
 struct Row {
-    row: u32,
+    number: u32,
     shard: u32,
     hash: u64,
     early: u64,
@@ -110,7 +110,7 @@ impl Logging {
         let inner = Arc::clone(&tail.0.0);
         let Some(durable) = &inner.durable else { return then(Err(full())) };
         let woken = Arc::clone(&inner);
-        durable.take(parcel, custody, room, move || woken.wake(), then);
+        durable.take(&parcel, custody, room, move || woken.wake(), then);
     }
 }
 
@@ -141,7 +141,7 @@ impl Inner {
         let mut taken = Intaken::default();
         for (number, cell) in (0..).zip(&self.cells) {
             if sorter.rows.iter().any(|row| row.shard == number) {
-                self.fill(number, cell, batch, origin, held, sorter, &mut taken);
+                self.fill((number, cell), batch, origin, held, sorter, &mut taken);
             }
         }
         taken
@@ -160,7 +160,7 @@ impl Inner {
             let Some(key) = Key::of(batch, span, tenants[span.request as usize]) else { continue };
             let hash = self.hashing.of(key);
             let shard = self.shard_of(hash) as u32;
-            sorter.rows.push(Row { row, shard, hash, early: 0, key });
+            sorter.rows.push(Row { number: row, shard, hash, early: 0, key });
             sorter.live.push(row);
         }
         for stage in chain.samplers() {
@@ -179,8 +179,7 @@ impl Inner {
     /// Fills one shard.
     fn fill(
         &self,
-        number: u32,
-        cell: &Cell,
+        (number, cell): (u32, &Cell),
         batch: &Batch,
         origin: Option<&Origin>,
         held_before: Held,
@@ -194,7 +193,7 @@ impl Inner {
         let now = self.now();
         let origin = shard.enter_origin(origin);
         let mut held = 0;
-        for Row { row, hash, early, key, .. } in rows.iter().filter(|row| row.shard == number) {
+        for Row { number: row, hash, early, key, .. } in rows.iter().filter(|row| row.shard == number) {
             let spanned = &batch.spans()[*row as usize];
             let at = spanned.scope as usize;
             if *place(envelopes, at) == NONE {

@@ -145,12 +145,11 @@ impl Journal {
         let mut block = std::mem::take(&mut self.block);
         block.clear();
         block.resize(HEAD, 0);
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let (number, file) = self.journals.begin()?;
-                self.open.insert(Open { number, file, bytes: 0, known: Vec::new() })
-            }
+        let open = if let Some(open) = &mut self.open {
+            open
+        } else {
+            let (number, file) = self.journals.begin()?;
+            self.open.insert(Open { number, file, bytes: 0, known: Vec::new() })
         };
         for (key, verdict) in decisions {
             match verdict.fate {

@@ -287,16 +287,14 @@ impl Hearing<'_, '_> {
             Some(Outcome::By(Arc::new(Verdict { plugin: labels.plugin, reason: labels.reason, fate })))
         };
         match decision {
-            Decision::Abstain => None,
             Decision::Keep => by(Fate::Keep(Mark::Leave)),
             Decision::Drop => by(Fate::Drop),
-            // Not yet, for this sampler. Others may be sure already.
-            Decision::Wait(_) if due == Due::Early => None,
-            Decision::Wait(time) if due.may_wait() => {
+            Decision::Wait(time) if due.may_wait() && due != Due::Early => {
                 let nanos = Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX);
                 Some(Outcome::Wait(self.turn.now.saturating_add(nanos.max(SHORTEST_WAIT))))
             }
-            Decision::Wait(_) => None,
+            // Waiting is not heard everywhere. Early it means: not yet, for this sampler; others may be sure already.
+            Decision::Abstain | Decision::Wait(_) => None,
             Decision::Sample { probability, how } => {
                 let keeps = Sampler::new(probability, how).is_ok_and(|sampler| sampler.keeps(summary.arrived()));
                 by(if keeps { Fate::Keep(Mark::Sampled { probability, how }) } else { Fate::Drop })

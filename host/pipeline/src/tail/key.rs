@@ -1,22 +1,16 @@
 //! By what a trace is known: its tenant and its id.
 
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
 use otlp::batch::{Batch, RequestContext, Span};
 use sha2::{Digest as _, Sha256};
 
 /// A trace's key. Two tenants may have traces of the same id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) tenant: u64,
     pub(super) id: [u8; 16],
-}
-
-impl Default for Key {
-    fn default() -> Self {
-        Self { tenant: 0, id: [0; 16] }
-    }
 }
 
 /// Spreads keys over shards and tables. Senders choose ids, so that nobody may know beforehand where they go.
@@ -25,9 +19,7 @@ pub(super) struct Hashing(RandomState);
 
 impl Hashing {
     pub(super) fn of(&self, key: Key) -> u64 {
-        let mut hasher = self.0.build_hasher();
-        key.hash(&mut hasher);
-        hasher.finish()
+        self.0.hash_one(key)
     }
 }
 

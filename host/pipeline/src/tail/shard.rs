@@ -305,7 +305,7 @@ impl Shard {
         let waiting = self.traces.iter().filter(|(_, trace)| trace.state == State::Waiting);
         let impact = |trace: &Trace| {
             let age = now.saturating_sub(trace.times.first).max(1);
-            trace.summary.bytes as u128 * u128::from(age)
+            u128::from(trace.summary.bytes) * u128::from(age)
         };
         let mut all: Vec<(u128, u32, u64)> =
             waiting.map(|(slot, trace)| (impact(trace), slot, trace.summary.bytes)).collect();
@@ -317,7 +317,7 @@ impl Shard {
             all.select_nth_unstable_by(most - 1, |one, other| other.0.cmp(&one.0));
         }
         all.truncate(most);
-        all.sort_unstable_by(|one, other| other.0.cmp(&one.0));
+        all.sort_unstable_by_key(|one| std::cmp::Reverse(one.0));
         let mut found = 0;
         for (_, slot, size) in all {
             if found >= bytes {

@@ -19,6 +19,7 @@ use super::leaving::Leaving;
 use super::metrics::{DROP, DecisionLabels, DueLabel, KEEP};
 use super::outbox::{AGAIN, Outbox};
 use super::shard::{AT_ONCE, Candidate, Shard};
+use super::spill::Spill;
 use super::verdict::{Fate, Verdict};
 use super::{Cell, Inner};
 use crate::chain::metrics::DropLabels;
@@ -273,7 +274,7 @@ impl Worker {
                 }
             }
         }
-        let spilled: u64 = inner.cells.iter().filter_map(|cell| cell.spill.as_ref()).map(|spill| spill.used()).sum();
+        let spilled: u64 = inner.cells.iter().filter_map(|cell| cell.spill.as_ref()).map(Spill::used).sum();
         let logged = inner.durable.as_ref().map_or(0, |durable| durable.disk_bytes());
         inner.ledger.tail.disk.set((spilled + logged) as i64);
     }

@@ -21,7 +21,7 @@ async fn what_cannot_be_said_of_a_sampler_is_refused_with_its_place() -> Result<
                 let is_it =
                     |status: &Value| stage(status, "tail-sample").is_some_and(|one| one["error"]["step"] == step);
                 let status = proxy.plugin_status_that("the refusal", is_it).await?;
-                anyhow::Ok(error_of(&status, "tail-sample").unwrap_or_default().to_owned())
+                anyhow::Ok(error_of(&status, "tail-sample").unwrap_or_default().clone())
             };
             let error = refused(&rejects, "sidecar").await?;
             for part in [": on_error: a sampler may not say reject: ", ": when: is for processors: "] {

@@ -1,4 +1,5 @@
 //! Whole traces are decided: the real trace buffer with the real sampler `tail-sample`.
+#![allow(clippy::float_cmp, reason = "counts are whole numbers")]
 
 mod changes;
 mod decisions;

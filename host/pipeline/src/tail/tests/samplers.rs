@@ -117,7 +117,7 @@ fn a_dropped_trace_is_counted_by_reason_and_its_late_spans_too() {
 
 #[test]
 fn samplers_are_asked_in_order_until_one_does_not_abstain() {
-    let first = by(|traces, at| (if traces.spans[at] > 2 { 1 } else { 0 }, 0.0), "large");
+    let first = by(|traces, at| (u8::from(traces.spans[at] > 2), 0.0), "large");
     let second = by(|traces, at| (if traces.errors[at] > 0 { 2 } else { 0 }, 0.0), "broken");
     let config = TailConfig { note_reason: true, ..TailConfig::default() };
     let mut rig = rig(vec![("10-first", native(first)), ("20-second", native(second))], config);
@@ -284,7 +284,7 @@ fn samplers_see_as_much_of_traces_as_they_ask_for() {
         sorted.sort();
         match show {
             Show::NoSpans => {
-                assert_eq!((&traces.starts[..], &traces.roots[..], names.len()), (&[0, 0][..], &[NO_ROOT][..], 0))
+                assert_eq!((&traces.starts[..], &traces.roots[..], names.len()), (&[0, 0][..], &[NO_ROOT][..], 0));
             }
             Show::Roots => {
                 assert_eq!(

@@ -67,7 +67,7 @@ fn trace(random: &mut StdRng, number: u64, world: World) -> Vec<(u64, Sent)> {
         sent.is_error = random.random_ratio(1, world.errors);
         sent.size = random.random_range(1..400);
         // Each service has its own idea of the time.
-        sent.start = 1000 * SECOND + if at % 3 == 0 { skew } else { 0 };
+        sent.start = 1000 * SECOND + if at.is_multiple_of(3) { skew } else { 0 };
         sent.end = sent.start + if is_slow { 3 * SECOND } else { SECOND };
         let arrives = match () {
             () if never_ends => at * 4 * SECOND,

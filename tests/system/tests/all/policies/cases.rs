@@ -1,4 +1,5 @@
 //! The policies, each as a Collector has it and as tracemill has it: the same but for conditions, which the Collector writes in OTTL.
+#![allow(clippy::needless_pass_by_value, reason = "a table of literals, made where they are used")]
 
 use super::traffic::Traffic;
 use serde_json::{Value, json};

@@ -45,7 +45,7 @@ impl Traffic {
             for at in 0..longest {
                 let turn: Vec<_> = made.iter().filter_map(|trace| trace.get(at).cloned()).collect();
                 traffic.traces_of(&turn);
-                traffic.requests.push(maker.request(turn));
+                traffic.requests.push(Maker::request(turn));
             }
         }
         traffic
@@ -174,7 +174,7 @@ impl Maker {
     }
 
     /// Spans of several services in one request, as a gateway sends them.
-    fn request(&mut self, spans: Vec<(usize, Span)>) -> ExportTraceServiceRequest {
+    fn request(spans: Vec<(usize, Span)>) -> ExportTraceServiceRequest {
         let mut of_services: BTreeMap<usize, Vec<Span>> = BTreeMap::new();
         for (service, span) in spans {
             of_services.entry(service).or_default().push(span);

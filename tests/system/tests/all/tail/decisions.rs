@@ -52,7 +52,7 @@ async fn slow_traces_are_kept_and_of_the_others_those_of_enough_randomness_with_
         { "name": "slow", "type": "latency", "latency": { "threshold_ms": 2000 } },
         { "name": "a quarter", "type": "probabilistic", "probabilistic": { "sampling_percentage": 25 } },
     ]);
-    let is_slow = |trace: &Trace| trace.0 % 10 == 0;
+    let is_slow = |trace: &Trace| trace.0.is_multiple_of(10);
     // One in four by the specification: R >= T.
     let is_chosen = |trace: &Trace| trace.randomness() >= 3 << 54;
     setup(&sink, &policies)?
