@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp, reason = "counts are whole numbers")]
 
 mod changes;
+mod crashes;
 mod decisions;
 mod pressure;
 
