@@ -6,6 +6,7 @@ use harness::load::{self, Load};
 use harness::proxy::Setup;
 use harness::spans::Mix;
 use harness::{Generator, Kafka, Profile, Sink, wait};
+use serde_json::json;
 
 const SPANS: usize = 30_000;
 const RATE: usize = 3_000;
@@ -75,5 +76,21 @@ async fn no_span_is_lost_and_few_come_twice_when_a_node_is_killed_and_one_is_add
     // What the one that was killed had delivered and not committed; what either node had under way when partitions moved on.
     let most = 3 * PARTITIONS * UNCOMMITTED * LONGEST;
     ensure!(twice <= most as u64, "{twice} came twice, more than {most}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_its_decision_is_not_lost_either() -> Result<()> {
+    let kafka = Kafka::start().await?;
+    let generator = Generator::new(Profile::Small, 102).mix(Mix::PLAIN);
+    // In memory: the one that is killed takes what waits there with it, and Kafka has it still.
+    let decides = |setup: Setup| {
+        let everything = json!({ "settings": { "policies": [{ "name": "everything", "type": "always_sample" }] } });
+        let waits = json!({ "root_delay": "100ms", "idle": "300ms" });
+        setup.set("tail", waits).plugin("90-tail-sample", "tail-sample")?.sidecar("90-tail-sample", &everything)
+    };
+    let Outcome { sink, sent, twice } = one_is_killed_and_one_is_added(&kafka, "deciding", generator, decides).await?;
+    println!("{} sent, {} arrived, {twice} of them once more than needed", sent.len(), sink.spans());
+    ensure!(sent.len() == SPANS);
     Ok(())
 }
