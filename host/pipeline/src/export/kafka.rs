@@ -34,8 +34,8 @@ type Client = ThreadedProducer<reports::Context>;
 const FRAMING: usize = 32 << 10;
 /// How many bytes librdkafka joins to one request for a partition, at most; its own default.
 const JOINED: usize = 1_000_000;
-/// How long it waits for more messages of a partition. Batches come joined already.
-const LINGER: &str = "2";
+/// How long it waits for more messages of a partition, in milliseconds. Batches come joined already.
+const LINGER: u128 = 2;
 /// How soon room is asked for again in librdkafka's own queue.
 const FULL: Duration = Duration::from_millis(5);
 /// How much longer than the client itself its answer is waited for.
@@ -249,8 +249,9 @@ fn settings(
         .set("partitioner", kafka.partitioner.name())
         .set("compression.type", codec)
         .set("compression.level", level.to_string())
-        .set("linger.ms", LINGER)
-        .set("message.timeout.ms", config.timeout.as_millis().max(1).to_string())
+        .set("linger.ms", LINGER.to_string())
+        // Which librdkafka wants to be longer.
+        .set("message.timeout.ms", config.timeout.as_millis().max(LINGER + 1).to_string())
         .set("message.max.bytes", largest.clamp(1000, 1_000_000_000).to_string())
         .set("batch.size", largest.min(JOINED).to_string())
         .set("queue.buffering.max.kbytes", held.to_string())
