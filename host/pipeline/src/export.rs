@@ -38,6 +38,8 @@ mod commit;
 pub mod config;
 mod destination;
 mod dial;
+#[cfg(test)]
+mod flat;
 mod folders;
 mod followed;
 mod frames;

@@ -20,3 +20,4 @@ pub mod request;
 pub mod spanmetrics;
 pub mod tail;
 pub mod tls;
+mod unix;

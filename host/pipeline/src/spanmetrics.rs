@@ -24,7 +24,6 @@ mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use otlp::batch::Batch;
@@ -36,6 +35,8 @@ pub use metrics::Metrics;
 use rows::Rows;
 use series::{Deltas, Part};
 use spans::Spans;
+
+use crate::unix::nanos as now;
 
 /// What is counted of spans. Clones are handles to the same.
 #[derive(Debug, Clone)]
@@ -180,10 +181,6 @@ impl Measured {
             live.record(&mut rows, mill, now);
         }
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::chain::live::Chains;
@@ -128,6 +128,12 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
+impl StartError {
+    fn of_folder(folder: &std::path::Path) -> impl Fn(std::io::Error) -> Self {
+        |error| Self::Folder { folder: folder.to_owned(), error }
+    }
+}
+
 impl Tail {
     /// Starts a shard for each mill, with its thread.
     pub fn start(
@@ -206,7 +212,7 @@ impl Inner {
             let disk = config.disk.as_ref()?;
             let made = std::fs::create_dir_all(&disk.folder)
                 .and_then(|()| Spill::create(&disk.folder, disk.max_bytes / shards as u64));
-            Some(made.map_err(|error| StartError::Folder { folder: disk.folder.clone(), error }))
+            Some(made.map_err(StartError::of_folder(&disk.folder)))
         };
         let cell = |number| {
             let shard = Shard::new(chunk, waits(&config), remember, hashing.clone());
@@ -217,12 +223,11 @@ impl Inner {
         // Each shard has pages and a chunk that are begun.
         let begun = shards * Shard::growth(chunk, 0, 0);
         let budget = Arc::new(Budget::new(config.max_bytes.saturating_sub(begun)));
-        let folder_error = |folder: &std::path::Path, error| StartError::Folder { folder: folder.to_owned(), error };
         let is_durable = config.disk.as_ref().is_some_and(|disk| disk.is_durable);
         let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget, is_durable };
         let journals = config.disk.as_ref().map(|disk| {
             let decisions = config.remember.kept as u64 + config.remember.dropped as u64;
-            Journals::open(&disk.folder, decisions).map_err(|error| folder_error(&disk.folder, error))
+            Journals::open(&disk.folder, decisions).map_err(StartError::of_folder(&disk.folder))
         });
         let durable = config.disk.as_ref().filter(|_| is_durable).map(|disk| {
             let durable = Durable::open(&disk.folder, disk.max_bytes, ledger.clone());
@@ -247,7 +252,7 @@ impl Inner {
         };
         inner.remember()?;
         for cell in &inner.cells {
-            inner.settle(cell, &mut cell.shard.lock());
+            inner.settle(&mut cell.shard.lock());
         }
         Ok(inner)
     }
@@ -258,7 +263,7 @@ impl Inner {
         let read = journals.read(|key, verdict| {
             self.cells[self.shard_of(self.hashing.of(key))].shard.lock().remember(key, verdict);
         });
-        read.map_err(|error| StartError::Folder { folder: journals.folder().to_owned(), error })
+        read.map_err(StartError::of_folder(journals.folder()))
     }
 
     /// By bits of a key's hash that neither tables nor filters go by.
@@ -285,7 +290,7 @@ impl Inner {
     }
 
     /// Has the budget know what a shard has come to.
-    fn settle(&self, _: &Cell, shard: &mut MutexGuard<'_, Shard>) {
+    fn settle(&self, shard: &mut Shard) {
         let (bytes, traces, leaving) = (shard.bytes(), shard.traces(), shard.leaving_bytes());
         let before = std::mem::replace(&mut shard.settled, (bytes, traces, leaving));
         self.budget().settle(before.0, bytes);

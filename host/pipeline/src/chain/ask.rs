@@ -28,6 +28,11 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
+    /// The number of its reason for the trace at `at`, among those of this answer.
+    pub(crate) fn code(&self, at: usize) -> u32 {
+        self.raw.reasons.codes[at]
+    }
+
     /// Its reason for the trace at `at`.
     pub(crate) fn reason(&self, at: usize) -> String {
         String::from_utf8_lossy(self.raw.reason(at)).into_owned()

@@ -1,7 +1,7 @@
 //! A mill: one place where batches are run, with its own instances of the plugins and its own buffers.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use otlp::batch::{Incoming, RequestContext};
 use otlp::encode;
@@ -25,6 +25,7 @@ use crate::export::{Parcel, Taken};
 use crate::request::{Accepted, Answer, Refusal};
 use crate::spanmetrics::{Measured, Recorder};
 use crate::tail::{self, Sorter, Tail};
+use crate::unix;
 
 /// One mill. Used by one thread at a time.
 pub(super) struct Mill {
@@ -70,7 +71,7 @@ impl Mill {
         let chain = chains.current();
         self.follow(&chain);
         self.run.tally.clear();
-        self.run.now = now();
+        self.run.now = unix::nanos();
         self.answers.clear();
         self.pending = None;
         for outcome in self.run.batch.load(requests) {
@@ -277,8 +278,4 @@ fn full_label(tail: Option<&Tail>) -> &'static str {
 /// Whether two requests may travel in one batch.
 pub(crate) fn joinable(a: &RequestContext, b: &RequestContext) -> bool {
     a.tenant == b.tenant && a.headers == b.headers
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

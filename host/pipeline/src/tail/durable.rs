@@ -131,11 +131,10 @@ impl Inner {
         !durable.log.is_restored()
     }
 
-    /// Takes what is lasting into the shards. Answers whether there was something.
-    pub(super) fn fetch(&self, batch: &mut Batch, sorter: &mut Sorter) -> bool {
-        let Some(durable) = &self.durable else { return false };
+    /// Takes what is lasting into the shards.
+    pub(super) fn fetch(&self, batch: &mut Batch, sorter: &mut Sorter) {
+        let Some(durable) = &self.durable else { return };
         let logged = std::mem::take(&mut *durable.inbox.lock());
-        let is_any = !logged.is_empty();
         let chain = self.chains.current();
         for Logged { parcel, custody, _room } in logged {
             let items = u64::from(parcel.items);
@@ -152,7 +151,6 @@ impl Inner {
             }
             batch.clear();
         }
-        is_any
     }
 }
 

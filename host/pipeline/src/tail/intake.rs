@@ -228,7 +228,7 @@ impl Inner {
             shard.leave_resource(*resource);
         }
         shard.leave_origin(origin);
-        self.settle(cell, &mut shard);
+        self.settle(&mut shard);
         let is_due = shard.next().is_some_and(|next| next < shard.wakes_at);
         // While there is much to make room for, somebody looks more often.
         let is_pressed = self.budget().pressure() != Pressure::None && shard.wakes_at > now + AGAIN.as_nanos() as u64;

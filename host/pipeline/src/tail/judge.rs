@@ -2,26 +2,22 @@
 //!
 //! The bytes stay where they are: what samplers want to see is copied out of the shard and read as a batch.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use otlp::batch::Batch;
 use otlp::columns::Column;
 use otlp::columns::cache::Cache;
 use otlp::columns::fitting;
 use otlp::path::Want;
-use otlp::sampling::Sampler;
 use parking_lot::Mutex;
 
 use super::clocks::Nanos;
 use super::config::Otherwise;
 use super::shard::{Candidate, Settled, Shard};
 use super::show::Shower;
-use super::trace::Summary;
 use super::verdict::{Fate, Mark, Verdict};
-use crate::chain::ask::Asking;
+use crate::chain::ask::{Answered, Asking};
 use crate::chain::live::Chain;
 use crate::chain::sampler::{Decision, Due, NO_ROOT, Show, Traces};
 use crate::chain::seats::{Kind, Seats};
@@ -31,6 +27,9 @@ use crate::chain::trial::Trial;
 
 /// A sampler that waits for less is asked again after this.
 const SHORTEST_WAIT: Nanos = 20_000_000;
+
+/// So many verdicts of a call are looked through before another is made.
+const SOME_VERDICTS: usize = 16;
 
 /// Who decides for one shard.
 pub(super) struct Judge {
@@ -92,20 +91,13 @@ impl Judge {
         }
     }
 
-    /// Turns to another chain, also where nothing is to be decided: what was retired does not wait for that.
+    /// Turns to another chain, before anything is decided, and also where nothing is: what was retired does not wait for that.
     pub(super) fn follow(&mut self, chain: &Chain) {
         self.seats.follow(chain);
     }
 
     /// Decides about candidates of a shard; one outcome for each.
-    pub(super) fn decide(
-        &mut self,
-        shard: &Mutex<Shard>,
-        chain: &Chain,
-        turn: Turn<'_>,
-        candidates: &[Candidate],
-    ) -> Vec<Outcome> {
-        self.seats.follow(chain);
+    pub(super) fn decide(&mut self, shard: &Mutex<Shard>, turn: Turn<'_>, candidates: &[Candidate]) -> Vec<Outcome> {
         let show = self.seats.iter_mut().map(|seat| seat.shows()).max().unwrap_or(Show::NoSpans);
         let mut outcomes = Vec::with_capacity(candidates.len());
         while outcomes.len() < candidates.len() {
@@ -150,22 +142,33 @@ impl Judge {
                 let Some(mut asking) = (!asked.is_empty()).then(|| Asking::begin(stage, slot)).flatten() else {
                     continue;
                 };
-                let (said, gave_up) = (HashMap::default(), Vec::new());
-                let mut hearing =
-                    Hearing { batch: &self.batch, cache: &mut self.cache, case: &mut case, stage, turn, said, gave_up };
+                let mut hearing = Hearing {
+                    batch: &self.batch,
+                    cache: &mut self.cache,
+                    case: &mut case,
+                    stage,
+                    turn,
+                    said: Vec::new(),
+                    gave_up: Vec::new(),
+                    verdicts: Vec::new(),
+                };
                 hearing.ask(&mut asking, &asked);
                 asking.end();
                 if let Some(trial) = &shadow {
-                    hearing.shade(trial, &asked);
+                    hearing.shade(trial);
                 }
                 failed = hearing.gave_up;
             }
         }
         let Case { candidates, outcomes, .. } = case;
-        let undecided = |candidate: &Candidate| match (candidate.due, turn.otherwise) {
-            (Due::Early, _) => Outcome::NotYet,
-            (_, Otherwise::Keep) => Outcome::By(Arc::new(Verdict::of_buffer("default", Fate::Keep(Mark::Leave)))),
-            (_, Otherwise::Drop) => Outcome::By(Arc::new(Verdict::of_buffer("default", Fate::Drop))),
+        let fate = match turn.otherwise {
+            Otherwise::Keep => Fate::Keep(Mark::Leave),
+            Otherwise::Drop => Fate::Drop,
+        };
+        let default = Arc::new(Verdict::of_buffer("default", fate));
+        let undecided = |candidate: &Candidate| match candidate.due {
+            Due::Early => Outcome::NotYet,
+            _ => Outcome::By(Arc::clone(&default)),
         };
         candidates
             .iter()
@@ -183,23 +186,25 @@ struct Hearing<'h, 'c> {
     stage: &'h Stage,
     turn: Turn<'h>,
     /// What it has said so far, of which candidate.
-    said: HashMap<usize, Decision, RandomState>,
+    said: Vec<(usize, Decision)>,
     /// On which it has failed.
     gave_up: Vec<usize>,
+    /// The verdicts of one call, by their reason's code: there are few, though there are many traces.
+    verdicts: Vec<(u32, Arc<Verdict>)>,
 }
 
 impl Hearing<'_, '_> {
     /// Has a version that is tried in the shadow asked about the same candidates.
-    fn shade(&mut self, trial: &Arc<Trial>, asked: &[usize]) {
-        let heard: Vec<usize> = asked.iter().copied().filter(|at| self.said.contains_key(at)).collect();
-        let mut rest = &heard[..];
-        while !rest.is_empty() {
-            let (traces, columns, count) = self.question(trial.stage(), rest);
-            let (some, others) = rest.split_at(count);
-            let arrived = some.iter().map(|at| self.case.candidates[*at].summary.arrived()).collect();
-            let said = some.iter().map(|at| self.said[at]).collect();
-            self.turn.shadows.ask(trial, Asked { traces, columns, arrived, said }, self.turn.unix);
-            rest = others;
+    fn shade(&mut self, trial: &Arc<Trial>) {
+        let (heard, said): (Vec<usize>, Vec<Decision>) = std::mem::take(&mut self.said).into_iter().unzip();
+        let mut at = 0;
+        while at < heard.len() {
+            let (traces, columns, count) = self.question(trial.stage(), &heard[at..]);
+            let some = at..at + count;
+            let arrived = heard[some.clone()].iter().map(|at| self.case.candidates[*at].summary.arrived()).collect();
+            let asked = Asked { traces, columns, arrived, said: said[some].to_vec() };
+            self.turn.shadows.ask(trial, asked, self.turn.unix);
+            at += count;
         }
     }
 
@@ -247,12 +252,11 @@ impl Hearing<'_, '_> {
         let (traces, columns, count) = self.question(self.stage, asked);
         match asking.ask(&traces, &columns, self.turn.unix) {
             Ok(answered) => {
+                // Another call's codes stand for other words.
+                self.verdicts.clear();
                 for (number, (&at, decision)) in asked.iter().zip(&answered.decisions).enumerate() {
-                    self.said.insert(at, *decision);
-                    let summary = &self.case.candidates[at].summary;
-                    let due = self.case.candidates[at].due;
-                    let reason = || answered.reason(number);
-                    self.case.outcomes[at] = self.outcome(*decision, due, summary, &reason);
+                    self.said.push((at, *decision));
+                    self.case.outcomes[at] = self.outcome(*decision, &self.case.candidates[at], &answered, number);
                 }
                 (count, None)
             }
@@ -280,27 +284,42 @@ impl Hearing<'_, '_> {
         count
     }
 
-    /// What a decision comes to; `None` where the next sampler is asked.
-    fn outcome(&self, decision: Decision, due: Due, summary: &Summary, reason: &dyn Fn() -> String) -> Option<Outcome> {
-        let by = |fate| {
-            let labels = self.stage.drop_labels(&reason());
-            Some(Outcome::By(Arc::new(Verdict { plugin: labels.plugin, reason: labels.reason, fate })))
-        };
-        match decision {
-            Decision::Keep => by(Fate::Keep(Mark::Leave)),
-            Decision::Drop => by(Fate::Drop),
-            Decision::Wait(time) if due.may_wait() && due != Due::Early => {
-                let nanos = Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX);
-                Some(Outcome::Wait(self.turn.now.saturating_add(nanos.max(SHORTEST_WAIT))))
-            }
-            // Waiting is not heard everywhere. Early it means: not yet, for this sampler; others may be sure already.
-            Decision::Abstain | Decision::Wait(_) => None,
-            Decision::Sample { probability, how } => {
-                let keeps = Sampler::new(probability, how).is_ok_and(|sampler| sampler.keeps(summary.arrived()));
-                by(if keeps { Fate::Keep(Mark::Sampled { probability, how }) } else { Fate::Drop })
-            }
-            Decision::Chosen(probability) => by(Fate::Keep(Mark::Chosen(probability))),
+    /// What a decision, the `number`-th of an answer, comes to; `None` where the next sampler is asked.
+    fn outcome(
+        &mut self,
+        decision: Decision,
+        candidate: &Candidate,
+        answered: &Answered,
+        number: usize,
+    ) -> Option<Outcome> {
+        // Early it means: not yet, for this sampler; others may be sure already.
+        if let Decision::Wait(time) = decision
+            && candidate.due.may_wait()
+            && candidate.due != Due::Early
+        {
+            let nanos = Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX);
+            return Some(Outcome::Wait(self.turn.now.saturating_add(nanos.max(SHORTEST_WAIT))));
         }
+        let fate = match (decision.keeps(candidate.summary.arrived())?, decision) {
+            (false, _) => Fate::Drop,
+            (true, Decision::Sample { probability, how }) => Fate::Keep(Mark::Sampled { probability, how }),
+            (true, Decision::Chosen(probability)) => Fate::Keep(Mark::Chosen(probability)),
+            (true, _) => Fate::Keep(Mark::Leave),
+        };
+        Some(Outcome::By(self.verdict(answered, number, fate)))
+    }
+
+    fn verdict(&mut self, answered: &Answered, number: usize, fate: Fate) -> Arc<Verdict> {
+        let code = answered.code(number);
+        let is_it = |(known, verdict): &&(u32, Arc<Verdict>)| *known == code && verdict.fate == fate;
+        // The last ones only: with a probability for each trace there may be many.
+        if let Some((_, known)) = self.verdicts.iter().rev().take(SOME_VERDICTS).find(is_it) {
+            return Arc::clone(known);
+        }
+        let labels = self.stage.drop_labels(&answered.reason(number));
+        let verdict = Arc::new(Verdict { plugin: labels.plugin, reason: labels.reason, fate });
+        self.verdicts.push((code, Arc::clone(&verdict)));
+        verdict
     }
 }
 

@@ -3,10 +3,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use otlp::batch::Batch;
-use parking_lot::MutexGuard;
 
 use super::budget::Pressure;
 use super::chunk::Packed;
@@ -18,12 +17,13 @@ use super::judge::{Judge, Outcome, Turn};
 use super::leaving::Leaving;
 use super::metrics::{DROP, DecisionLabels, DueLabel, KEEP};
 use super::outbox::{AGAIN, Outbox};
-use super::shard::{AT_ONCE, Candidate, Shard};
+use super::shard::{AT_ONCE, Candidate};
 use super::spill::Spill;
 use super::verdict::{Fate, Verdict};
 use super::{Cell, Inner};
 use crate::chain::metrics::DropLabels;
 use crate::chain::sampler::Due;
+use crate::unix;
 
 /// Decisions that are so close together are made at once.
 const TICK: Duration = Duration::from_millis(20);
@@ -157,13 +157,13 @@ impl Worker {
         }
         let turn = Turn {
             now,
-            unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
+            unix: unix::nanos(),
             otherwise: config.default,
             max_rows: config.max_rows as usize,
             shadows: inner.chains.shadows(),
             bit: &|name| inner.bits.of(name),
         };
-        let outcomes = self.judge.decide(&cell.shard, &inner.chains.current(), turn, &self.candidates);
+        let outcomes = self.judge.decide(&cell.shard, turn, &self.candidates);
         self.write_down(&outcomes);
         let mut shard = cell.shard.lock();
         for (candidate, outcome) in self.candidates.iter().zip(&outcomes) {
@@ -172,7 +172,7 @@ impl Worker {
                 self.count(candidate, verdict, dropped, now);
             }
         }
-        inner.settle(cell, &mut shard);
+        inner.settle(&mut shard);
         self.candidates.len()
     }
 
@@ -219,7 +219,7 @@ impl Worker {
             let cell = self.cell();
             let mut shard = cell.shard.lock();
             shard.leave(LEAVE.min(inner.outlet.room() / LEAVE_SHARE), &mut leaving);
-            inner.settle(cell, &mut shard);
+            inner.settle(&mut shard);
             shard.is_leaving()
         };
         if leaving.traces.is_empty() {
@@ -263,7 +263,7 @@ impl Worker {
                     inner.ledger.tail.spilled.inc_by(bytes.len() as u64);
                     let mut shard = cell.shard.lock();
                     shard.spans.replace(which, &packed, packed.spilled(spilled));
-                    inner.settle(cell, &mut shard);
+                    inner.settle(&mut shard);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -289,18 +289,18 @@ impl Worker {
         let mut shard = cell.shard.lock();
         shard.spans.pack(which, &plain, packed);
         drop(plain);
-        self.inner.settle(cell, &mut shard);
+        self.inner.settle(&mut shard);
         true
     }
 
     fn compact(&self) {
         let cell = self.cell();
         for _ in 0..CHUNKS {
-            let mut shard: MutexGuard<'_, Shard> = cell.shard.lock();
+            let mut shard = cell.shard.lock();
             if !shard.spans.is_sparse() || !shard.spans.compact() {
                 break;
             }
-            self.inner.settle(cell, &mut shard);
+            self.inner.settle(&mut shard);
         }
     }
 }

@@ -8,6 +8,7 @@ use otlp::wire::put_varint_field;
 use prost::Message as _;
 
 use super::*;
+use crate::export::flat::flat;
 
 fn span(number: u64, bytes: usize) -> Span {
     Span { span_id: number.to_be_bytes().to_vec(), name: "x".repeat(bytes), ..Span::default() }
@@ -31,19 +32,6 @@ fn request(resources: &[&[&[usize]]]) -> ExportTraceServiceRequest {
         schema_url: "of the resource".into(),
     });
     ExportTraceServiceRequest { resource_spans: resources.collect() }
-}
-
-/// Each span with all that it stands in.
-fn flat(body: &[u8]) -> Vec<(ResourceSpans, ScopeSpans, Span)> {
-    let mut all = Vec::new();
-    for mut resource in ExportTraceServiceRequest::decode(body).expect("OTLP").resource_spans {
-        for mut scope in std::mem::take(&mut resource.scope_spans) {
-            for span in std::mem::take(&mut scope.spans) {
-                all.push((resource.clone(), scope.clone(), span));
-            }
-        }
-    }
-    all
 }
 
 /// The pieces, and how many spans are in none.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use prost::Message as _;
 
 use super::*;
+use crate::export::flat::flat;
 
 /// Resources of scopes of spans, each by the number of its trace.
 fn request(shape: &[Vec<Vec<u8>>], number: &mut u64) -> ExportTraceServiceRequest {
@@ -27,19 +28,6 @@ fn request(shape: &[Vec<Vec<u8>>], number: &mut u64) -> ExportTraceServiceReques
         schema_url: "of the resource".into(),
     });
     ExportTraceServiceRequest { resource_spans: resources.collect() }
-}
-
-/// Each span with all that it stands in.
-fn flat(body: &[u8]) -> Vec<(ResourceSpans, ScopeSpans, Span)> {
-    let mut all = Vec::new();
-    for mut resource in ExportTraceServiceRequest::decode(body).expect("OTLP").resource_spans {
-        for mut scope in std::mem::take(&mut resource.scope_spans) {
-            for span in std::mem::take(&mut scope.spans) {
-                all.push((resource.clone(), scope.clone(), span));
-            }
-        }
-    }
-    all
 }
 
 proptest! {
