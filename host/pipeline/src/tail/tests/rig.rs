@@ -13,6 +13,8 @@ use otlp::batch::{Batch, Incoming, RequestContext};
 use otlp::signal::Signal;
 use parking_lot::Mutex;
 use prost::Message as _;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use crate::chain::live::Chains;
 use crate::chain::metrics::{DropLabels, Metrics as ChainMetrics};
@@ -158,7 +160,8 @@ impl Sent {
             span_id: (self.number + 1).to_be_bytes().to_vec(),
             parent_span_id: if self.is_root { Vec::new() } else { 1_u64.to_be_bytes().to_vec() },
             trace_state: self.state.clone(),
-            name: "0".repeat(self.size.saturating_sub(20)) + &format!("{:020}", self.number),
+            name: letters(id(self.trace)[8..].try_into().unwrap(), self.number, self.size.saturating_sub(20))
+                + &format!("{:020}", self.number),
             start_time_unix_nano: self.start,
             end_time_unix_nano: self.end,
             attributes: vec![KeyValue::default(); self.empty_attributes],
@@ -166,6 +169,12 @@ impl Sent {
             ..Span::default()
         }
     }
+}
+
+/// So many letters, the same for the same span, which no codec makes much smaller.
+fn letters(trace: [u8; 8], number: u64, count: usize) -> String {
+    let mut random = SmallRng::seed_from_u64(u64::from_be_bytes(trace) ^ number);
+    (0..count).map(|_| char::from(random.random_range(b'0'..=b'z'))).collect()
 }
 
 /// Spread like random ids are.
@@ -295,7 +304,7 @@ impl Rig {
                 all.extend(spans.map(|span| Left {
                     tenant: parcel.context.tenant.as_deref().unwrap_or("").to_owned(),
                     trace: span.trace_id,
-                    number: span.name.trim_start_matches('0').parse().unwrap_or(0),
+                    number: span.name[span.name.len() - 20..].parse().unwrap(),
                     state: span.trace_state,
                     service: service.unwrap_or(u8::MAX),
                     attributes: span.attributes.into_iter().map(|one| (one.key, text(one.value))).collect(),
