@@ -21,7 +21,8 @@ pub(super) struct Trace {
     /// Which of all that had its place.
     pub(super) stamp: u32,
     pub(super) state: State,
-    /// The newest of its spans.
+    /// The first of its spans, and the newest.
+    pub(super) first: u32,
     pub(super) newest: u32,
     /// Its root's span.
     pub(super) root: u32,
@@ -95,6 +96,7 @@ impl Trace {
             key,
             stamp,
             state: State::Waiting,
+            first: NONE,
             newest: NONE,
             root: NONE,
             summary: Summary { start: u64::MAX, ..Summary::default() },
