@@ -119,6 +119,23 @@ struct Cell {
     spill: Option<Spill>,
 }
 
+/// How a buffer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Spans in it.
+    pub spans: u64,
+    /// Their traces.
+    pub traces: u64,
+    /// Bytes of memory that it takes.
+    pub bytes: u64,
+    /// Bytes that it may take.
+    pub limit: u64,
+    /// `memory`, `spill` or `durable`.
+    pub mode: &'static str,
+    /// Bytes of its files, where it has some.
+    pub disk_bytes: Option<u64>,
+}
+
 /// The buffer cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -134,7 +151,9 @@ pub enum StartError {
     #[error("the trace buffer's log: {0}")]
     Log(String),
     /// There would be no room for spans.
-    #[error("the trace buffer has {memory} bytes (`tail.memory`), of which {fixed} are taken before the first span comes: give it at least {least}")]
+    #[error(
+        "the trace buffer has {memory} bytes (`tail.memory`), of which {fixed} are taken before the first span comes: give it at least {least}"
+    )]
     Memory {
         /// What it may take.
         memory: usize,
@@ -176,6 +195,23 @@ impl Tail {
     pub fn open(&self) {
         self.0.0.is_open.store(true, Ordering::Release);
         self.0.0.wake();
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let inner = &self.0.0;
+        let count = |gauge: &prometheus_client::metrics::gauge::Gauge| u64::try_from(gauge.get()).unwrap_or(0);
+        let metrics = &inner.ledger.tail;
+        let disk = inner.config.load().disk.clone();
+        Status {
+            spans: count(&metrics.held),
+            traces: count(&metrics.traces),
+            bytes: count(&metrics.bytes),
+            limit: count(&metrics.limit),
+            mode: disk.as_ref().map_or("memory", |disk| if disk.is_durable { "durable" } else { "spill" }),
+            disk_bytes: disk.map(|_| count(&metrics.disk)),
+        }
     }
 
     /// Takes other settings; the folder, and what is remembered, stay as they were.

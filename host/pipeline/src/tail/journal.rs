@@ -387,7 +387,8 @@ mod tests {
         open.file.write_all(&[7; 20]).unwrap();
         open.take_back(1).unwrap();
         journal.write([(key(2), &second)].into_iter()).unwrap();
-        let known: Vec<_> = read(folder.path()).into_iter().map(|(key, verdict)| (key, verdict.unwrap().reason)).collect();
+        let known: Vec<_> =
+            read(folder.path()).into_iter().map(|(key, verdict)| (key, verdict.unwrap().reason)).collect();
         assert_eq!(known, [(key(1), "first".into()), (key(2), "second".into())]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -95,7 +95,8 @@ mod tests {
         let hashing = Hashing::default();
         let hash = |number| hashing.of(key(number));
         let mut remembered = Remembered::new(Remember { kept: 3, dropped: 10 }, hashing.clone());
-        let unused: Vec<_> = (0..5).map(|number| remembered.keep(key(number), hash(number), u32::from(number))).collect();
+        let unused: Vec<_> =
+            (0..5).map(|number| remembered.keep(key(number), hash(number), u32::from(number))).collect();
         let forgotten = |verdict| Some(Unused { verdict, is_forgotten: true });
         assert_eq!(unused, [None, None, None, forgotten(0), forgotten(1)]);
         assert_eq!(

@@ -272,7 +272,7 @@ impl Shard {
         trace.newest = record;
         trace.summary.add(batch, span, bytes.len());
         trace.times.last = now;
-        if trace.summary.spans >= trace.early_from {
+        if trace.summary.spans >= trace.early_from || early & !trace.asked != 0 {
             trace.early |= early;
         }
         if let State::Kept(_) = trace.state {
@@ -514,6 +514,7 @@ impl Shard {
         let early = std::mem::take(&mut trace.early);
         if due == Due::Early {
             // The larger it is, the seldomer it is looked at again before its time.
+            trace.asked |= early;
             trace.early_from = trace.summary.spans + trace.summary.spans / 8;
         }
         Candidate { slot, key: trace.key, due, early, summary: trace.summary, first: trace.times.first }

@@ -77,13 +77,7 @@ struct Run {
 
 impl Shower {
     /// At least one of the candidates, as many as a call may have rows, and about as many bytes.
-    pub(super) fn show(
-        &mut self,
-        shard: &Mutex<Shard>,
-        candidates: &[Candidate],
-        show: Show,
-        limits: Limits,
-    ) -> Shown {
+    pub(super) fn show(&mut self, shard: &Mutex<Shard>, candidates: &[Candidate], show: Show, limits: Limits) -> Shown {
         if show == Show::NoSpans {
             let count = candidates.len();
             return Shown {

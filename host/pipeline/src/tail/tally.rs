@@ -54,8 +54,7 @@ impl Tally {
         for Kind { verdict, due, traces, dropped } in self.kinds.drain(..) {
             let Verdict { plugin, reason, fate } = &*verdict;
             let label = if matches!(fate, Fate::Drop) { DROP } else { KEEP };
-            let labels =
-                DecisionLabels { plugin: Arc::clone(plugin), decision: label.decision, due: due.label() };
+            let labels = DecisionLabels { plugin: Arc::clone(plugin), decision: label.decision, due: due.label() };
             ledger.tail.decisions.get_or_create(&labels).inc_by(traces);
             if dropped > 0 {
                 let labels = DropLabels { plugin: Arc::clone(plugin), reason: Arc::clone(reason) };

@@ -30,7 +30,9 @@ pub(super) struct Trace {
     pub(super) times: Times,
     /// Of which samplers, as bits, a span has met the `early` since they were asked.
     pub(super) early: u64,
-    /// From so many spans on it is asked about early again.
+    /// Those that were asked early before.
+    pub(super) asked: u64,
+    /// From so many spans on they are asked early again.
     pub(super) early_from: u32,
 }
 
@@ -102,6 +104,7 @@ impl Trace {
             summary: Summary { start: u64::MAX, ..Summary::default() },
             times: Times { first: now, last: now, root: NEVER, wait: 0, next: NEVER },
             early: 0,
+            asked: 0,
             early_from: 0,
         }
     }

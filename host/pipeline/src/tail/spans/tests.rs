@@ -76,7 +76,8 @@ fn what_is_wanted_of_a_sparse_chunk_is_moved_and_the_chunk_given_back() {
 #[test]
 fn what_is_wanted_of_packed_chunks_is_moved_when_it_is_little() {
     let mut spans = Spans::new(CHUNK);
-    let noise = |n: u32| -> Vec<u8> { (0..400_u32).map(|at| (n.wrapping_mul(0x9e37_79b9) >> (at % 24)) as u8).collect() };
+    let noise =
+        |n: u32| -> Vec<u8> { (0..400_u32).map(|at| (n.wrapping_mul(0x9e37_79b9) >> (at % 24)) as u8).collect() };
     let records: Vec<u32> = (0..1000_u32).map(|n| spans.append(NONE, n, 0, &noise(n))).collect();
     while let Some((which, plain)) = spans.oldest_plain() {
         let plain = plain.clone();

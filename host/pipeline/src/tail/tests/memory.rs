@@ -12,7 +12,10 @@ fn what_it_can_never_hold_is_too_large_and_not_to_be_sent_again() {
     let mut rig = rig(Vec::new(), TailConfig { max_bytes: 16 << 20, remember: FEW, ..TailConfig::default() });
     let large = Sent { size: 20 << 20, ..Sent::new(1, 0) };
     let refusal = rig.send(&[large]).unwrap_err();
-    assert!(!refusal.is_retryable() && refusal.message.contains("the trace buffer, which is not so large"), "{refusal}");
+    assert!(
+        !refusal.is_retryable() && refusal.message.contains("the trace buffer, which is not so large"),
+        "{refusal}"
+    );
     rig.send(&[Sent { size: 4 << 20, ..Sent::new(1, 0) }]).unwrap();
 }
 
