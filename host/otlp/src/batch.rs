@@ -269,8 +269,8 @@ pub struct Span {
     pub dropped: bool,
     /// Whether that was by sampling: other spans stand for it then, by their weight.
     pub sampled_out: bool,
-    /// Whether a plugin that chooses by itself has said how many spans stand behind it.
-    pub weighed: bool,
+    /// How many spans stand behind it since a plugin that chooses by itself has said so; 0 where none has. See [`weight`](crate::weight).
+    pub weighed: f32,
 }
 
 /// One `ScopeSpans`, or a copy that an edit of some of its spans has made.

@@ -401,7 +401,7 @@ impl Indexer<'_, '_> {
             valid_ids: false,
             dropped: false,
             sampled_out: false,
-            weighed: false,
+            weighed: 0.0,
         };
         let bytes = self.bytes;
         let mut reader = Reader::within(bytes, body);

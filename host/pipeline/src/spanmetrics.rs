@@ -1,7 +1,7 @@
 //! Metrics of spans before any sampling: calls and durations by service, name, kind and status, and the service graph.
 //!
-//! The way: a mill that has taken a batch through the chain has a [`Recorder`] measure its rows ([`rows`]) and, once the batch is taken,
-//! record them in a table of the mill's own ([`series`]). Whoever shows ([`text`]) or sends them ([`send`], [`message`]) adds the mills' tables
+//! The way: a mill that has taken a batch through the chain has a [`Recorder`] measure its rows ([`rows`]) and record them in a table of the
+//! mill's own ([`series`]), or in one of the batch's own, which is added to that once the batch is taken. Whoever shows ([`text`]) or sends them ([`send`], [`message`]) adds the mills' tables
 //! up first.
 //!
 //! A row counts if it is left, or if nothing but sampling has taken it out; with the weight by which it came ([`otlp::weight`]).
@@ -32,7 +32,7 @@ use config::{GraphConfig, SpanConfig};
 use exemplar::Decisions;
 use graph::Graph;
 pub use metrics::Metrics;
-use rows::Rows;
+use rows::{Held, Rows};
 use series::{Deltas, Part};
 use spans::Spans;
 
@@ -62,10 +62,6 @@ struct Live {
 impl Live {
     fn parts(&self) -> impl Iterator<Item = &Part> {
         self.spans.iter().map(|spans| &spans.part).chain(self.graph.iter().map(|graph| &graph.part))
-    }
-
-    fn record(&self, rows: &mut Rows, mill: usize, now: u64) {
-        rows.record(self.spans.as_deref(), self.graph.as_deref(), mill, now);
     }
 }
 
@@ -151,17 +147,15 @@ impl Recorder {
         let live = metrics.0.live.load();
         let Some(live) = &*live else { return };
         let mill = self.mill(metrics);
-        self.rows.measure(batch, live.spans.as_deref(), live.graph.as_deref());
-        live.record(&mut self.rows, mill, now);
+        self.rows.record(batch, live.spans.as_deref(), live.graph.as_deref(), mill, now);
     }
 
     /// Measures a batch of which it is not known yet whether it is taken.
     pub fn measure(&mut self, metrics: &SpanMetrics, batch: &Batch, now: u64) -> Measured {
         let Some(live) = metrics.0.live.load_full() else { return Measured(None) };
         let mill = self.mill(metrics);
-        let mut rows = Rows::default();
-        rows.measure(batch, live.spans.as_deref(), live.graph.as_deref());
-        Measured(Some((live, rows, mill, now)))
+        let held = self.rows.hold(batch, live.spans.as_deref(), live.graph.as_deref(), now);
+        Measured(Some((live, held, mill)))
     }
 
     fn mill(&mut self, metrics: &SpanMetrics) -> usize {
@@ -172,13 +166,13 @@ impl Recorder {
 /// A batch that was measured. Dropped, it was never counted.
 #[derive(Debug)]
 #[must_use = "it has to be recorded once the batch is taken"]
-pub struct Measured(Option<(Arc<Live>, Rows, usize, u64)>);
+pub struct Measured(Option<(Arc<Live>, Held, usize)>);
 
 impl Measured {
     /// The batch is taken.
     pub fn record(self) {
-        if let Some((live, mut rows, mill, now)) = self.0 {
-            live.record(&mut rows, mill, now);
+        if let Some((live, held, mill)) = self.0 {
+            held.record(live.spans.as_deref(), live.graph.as_deref(), mill);
         }
     }
 }

@@ -75,7 +75,8 @@ impl Plugin for Sample {
             }
             How::HashSeed(collector) => {
                 let dropped = collector.dropped(batch, &self.rules, kept.as_ref());
-                edits.drop(dropped, self.reason);
+                // As sampling, so that whoever counts spans still counts them. What is kept is not touched.
+                edits.sample(dropped, 0.0, Sampling::Proportional, self.reason);
             }
         }
         Ok(())

@@ -60,6 +60,10 @@ impl Asked<'_> {
             if nature == Nature::Counting && poll.is_certain() {
                 continue;
             }
+            // What goes whoever keeps it takes nothing from what others could have.
+            if nature == Nature::Choosing && !poll.allows(case.randomness) {
+                break;
+            }
             for (index, named) in self.keeps.iter().enumerate().filter(|(_, named)| named.nature == nature) {
                 if nature == Nature::Choosing && self.first_match && first_to_hold < index {
                     continue;

@@ -27,6 +27,8 @@ pub struct Builder<'p> {
     pub looks_at_roots: bool,
     /// True if a hash salt is set, which says nothing here.
     pub has_salt: bool,
+    /// How many columns of words make keys.
+    words: usize,
     /// Names in the state that are taken.
     names: Vec<String>,
 }
@@ -35,7 +37,8 @@ impl<'p> Builder<'p> {
     /// Before the first policy.
     pub fn new(plan: &'p mut SamplerPlanBuilder) -> Self {
         let (predicates, rates, names) = (Vec::new(), Vec::new(), Vec::new());
-        Self { plan, predicates, rates, looks_at_spans: false, looks_at_roots: false, has_salt: false, names }
+        let (looks_at_spans, looks_at_roots, has_salt, words) = (false, false, false, 0);
+        Self { plan, predicates, rates, looks_at_spans, looks_at_roots, has_salt, words, names }
     }
 
     /// A policy. `at` is where it stands in the settings, `name` what it is called, with those that it is within.
@@ -137,7 +140,7 @@ impl<'p> Builder<'p> {
     }
 
     fn fields(&mut self, list: &[String], at: &str) -> Result<Fields, Refusal> {
-        let fields = Fields::declare(list, at, self.plan)?;
+        let fields = Fields::declare(list, at, self.plan, &mut self.words)?;
         self.looks_at_spans |= !fields.are_of_roots();
         self.looks_at_roots |= !list.is_empty();
         Ok(fields)

@@ -4,6 +4,8 @@
 //! kept, or if one that was kept links to it and was decided first. Only what is kept for its own sake is remembered: otherwise a consumer
 //! of a batch, kept for one producer, would bring all other producers, and they their consumers.
 
+use std::collections::HashSet;
+
 use tracemill_sdk::prelude::*;
 
 /// An id.
@@ -14,6 +16,8 @@ const WIDTH: usize = 16;
 const RINGS: u8 = 16;
 /// Ids that all rings hold together, unless it is set.
 pub const REMEMBERED: u32 = 16_384;
+/// The most: each call reads what it needs of them, at worst a megabyte.
+pub const MOST_REMEMBERED: u32 = 65_536;
 /// How often another instance may be faster before an id is forgotten.
 const MOST_TRIES: usize = 8;
 
@@ -29,8 +33,8 @@ pub struct Linked {
 pub struct Known {
     /// Each link with the row that it stands in.
     links: Vec<(u32, Id)>,
-    /// The rings that were looked at.
-    rings: [Option<Vec<u8>>; RINGS as usize],
+    /// The rings that were looked at, each read once, with what was added since.
+    rings: [Option<HashSet<Id>>; RINGS as usize],
     /// For each ring what is to be added.
     new: [Vec<Id>; RINGS as usize],
 }
@@ -57,8 +61,8 @@ impl Linked {
             for _ in 0..MOST_TRIES {
                 let (version, mut value) =
                     state::get(&key).map_or((0, Vec::new()), |known| (known.version, known.value));
-                let new = ids.iter().filter(|id| !value.chunks_exact(WIDTH).any(|other| other == *id));
-                let new: Vec<Id> = new.copied().collect();
+                let mut known = ids_of(&value);
+                let new: Vec<Id> = ids.iter().filter(|id| known.insert(**id)).copied().collect();
                 if new.is_empty() {
                     break;
                 }
@@ -77,20 +81,26 @@ impl Linked {
 impl Known {
     /// True if the trace, or one that it links to, was kept or linked to.
     pub fn has(&mut self, trace: &Trace<'_>) -> bool {
-        let mut ids = self.of(trace);
-        ids.retain(|id| {
+        let ids = self.of(trace);
+        ids.iter().any(|id| {
             let number = ring(id);
-            let read = || state::get(&name(number)).map(|known| known.value).unwrap_or_default();
-            let known = self.rings[usize::from(number)].get_or_insert_with(read);
-            known.chunks_exact(WIDTH).any(|other| other == id) || self.new[usize::from(number)].contains(id)
-        });
-        !ids.is_empty()
+            let new = &self.new[usize::from(number)];
+            let read = || {
+                let value = state::get(&name(number)).map(|known| known.value).unwrap_or_default();
+                ids_of(&value).into_iter().chain(new.iter().copied()).collect()
+            };
+            self.rings[usize::from(number)].get_or_insert_with(read).contains(id)
+        })
     }
 
     /// Remembers a trace that is kept for its own sake, and those that it links to.
     pub fn keep(&mut self, trace: &Trace<'_>) {
         for id in self.of(trace) {
-            self.new[usize::from(ring(&id))].push(id);
+            let number = usize::from(ring(&id));
+            self.new[number].push(id);
+            if let Some(known) = &mut self.rings[number] {
+                known.insert(id);
+            }
         }
     }
 
@@ -102,6 +112,10 @@ impl Known {
         let own = trace.id().try_into().ok();
         own.into_iter().chain(self.links[from..to].iter().map(|(_, id)| *id)).collect()
     }
+}
+
+fn ids_of(ring: &[u8]) -> HashSet<Id> {
+    ring.as_chunks().0.iter().copied().collect()
 }
 
 fn name(ring: u8) -> String {

@@ -2,7 +2,7 @@
 
 use tracemill_sdk::prelude::*;
 
-use crate::fields::{self, Fields};
+use crate::fields::{self, Fields, Hashed};
 use crate::limit::{self, Limit};
 use crate::predicate::Predicate;
 use crate::randomness::Randomness;
@@ -87,6 +87,8 @@ pub struct Call<'c, 'a> {
     pub predicates: &'c [Predicate],
     /// The rows that say yes, for each question that looks at rows.
     pub marks: Vec<Option<Mask>>,
+    /// What was hashed of their words.
+    pub hashed: Hashed,
     /// All rates.
     pub rates: &'c mut [Rates],
 }
@@ -137,7 +139,7 @@ impl Policy {
             }
             Self::Share(probability) => Vote::By(*probability),
             Self::Limit(limit) => Vote::Chosen(limit.take(&case.trace)),
-            Self::Rare(rare) => Vote::Chosen(rare.take(call.traces, &case.trace)),
+            Self::Rare(rare) => Vote::Chosen(rare.take(call, &case.trace)),
             Self::Rates(keyed) => keyed.vote(call, case),
             Self::All(policies) => all(policies, call, case),
             Self::Not(policy) => policy.vote(call, case).not(),
@@ -177,8 +179,9 @@ fn composite(parts: &[Part], call: &mut Call<'_, '_>, case: &mut Case<'_>) -> bo
 }
 
 impl Rare {
-    fn take(&self, traces: &Traces<'_>, trace: &Trace<'_>) -> bool {
-        let key = format!("{}/{:016x}", self.name, fields::join(self.fields.hashes(traces, trace)));
+    fn take(&self, call: &mut Call<'_, '_>, trace: &Trace<'_>) -> bool {
+        let hashes = self.fields.hashes(call.traces, trace, &mut call.hashed);
+        let key = format!("{}/{:016x}", self.name, fields::join(hashes));
         state::take(&key, 1, 1, self.per_second, self.first) == 1
     }
 }
@@ -186,14 +189,19 @@ impl Rare {
 impl Keyed {
     /// A proportion of what arrives, as a probability of the whole.
     fn vote(&self, call: &mut Call<'_, '_>, case: &Case<'_>) -> Vote {
-        let count = Count { traces: 1.0, cost: limit::cost(&case.trace, self.unit) as f64 };
-        let share = call.rates[self.rates].share(self.key(call.traces, &case.trace), count);
+        let mut count = Count { traces: 1.0, cost: limit::cost(&case.trace, self.unit) as f64 };
+        if case.trace.due() == Due::Early {
+            // There is more of it to come, which will not be asked about.
+            count.cost = count.cost.max(call.rates[self.rates].usual_cost());
+        }
+        let key = self.key(call, &case.trace);
+        let share = call.rates[self.rates].share(key, count);
         Vote::By(if share >= 1.0 { 1.0 } else { share * case.arrived })
     }
 
-    fn key(&self, traces: &Traces<'_>, trace: &Trace<'_>) -> Key {
+    fn key(&self, call: &mut Call<'_, '_>, trace: &Trace<'_>) -> Key {
         let mut key = [0; KEY];
-        let hashes = self.fields.hashes(traces, trace);
+        let hashes = self.fields.hashes(call.traces, trace, &mut call.hashed);
         if self.is_nested {
             key.iter_mut().zip(hashes).for_each(|(part, hash)| *part = hash);
         } else {

@@ -58,14 +58,16 @@ pub struct Rates {
     pending: HashMap<Key, Count>,
     /// When the table was read.
     read_at: Option<u64>,
-    /// What was wrong with the state, and was said.
+    /// True while the state refuses the table: this instance goes by its own then.
+    is_alone: bool,
+    /// True once that was said.
     said: bool,
 }
 
 impl Rates {
     /// Rates before anything was counted.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, table: Table::new(0), pending: HashMap::new(), read_at: None, said: false }
+        Self { rules, table: Table::new(0), pending: HashMap::new(), read_at: None, is_alone: false, said: false }
     }
 
     /// Brings the table up to date where it is time.
@@ -78,8 +80,12 @@ impl Rates {
         for _ in 0..MOST_TRIES {
             let known = state::get(&self.rules.name);
             let version = known.as_ref().map_or(0, |known| known.version);
-            let known = known.and_then(|known| Table::decode(&known.value));
-            let mut table = known.unwrap_or_else(|| if self.said { self.table.clone() } else { Table::new(now) });
+            let mut table = if self.is_alone {
+                self.table.clone()
+            } else {
+                known.and_then(|known| Table::decode(&known.value)).unwrap_or_else(|| Table::new(now))
+            };
+            table.begin_by(now);
             for (key, count) in &self.pending {
                 table.add(*key, *count, self.rules.most_keys);
             }
@@ -91,6 +97,7 @@ impl Rates {
             }
             match state::replace(&self.rules.name, version, &table.encode()) {
                 Ok(true) => {
+                    self.is_alone = false;
                     self.pending.clear();
                     (self.table, self.read_at) = (table, Some(now));
                     return;
@@ -98,6 +105,7 @@ impl Rates {
                 Ok(false) => {}
                 Err(problem) => {
                     self.say(&problem);
+                    self.is_alone = true;
                     self.pending.clear();
                     self.table = table;
                     break;
@@ -122,6 +130,11 @@ impl Rates {
             // A key that is new is as rare as can be.
             (None, _) => 1.0,
         }
+    }
+
+    /// How much is measured of a trace on average; 0 while nothing is known.
+    pub fn usual_cost(&self) -> f64 {
+        self.table.usual_cost()
     }
 
     fn has_room(&self) -> bool {

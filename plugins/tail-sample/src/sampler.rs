@@ -7,7 +7,8 @@ use tracemill_sdk::prelude::*;
 use crate::asked::{Asked, Named};
 use crate::build::Builder;
 use crate::early;
-use crate::linked::{Known, Linked, REMEMBERED};
+use crate::fields::Hashed;
+use crate::linked::{Known, Linked, MOST_REMEMBERED, REMEMBERED};
 use crate::policy::{Call, Case, Nature};
 use crate::predicate::Predicate;
 use crate::randomness::Randomness;
@@ -51,8 +52,8 @@ impl Sampler for TailSample {
                 Kind::Linked => {
                     written.check(&at)?;
                     let remember = written.linked.unwrap_or_default().remember.unwrap_or(REMEMBERED);
-                    if linked.is_some() || !(16..=1 << 20).contains(&remember) {
-                        let problem = "stands once, and remembers 16 to 1,048,576 traces";
+                    if linked.is_some() || !(16..=MOST_REMEMBERED).contains(&remember) {
+                        let problem = "stands once, and remembers 16 to 65,536 traces";
                         return Err(Refusal::at(&at, problem));
                     }
                     builder.looks_at_spans = true;
@@ -92,7 +93,8 @@ impl Sampler for TailSample {
         let states = self.states.map(|column| traces.read(column));
         let mut known = self.linked.as_ref().map(|(linked, _)| linked.begin(traces));
         let asked = Asked { drops: &self.drops, caps: &self.caps, keeps: &self.keeps, first_match: self.first_match };
-        let mut call = Call { traces, predicates: &self.predicates, marks, rates: &mut self.rates };
+        let hashed = Hashed::default();
+        let mut call = Call { traces, predicates: &self.predicates, marks, hashed, rates: &mut self.rates };
         for trace in traces {
             let row = trace.root().unwrap_or(trace.rows().start);
             let state = states.filter(|_| !trace.rows().is_empty()).and_then(|states| states.get(row));

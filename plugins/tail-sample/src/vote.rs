@@ -119,6 +119,11 @@ impl<R: Copy> Poll<R> {
         self.dropped.is_some()
     }
 
+    /// True if what drops a share, or thins everything, leaves a trace with this randomness.
+    pub fn allows(&self, randomness: Randomness) -> bool {
+        randomness.suffices(self.limit)
+    }
+
     /// True if a policy that voted keeps it whatever its randomness.
     pub fn is_certain(&self) -> bool {
         self.best.as_ref().is_some_and(|(best, _)| *best >= 1.0)
@@ -135,7 +140,7 @@ impl<R: Copy> Poll<R> {
         if let (Some((probability, by)), false) = (by_randomness, self.spared) {
             return if probability >= 1.0 { Verdict::Keep(by) } else { Verdict::Sample(probability, by) };
         }
-        let chosen = self.chosen.filter(|_| randomness.suffices(self.limit));
+        let chosen = self.chosen.filter(|_| self.allows(randomness));
         match (by_randomness.map(|(_, by)| by).or(chosen), best) {
             (Some(by), _) => Verdict::Kept(by),
             // The host drops it, and counts for whom.

@@ -57,6 +57,20 @@ impl Recorded {
         }
     }
 
+    /// Adds what was recorded elsewhere, by the same bounds.
+    pub fn add(&mut self, more: Self, most: usize) {
+        self.weight += more.weight;
+        self.sum += more.sum;
+        if self.explicit.len() < more.explicit.len() {
+            self.explicit.resize(more.explicit.len(), 0.0);
+        }
+        for (known, more) in self.explicit.iter_mut().zip(&more.explicit) {
+            *known += more;
+        }
+        self.exponential.merge(&more.exponential, most);
+        self.exemplars.add(more.exemplars);
+    }
+
     /// In whole numbers, and with the spans that may stand for them. `carry` is what rounding has left over so far: with it, sums over any
     /// time are off by half a span at most, however many roundings there were.
     pub fn round(self, carry: &mut f64) -> (Values, Candidates) {

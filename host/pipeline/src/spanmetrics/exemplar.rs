@@ -54,6 +54,13 @@ impl Candidates {
             None => self.0.push((bucket, candidate)),
         }
     }
+
+    /// Takes the better ones of others.
+    pub fn add(&mut self, others: Self) {
+        for (bucket, candidate) in others.0 {
+            self.offer(bucket, candidate);
+        }
+    }
 }
 
 /// The spans that are shown for a series.

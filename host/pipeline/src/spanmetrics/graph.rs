@@ -1,7 +1,8 @@
-//! The service graph: who calls whom, how often, how long, and how often in vain. Joins the two spans of a call.
+//! The service graph: who calls whom, how often, how long, and how often in vain.
 
 pub mod edge;
 pub mod half;
+mod join;
 mod store;
 
 use parking_lot::Mutex;
@@ -9,8 +10,9 @@ use parking_lot::Mutex;
 use super::config::GraphConfig;
 use super::schema::Schema;
 use super::series::{Deltas, Part};
-use edge::Edge;
-use half::{Half, Peers};
+use half::Peers;
+use join::Edges;
+pub use join::{Held, Joining};
 use store::Store;
 
 /// How many stores there are: mills that join spans of different traces seldom wait for each other.
@@ -32,23 +34,27 @@ pub struct Graph {
 impl Graph {
     /// Begins with nothing.
     pub fn new(config: GraphConfig, mills: usize, now: u64) -> Self {
-        let store = || Mutex::new(Store::new(config.wait, config.size / STORES));
+        let stores = (0..STORES).map(|_| Mutex::new(store(&config))).collect();
         Self {
             part: Part::new(config.series.clone(), Schema::of_edges(), mills, now),
             peers: Peers::new(&config.peers),
-            stores: (0..STORES).map(|_| store()).collect(),
+            stores,
             config,
         }
     }
 
+    /// A store with as much room as each has.
+    fn store(&self) -> Store {
+        store(&self.config)
+    }
+
     /// The edges of what has waited in vain.
     pub fn expired(&self, now: u64) -> Deltas {
-        let mut deltas = Deltas::default();
-        let mut edges = Vec::new();
+        let (mut deltas, mut edges) = (Deltas::default(), Edges::default());
         for store in &self.stores {
-            store.lock().expire(now, usize::MAX, &mut edges);
+            store.lock().expire(now, usize::MAX, &mut edges.list);
+            edges.record(&mut deltas, self);
         }
-        put(&mut deltas, self, edges.drain(..));
         deltas
     }
 
@@ -58,26 +64,8 @@ impl Graph {
     }
 }
 
-/// Joins halves, and records the edges that come of it in the table of a mill.
-pub fn record(graph: &Graph, halves: impl Iterator<Item = Half>, mill: usize, now: u64) {
-    let mut edges = Vec::new();
-    for half in halves {
-        if let Some(edge) = half.alone() {
-            edges.push(edge);
-            continue;
-        }
-        // The last bytes of a trace id are its most random ones.
-        let store = usize::from(half.trace[15]) % STORES;
-        graph.stores[store].lock().offer(half, now, &mut edges);
-    }
-    put(&mut graph.part.mill(mill), graph, edges.drain(..));
-}
-
-fn put(table: &mut Deltas, graph: &Graph, edges: impl Iterator<Item = Edge>) {
-    let mut key = Vec::new();
-    for edge in edges {
-        edge.record(table, &graph.part.config, &mut key);
-    }
+fn store(config: &GraphConfig) -> Store {
+    Store::new(config.wait, config.size / STORES)
 }
 
 #[cfg(test)]

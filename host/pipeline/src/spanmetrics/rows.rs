@@ -1,4 +1,5 @@
-//! A batch measured: which series its rows belong to, with which weight. Recorded at once, or when it is known that the batch was taken.
+//! Measures a batch: which series its rows belong to, with which weight. Recorded at once, or held until it is known that the batch was
+//! taken.
 
 use std::sync::Arc;
 
@@ -11,9 +12,10 @@ use super::config::Dimension;
 use super::durations::Sample;
 use super::exemplar::Candidate;
 use super::graph::half::{Half, Peers, Side};
-use super::graph::{self, Graph};
+use super::graph::{self, Graph, Joining};
 use super::key;
 use super::schema::{CALLS, SpanKey};
+use super::series::Deltas;
 use super::spans::Spans;
 
 /// The service of a resource that names none, as OpenTelemetry calls it.
@@ -24,22 +26,66 @@ const ERROR: i32 = 2;
 /// No scope has this number.
 const NO_SCOPE: u32 = u32::MAX;
 
-/// What is to be recorded of one batch. Its memory is used again.
+/// Measures batches row by row: nothing of a batch is kept but what its series add up to. Its memory is used again.
 #[derive(Debug, Default)]
 pub struct Rows {
-    /// The keys, one after another.
-    keys: Vec<u8>,
-    /// Where each key ends, and what is recorded under it.
-    samples: Vec<(u32, Sample)>,
-    halves: Vec<Half>,
+    /// The key of a row.
+    key: Vec<u8>,
     /// The beginning of the keys of a scope's spans.
     prefix: Vec<u8>,
 }
 
+/// What a batch adds once it is taken: no more series than there may be, and no more halves than have room.
+#[derive(Debug)]
+pub struct Held {
+    spans: Deltas,
+    graph: Option<graph::Held>,
+}
+
 impl Rows {
-    /// Measures the rows that count: those that are left, and those that only sampling has taken out.
-    pub fn measure(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>) {
-        self.clear();
+    /// Records a batch that is taken, in the table of a mill. `now` is in nanoseconds since the Unix epoch.
+    pub fn record(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>, mill: usize, now: u64) {
+        let mut table = spans.map(|spans| (spans.part.mill(mill), &spans.part.config));
+        let mut joining = graph.map(|graph| Joining::begin(graph, mill, now));
+        let row = |key: &[u8], sample: &Sample| {
+            if let Some((table, config)) = &mut table {
+                table.record(key, sample, config);
+            }
+        };
+        let half = |half| {
+            if let Some(joining) = &mut joining {
+                joining.offer(half);
+            }
+        };
+        self.each(batch, spans, graph, row, half);
+    }
+
+    /// Measures a batch of which it is not known yet whether it is taken.
+    pub fn hold(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>, now: u64) -> Held {
+        let mut held = Held { spans: Deltas::default(), graph: graph.map(|graph| graph::Held::new(graph, now)) };
+        let row = |key: &[u8], sample: &Sample| {
+            if let Some(spans) = spans {
+                held.spans.record(key, sample, &spans.part.config);
+            }
+        };
+        let half = |half| {
+            if let (Some(graph), Some(held)) = (graph, &mut held.graph) {
+                held.offer(graph, half);
+            }
+        };
+        self.each(batch, spans, graph, row, half);
+        held
+    }
+
+    /// The rows that count: those that are left, and those that only sampling has taken out.
+    fn each(
+        &mut self,
+        batch: &Batch,
+        spans: Option<&Spans>,
+        graph: Option<&Graph>,
+        mut take_row: impl FnMut(&[u8], &Sample),
+        mut take_half: impl FnMut(Half),
+    ) {
         let mut scope = NO_SCOPE;
         let mut service: Option<Arc<str>> = None;
         for (row, span) in (0..).zip(batch.spans()) {
@@ -58,8 +104,7 @@ impl Rows {
             if let Some(spans) = spans {
                 let exemplar = spans.part.config.exemplars.then(|| candidate(batch, span, seconds)).flatten();
                 self.row(batch, row, &spans.key, spans.part.config.max_value_length);
-                let end = self.keys.len() as u32;
-                self.samples.push((end, Sample { weight, seconds: Some(seconds), exemplar }));
+                take_row(&self.key, &Sample { weight, seconds: Some(seconds), exemplar });
             }
             if let Some(graph) = graph
                 && let Some(side) = Side::of(span.kind)
@@ -68,36 +113,11 @@ impl Rows {
                 let service = service.get_or_insert_with(|| service_of(batch, row, most));
                 let exemplar = graph.part.config.exemplars.then(|| candidate(batch, span, seconds)).flatten();
                 let measured = (weight, seconds, exemplar);
-                self.halves.extend(half(batch, span, side, service, &graph.peers, measured, most));
+                if let Some(half) = half(batch, span, side, service, &graph.peers, measured, most) {
+                    take_half(half);
+                }
             }
         }
-    }
-
-    /// Records what was measured, in the table of a mill.
-    pub fn record(&mut self, spans: Option<&Spans>, graph: Option<&Graph>, mill: usize, now: u64) {
-        if let Some(spans) = spans
-            && !self.samples.is_empty()
-        {
-            let mut begin = 0;
-            let mut table = spans.part.mill(mill);
-            for (end, sample) in &self.samples {
-                let end = *end as usize;
-                table.record(&self.keys[begin..end], sample, &spans.part.config);
-                begin = end;
-            }
-        }
-        if let Some(graph) = graph
-            && !self.halves.is_empty()
-        {
-            graph::record(graph, self.halves.drain(..), mill, now);
-        }
-        self.clear();
-    }
-
-    fn clear(&mut self) {
-        self.keys.clear();
-        self.samples.clear();
-        self.halves.clear();
     }
 
     fn begin_scope(&mut self, batch: &Batch, row: u32, wanted: &SpanKey, most: usize) {
@@ -115,18 +135,43 @@ impl Rows {
     #[inline]
     fn row(&mut self, batch: &Batch, row: u32, wanted: &SpanKey, most: usize) {
         let span = &batch.spans()[row as usize];
-        self.keys.extend_from_slice(&self.prefix);
+        self.key.clear();
+        self.key.extend_from_slice(&self.prefix);
         if wanted.name {
-            key::put_text(&mut self.keys, batch.get(span.name), most);
+            key::put_text(&mut self.key, batch.get(span.name), most);
         }
         if wanted.kind {
-            key::put_kind(&mut self.keys, span.kind);
+            key::put_kind(&mut self.key, span.kind);
         }
         if wanted.status {
-            key::put_status(&mut self.keys, span.status_code);
+            key::put_status(&mut self.key, span.status_code);
         }
         for dimension in &wanted.own {
-            put_dimension(&mut self.keys, batch, row, dimension, most);
+            put_dimension(&mut self.key, batch, row, dimension, most);
+        }
+    }
+}
+
+impl Held {
+    /// How many series it adds to.
+    #[cfg(test)]
+    pub fn series(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Bytes of the halves that wait, about.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.graph.as_ref().map_or(0, graph::Held::bytes)
+    }
+
+    /// The batch is taken: all of it goes into the table of a mill.
+    pub fn record(self, spans: Option<&Spans>, graph: Option<&Graph>, mill: usize) {
+        if let Some(spans) = spans {
+            spans.part.mill(mill).add(self.spans, &spans.part.config);
+        }
+        if let (Some(graph), Some(held)) = (graph, self.graph) {
+            Joining::begin(graph, mill, held.now()).take(held);
         }
     }
 }

@@ -22,17 +22,33 @@ impl Deltas {
     /// Records one. Nothing is allocated for a series that is known.
     #[inline]
     pub fn record(&mut self, key: &[u8], sample: &Sample, config: &SeriesConfig) {
+        self.of(key, config, |series| series.record(sample, &config.buckets, config.max_buckets));
+    }
+
+    /// Adds what another table has.
+    pub fn add(&mut self, others: Self, config: &SeriesConfig) {
+        for (key, recorded) in others.0 {
+            self.of(&key, config, |series| series.add(recorded, config.max_buckets));
+        }
+    }
+
+    /// How many series it has.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Acts on the series of a key, or on the one of what is too much.
+    #[inline]
+    fn of(&mut self, key: &[u8], config: &SeriesConfig, act: impl FnOnce(&mut Recorded)) {
         if let Some(known) = self.0.get_mut(key) {
-            known.record(sample, &config.buckets, config.max_buckets);
-            return;
+            return act(known);
         }
         // Invariant: there are never more than this, and one for each family beside them.
         let key = if self.0.len() < config.max_series { key } else { overflow(key) };
-        if !self.0.contains_key(key) {
-            self.0.insert(key.into(), Recorded::default());
-        }
-        if let Some(series) = self.0.get_mut(key) {
-            series.record(sample, &config.buckets, config.max_buckets);
+        match self.0.get_mut(key) {
+            Some(known) => act(known),
+            None => act(self.0.entry(key.into()).or_default()),
         }
     }
 }

@@ -134,6 +134,19 @@ fn spans_are_counted_by_service_name_kind_and_status() {
 }
 
 #[test]
+fn a_batch_that_waits_holds_no_more_series_than_there_may_be() {
+    let series = SeriesConfig { max_series: 10, ..SeriesConfig::default() };
+    let metrics = counting(SpanConfig { series, ..SpanConfig::default() });
+    let spans = (0..1_000).map(|number| span(number, &format!("get {number}"), SERVER)).collect();
+    let measured = Recorder::default().measure(&metrics, &batch(vec![of_service("shop", spans)]), now());
+    let Measured(Some((_, held, _))) = &measured else { panic!("it is measured") };
+    assert_eq!(held.series(), 11);
+    measured.record();
+    let counted = read(&metrics, CALLS);
+    assert_eq!((counted.len(), counted["otel_metric_overflow=\"true\""], total(&metrics, CALLS)), (11, 990.0, 1_000));
+}
+
+#[test]
 fn nothing_is_counted_until_it_is_asked_for() {
     let metrics = SpanMetrics::new(1);
     let mut recorder = Recorder::default();

@@ -82,6 +82,13 @@ impl Table {
         self.entries.get(key).filter(|_| self.has_shares).map(|entry| entry.share)
     }
 
+    /// How much is measured of a trace on average; 0 while nothing is known.
+    pub fn usual_cost(&self) -> f64 {
+        let mut all = Count::default();
+        self.entries.values().for_each(|entry| all += entry.average);
+        if all.traces > 0.0 { all.cost / all.traces } else { 0.0 }
+    }
+
     /// Counts.
     pub fn add(&mut self, key: Key, count: Count, most_keys: usize) {
         let key = if self.has(&key) || self.entries.len() < most_keys { key } else { OTHERS };
@@ -92,15 +99,20 @@ impl Table {
     /// True if it is time to make the shares anew. The first interval is a tenth of the others, so that there are shares soon.
     pub fn is_over(&self, now: u64, rules: &Rules) -> bool {
         let ran = now.saturating_sub(self.start);
-        let tenth = rules.interval / 10;
-        ran >= rules.interval || (!self.has_shares && ran >= tenth) || (ran >= tenth && self.is_a_burst(rules))
+        ran >= rules.interval || (ran >= rules.interval / 10 && (!self.has_shares || self.is_a_burst(rules)))
     }
 
+    /// After a rest in which all keys were forgotten, whatever comes is one: there is nothing else to go by.
     fn is_a_burst(&self, rules: &Rules) -> bool {
         let average: f64 = self.entries.values().map(|entry| entry.average.cost).sum();
         let usual = average * rules.interval as f64 / SECOND as f64;
         let now: f64 = self.entries.values().map(|entry| entry.now.cost).sum();
-        rules.burst > 0.0 && self.has_shares && usual > 0.0 && now > rules.burst * usual
+        now > 0.0 && (usual <= 0.0 || (rules.burst > 0.0 && now > rules.burst * usual))
+    }
+
+    /// The clock was set back: the running interval begins now, or it would not end for as long.
+    pub fn begin_by(&mut self, now: u64) {
+        self.start = self.start.min(now);
     }
 
     /// Ends the interval: averages, forgets and shares out.
@@ -251,6 +263,29 @@ mod tests {
         assert!(!table.is_over(4 * SECOND, &rules) && table.is_over(11 * SECOND, &rules));
         table.add(key(1), count(2.0), 3);
         assert!(!table.is_over(SECOND + 1, &rules) && table.is_over(4 * SECOND, &rules), "twice the usual has come");
+    }
+
+    #[test]
+    fn a_burst_after_a_rest_is_felt_as_soon_as_the_first() {
+        let rules = rules(Goal::Fair(10.0, 1));
+        let mut table = Table::new(0);
+        table.add(key(1), count(1.0), 3);
+        table.turn(10 * SECOND, &rules);
+        (2..8).for_each(|interval| table.turn(interval * 10 * SECOND, &rules));
+        assert_eq!((table.len(), table.is_over(71 * SECOND, &rules)), (0, false), "nothing is to be shared out");
+        table.add(key(1), count(1.0), 3);
+        assert!(!table.is_over(71 * SECOND - 1, &rules) && table.is_over(71 * SECOND, &rules));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_freezes_no_shares() {
+        let rules = rules(Goal::OneIn(2.0));
+        let mut table = Table::new(0);
+        table.add(key(1), count(1000.0), 3);
+        table.turn(1000 * SECOND, &rules);
+        table.begin_by(500 * SECOND);
+        table.add(key(1), count(10.0), 3);
+        assert!(!table.is_over(509 * SECOND, &rules) && table.is_over(510 * SECOND, &rules));
     }
 
     #[test]

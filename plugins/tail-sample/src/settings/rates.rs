@@ -195,5 +195,5 @@ fn five_hundred() -> usize {
 }
 
 fn tenant_service_route() -> Vec<String> {
-    ["request.tenant", "service.name", "http.route"].map(str::to_owned).into()
+    ["request.tenant", "root.service.name", "root.http.route"].map(str::to_owned).into()
 }

@@ -92,6 +92,18 @@ fn a_limit_can_spare_from_a_drop() {
 }
 
 #[test]
+fn what_is_dropped_anyway_takes_nothing_from_a_limit() {
+    let drop = format!(r#"{{"name": "half", "type": "drop", "drop": {{"drop_sub_policy": [{SHARE}]}}}}"#);
+    let rare = r#"{"name": "rare", "type": "rare", "rare": {"field_list": ["service.name"], "first": 20}}"#;
+    for policy in [LIMIT, rare] {
+        let mut sampler = with(&format!("{drop}, {policy}"));
+        assert_eq!(kept(&mut sampler, 0, 100, 1), 0, "the randomness does not suffice for the half that is left");
+        let decided = sampler.decide((0..30).map(|_| trace(id(0.7), 1, "a")));
+        assert_eq!(decided.kept(), 20, "{policy}");
+    }
+}
+
+#[test]
 fn a_composite_shares_its_rate_out() {
     let service = |name: &str| {
         format!(

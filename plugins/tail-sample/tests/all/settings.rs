@@ -122,6 +122,10 @@ fn policies_that_make_no_sense_are_refused() {
             "settings.policies[0].and.and_sub_policy[0].type: `linked` stands beside other policies",
         ),
         (
+            named(r#""type": "linked", "linked": {"remember": 65537}"#),
+            "settings.policies[0]: stands once, and remembers 16 to 65,536 traces",
+        ),
+        (
             named(r#""type": "and", "and": {"and_sub_policy": []}"#),
             "settings.policies[0].and.and_sub_policy: is empty; name at least one policy",
         ),

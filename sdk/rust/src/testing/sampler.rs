@@ -69,6 +69,11 @@ impl<S: Decider> Sampler<S> {
         self.host.state_value(key)
     }
 
+    /// Whether the state is full: it takes no value then, and says so.
+    pub fn fill_state(&mut self, is_full: bool) {
+        self.host.is_full = is_full;
+    }
+
     /// The log lines of the last call.
     pub fn logs(&self) -> &[(Level, String)] {
         self.host.logs()

@@ -29,6 +29,8 @@ pub(crate) struct Host {
     counters: BTreeMap<String, i64>,
     buckets: BTreeMap<String, Bucket>,
     tables: BTreeMap<String, Table>,
+    /// Whether the state takes no value.
+    pub(super) is_full: bool,
 }
 
 struct Bucket {
@@ -126,13 +128,15 @@ pub(crate) fn get(key: &str) -> Option<Versioned> {
     current(|host| host.values.get(key).map(|(version, value)| Versioned { version: *version, value: value.clone() }))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the contract's signature; the real host's state is bounded")]
 pub(crate) fn put(key: &str, value: &[u8]) -> Result<(), String> {
     current(|host| {
+        if host.is_full {
+            return Err(format!("the state has no room for the {} bytes of `{key}`", value.len()));
+        }
         let entry = host.values.entry(key.to_owned()).or_default();
         *entry = (entry.0 + 1, value.to_vec());
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 pub(crate) fn replace(key: &str, version: u64, value: &[u8]) -> Result<bool, String> {

@@ -101,7 +101,7 @@ fn sent(sink: &Sink) -> Result<[BTreeMap<Series, u64>; 2]> {
 #[tokio::test]
 async fn what_is_dropped_does_not_count_and_what_is_sampled_away_does() -> Result<()> {
     // At an interval, and at the end alone.
-    for (mode, interval) in [("memory", "200ms"), ("durable", "1h")] {
+    for (mode, interval, sampling) in [("memory", "200ms", "equalizing"), ("durable", "1h", "hash_seed")] {
         let mut counts = BTreeMap::new();
         let (traces, metrics) = (Sink::start().await?, Sink::start().await?);
         let setup = Proxy::setup()?;
@@ -119,7 +119,10 @@ async fn what_is_dropped_does_not_count_and_what_is_sampled_away_does() -> Resul
             .set("span_metrics", json!({ "interval": interval, "idle_after": "1h", "instance": "one" }))
             .plugin("10-drop-health", "drop-health")?
             .plugin("90-sample", "sample")?
-            .sidecar("90-sample", &json!({ "settings": { "rate": "10%", "keep": { "errors": false } } }))?;
+            .sidecar(
+                "90-sample",
+                &json!({ "settings": { "mode": sampling, "rate": "10%", "keep": { "errors": false } } }),
+            )?;
         setup
             .run(async |proxy| {
                 let mix = Mix { health: 0.3, personal: 0.0, errors: 0.1 };

@@ -4,6 +4,7 @@ use crate::batch::Changes;
 use crate::edit::{Rows, Sampling};
 use crate::path::Path;
 use crate::sampling::{self, Sampler, Verdict};
+use crate::weight;
 
 use super::Applier;
 
@@ -54,7 +55,8 @@ impl Applier<'_> {
         let mut last = None;
         self.for_rows(at, |applier, _, row| {
             let number = applier.batch_row(row);
-            applier.batch.spans[number].weighed = true;
+            applier.batch.spans[number].weighed =
+                weight::chosen(applier.batch, &applier.batch.spans[number], probability);
             let span = applier.batch.spans[number];
             let (id, was) = (applier.batch.get(span.trace_id), applier.batch.get(span.trace_state));
             if sampling::weigh(id, was, probability, &mut state) == Ok(true) {

@@ -71,6 +71,15 @@ impl Store {
         self.waiting.insert(joint, (self.number, half));
     }
 
+    /// All that wait, in the order in which they came.
+    pub fn into_halves(mut self) -> impl Iterator<Item = Half> {
+        let due = std::mem::take(&mut self.due);
+        due.into_iter().filter_map(move |(_, number, joint)| {
+            let is_it = self.waiting.get(&joint).is_some_and(|(known, _)| *known == number);
+            is_it.then(|| self.waiting.remove(&joint)).flatten().map(|(_, half)| half)
+        })
+    }
+
     /// Lets go of up to so many that have waited long enough.
     pub fn expire(&mut self, now: u64, most: usize, edges: &mut Vec<Edge>) {
         for _ in 0..most {

@@ -21,9 +21,7 @@ fn graph(size: usize) -> Graph {
 }
 
 fn take(graph: &Graph, spans: Vec<ResourceSpans>, at: u64) {
-    let mut rows = Rows::default();
-    rows.measure(&batch(spans), None, Some(graph));
-    rows.record(None, Some(graph), 0, at * SECOND);
+    Rows::default().record(&batch(spans), None, Some(graph), 0, at * SECOND);
 }
 
 /// What is counted by `at`: the counts by family, client, server and connection.
@@ -154,6 +152,27 @@ fn what_waits_is_bounded_and_what_has_no_room_is_counted() {
     let counted = edges(&graph, 30);
     assert_eq!((counted["d shop>>"], counted["u shop>>"]), (dropped, 10_001 - dropped));
     assert_eq!(graph.waiting(), 0);
+}
+
+#[test]
+fn what_a_batch_holds_until_it_is_taken_is_bounded_and_joined_then() {
+    let graph = graph(16 * 64 * 1024);
+    let (client, server) = call(1, (CLIENT, SERVER));
+    let (waits, answers) = call(2, (CLIENT, SERVER));
+    take(&graph, vec![of_service("shop", vec![waits])], 1);
+    let batch_of = |service: &str, spans| batch(vec![of_service(service, spans)]);
+    let hold = |batch: &_| Rows::default().hold(batch, None, Some(&graph), SECOND);
+    let one = hold(&batch(vec![of_service("shop", vec![client]), of_service("cart", vec![server, answers])]));
+    let spans = (100..100_100).map(|number| call(number, (CLIENT, SERVER)).0).collect();
+    let large = hold(&batch_of("flood", spans));
+    drop(hold(&batch_of("gone", vec![call(3, (CLIENT, SERVER)).0])));
+    assert!(large.bytes() <= 64 * 1024, "{}", large.bytes());
+    assert_eq!(edges(&graph, 2), BTreeMap::new());
+    one.record(None, Some(&graph), 0);
+    large.record(None, Some(&graph), 0);
+    let counted = edges(&graph, 60);
+    assert_eq!((counted["r shop>cart>"], counted["d flood>>"] + counted["u flood>>"]), (2, 100_000));
+    assert!(!counted.contains_key("u shop>>") && !counted.contains_key("u gone>>"), "{counted:?}");
 }
 
 proptest! {
