@@ -1,7 +1,7 @@
 //! Kafka as a receiver: a consumer group takes messages of OTLP protobuf, and each becomes a [`Request`](crate::request::Request), or a part of
 //! one: small messages that came together are joined.
 //!
-//! A thread of its own polls, pauses and commits ([`puller`]), because librdkafka calls back where it is polled and waits for brokers there. What it
+//! A thread of its own polls, pauses and commits ([`puller`], [`session`]), because librdkafka calls back where it is polled and waits for brokers there. What it
 //! polls is delivered by tasks ([`delivery`]), which try again for as long as they are refused. How far a partition is done is kept in [`board`] and
 //! [`offsets`].
 //!
@@ -27,6 +27,8 @@ mod metrics;
 mod offsets;
 #[cfg(feature = "kafka")]
 mod puller;
+#[cfg(feature = "kafka")]
+mod session;
 mod status;
 
 pub use config::{Config, InitialOffset};

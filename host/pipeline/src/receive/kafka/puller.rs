@@ -1,6 +1,5 @@
-//! The thread that takes messages: polls, pauses, reads again what was lost, commits.
+//! The thread that takes messages: one consumer after another does its work there ([`session`](super::session)).
 
-use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::thread;
@@ -10,40 +9,34 @@ use otlp::batch::RequestContext;
 use otlp::signal::Signal;
 use parking_lot::Mutex;
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message as _};
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError as RdError;
+use rdkafka::message::{BorrowedHeaders, Headers as _};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::super::Shared;
-use super::board::{Board, Place};
+use super::board::Board;
 use super::context::{Common, Context};
 use super::delivery::Way;
 use super::flow::Flow;
-use super::group::{Gather, Group};
+use super::session::Session;
 use super::{Config, InitialOffset, PartitionStatus, Status};
 use crate::admit::Payer;
 use crate::kafka::{Files, KafkaError, Logs, configure};
 use crate::log_gate::Gate;
 
-/// How large a request of joined messages gets, and of how many. So much is taken beside the budget before it is asked for room.
+/// How large a request of joined messages gets. So much is taken beside the budget before it is asked for room.
 const JOIN_BYTES: usize = 256 << 10;
-const JOIN_MESSAGES: usize = 512;
-/// How long a poll waits while there is nothing else to do, and while something waits for room.
-const IDLE: Duration = Duration::from_millis(50);
-const BUSY: Duration = Duration::from_millis(5);
-/// How long what was lost rests before it is read again, and how long looking for that place may take.
-const REST: Duration = Duration::from_secs(1);
-const SEEK: Duration = Duration::from_secs(5);
+/// How often it is looked whether it is time to begin anew.
+const LOOK: Duration = Duration::from_millis(50);
 /// How soon a consumer that cannot go on is started anew.
 const ANEW: Duration = Duration::from_secs(2);
 /// How often the lag is asked for.
 const STATISTICS: &str = "10000";
 
-type Client = BaseConsumer<Context>;
+pub(super) type Client = BaseConsumer<Context>;
 
 /// A consumer that does not consume yet.
 pub(in super::super) struct Consumer {
@@ -163,29 +156,17 @@ fn status(common: &Common, group: &str) -> Status {
 }
 
 /// What one consumer after another works with.
-struct Puller {
-    common: Arc<Common>,
-    way: Arc<Way>,
-    config: Config,
+pub(super) struct Puller {
+    pub common: Arc<Common>,
+    pub way: Arc<Way>,
+    pub config: Config,
     /// By the places of the topics.
-    signals: Vec<Signal>,
+    pub signals: Vec<Signal>,
     /// The context of messages that bring nothing which is kept.
     plain: Arc<RequestContext>,
-    join_bytes: usize,
-    stop: CancellationToken,
-    drain: Duration,
-}
-
-/// What one consumer remembers from poll to poll.
-struct Session<'p> {
-    puller: &'p Puller,
-    client: Client,
-    /// What waits for room.
-    waiting: VecDeque<Group>,
-    paused: BTreeSet<Place>,
-    next_commit: Instant,
-    /// When what was lost is read again.
-    next_look: Instant,
+    pub join_bytes: usize,
+    pub stop: CancellationToken,
+    pub drain: Duration,
 }
 
 impl Puller {
@@ -193,15 +174,7 @@ impl Puller {
         while !self.stop.is_cancelled() {
             match self.start(settings) {
                 Ok(client) => {
-                    let now = Instant::now();
-                    let mut session = Session {
-                        puller: self,
-                        client,
-                        waiting: VecDeque::new(),
-                        paused: BTreeSet::new(),
-                        next_commit: now,
-                        next_look: now,
-                    };
+                    let mut session = Session::new(self, client);
                     session.run();
                     if self.stop.is_cancelled() {
                         session.drain();
@@ -213,7 +186,7 @@ impl Puller {
             self.common.board.places().into_iter().for_each(|place| self.common.board.forget(place));
             let again = Instant::now() + ANEW;
             while !self.stop.is_cancelled() && Instant::now() < again {
-                thread::sleep(IDLE);
+                thread::sleep(LOOK);
             }
         }
         self.common.flow.stop.cancel();
@@ -227,7 +200,7 @@ impl Puller {
     }
 
     /// A message's context: what the configuration keeps of its headers, which are named as those of HTTP are.
-    fn context_of(&self, headers: Option<&BorrowedHeaders>) -> Arc<RequestContext> {
+    pub fn context_of(&self, headers: Option<&BorrowedHeaders>) -> Arc<RequestContext> {
         let keep = &self.way.shared.keep;
         let Some(headers) = headers.filter(|_| keep.tenant.is_some() || !keep.headers.is_empty()) else {
             return Arc::clone(&self.plain);
@@ -252,182 +225,4 @@ impl Puller {
 /// Header values need not be UTF-8.
 fn text(value: &[u8]) -> Box<str> {
     String::from_utf8_lossy(value).into_owned().into()
-}
-
-impl Session<'_> {
-    /// Until the end, or until the client says that it cannot go on.
-    fn run(&mut self) {
-        while !self.puller.stop.is_cancelled() {
-            self.start_waiting();
-            self.pause_and_resume();
-            self.read_again();
-            self.commit();
-            self.poll();
-            if let Some((code, reason)) = self.client.client().fatal_error() {
-                tracing::warn!(%code, "Kafka: the consumer cannot go on and is started anew: {reason}");
-                return;
-            }
-        }
-    }
-
-    /// Takes what is there, joins it, and begins to deliver it.
-    fn poll(&mut self) {
-        let mut gather = Gather::new(self.puller.join_bytes);
-        let mut wait = if self.waiting.is_empty() && self.paused.is_empty() { IDLE } else { BUSY };
-        while gather.bytes() < self.puller.join_bytes && gather.messages() < JOIN_MESSAGES {
-            match self.client.poll(wait) {
-                None => break,
-                Some(Ok(message)) => self.take(&message, &mut gather),
-                Some(Err(error)) => {
-                    self.puller.common.logs.error_of("messages cannot be taken", &error);
-                    break;
-                }
-            }
-            wait = Duration::ZERO;
-        }
-        if gather.messages() > 0 {
-            self.puller.common.logs.all_is_well();
-        }
-        for group in gather.finish() {
-            self.waiting.extend(self.puller.way.start(group).err());
-        }
-    }
-
-    fn take(&self, message: &BorrowedMessage<'_>, gather: &mut Gather) {
-        let common = &self.puller.common;
-        let Some(place) = common.place(message.topic(), message.partition()) else { return };
-        let Some(taken) = common.board.take(place, message.offset()) else { return };
-        let topic = &self.puller.way.topics[place.0];
-        let payload = message.payload().unwrap_or_default();
-        topic.messages.inc();
-        topic.bytes.inc_by(payload.len() as u64);
-        self.puller.way.shared.metrics.of_kafka(self.puller.signals[place.0]).bytes(payload.len());
-        if payload.is_empty() {
-            // It holds nothing: it is settled.
-            drop(common.board.custody(vec![taken]));
-            return;
-        }
-        gather.add(self.puller.signals[place.0], self.puller.context_of(message.headers()), payload, taken);
-    }
-
-    fn start_waiting(&mut self) {
-        while let Some(group) = self.waiting.pop_front() {
-            if let Err(group) = self.puller.way.start(group) {
-                self.waiting.push_front(group);
-                return;
-            }
-        }
-    }
-
-    /// Takes nothing while what was taken has no room, or is refused; nothing of a partition of which too much is on its way.
-    fn pause_and_resume(&mut self) {
-        let common = &self.puller.common;
-        for place in common.came.lock().drain(..) {
-            self.paused.remove(&place);
-        }
-        let all = !self.waiting.is_empty() || common.flow.is_refused();
-        let most = self.puller.config.max_uncommitted;
-        let (mut stop, mut go_on, mut here) = (Vec::new(), Vec::new(), BTreeSet::new());
-        common.board.each(|place, offsets| {
-            here.insert(place);
-            let is_paused = self.paused.contains(&place);
-            // Half of it has to end first, so that it is not paused and resumed for each message.
-            let bound = if is_paused { most.div_ceil(2) } else { most };
-            match all || offsets.is_full(bound) {
-                true if !is_paused => stop.push(place),
-                false if is_paused => go_on.push(place),
-                _ => {}
-            }
-        });
-        self.paused.retain(|place| here.contains(place));
-        let list = |places: &[Place]| common.list(places.iter().map(|place| (*place, Offset::Invalid)));
-        if !stop.is_empty() && self.client.pause(&list(&stop)).is_ok() {
-            self.paused.extend(stop);
-        }
-        if !go_on.is_empty() && self.client.resume(&list(&go_on)).is_ok() {
-            self.paused.retain(|place| !go_on.contains(place));
-        }
-    }
-
-    /// Goes back to what was lost here, after a rest. What stands behind it and is on its way or done is passed over when it comes again.
-    fn read_again(&mut self) {
-        if Instant::now() < self.next_look {
-            return;
-        }
-        self.next_look = Instant::now() + REST;
-        let common = &self.puller.common;
-        let mut lost = Vec::new();
-        common.board.each(|place, offsets| lost.extend(offsets.lowest_failed().map(|offset| (place, offset))));
-        if lost.is_empty() {
-            return;
-        }
-        let list = common.list(lost.iter().map(|(place, offset)| (*place, Offset::Offset(*offset))));
-        match self.client.seek_partitions(list, SEEK) {
-            Ok(_) => drop(common.metrics.again.inc_by(lost.len() as u64)),
-            Err(error) => common.logs.error_of("what was lost cannot be read again yet", &error),
-        }
-    }
-
-    /// Says how far it is, when that is due.
-    fn commit(&mut self) {
-        let now = Instant::now();
-        if now < self.next_commit {
-            return;
-        }
-        self.next_commit = now + self.puller.config.commit_interval;
-        let common = &self.puller.common;
-        common.metrics.partitions.set(common.board.places().len() as i64);
-        common.metrics.paused.set(self.paused.len() as i64);
-        common.metrics.uncommitted.set(common.board.open() as i64);
-        let commits = common.board.to_commit(None);
-        if commits.is_empty() {
-            return;
-        }
-        let list = common.list(commits.iter().map(|(place, position)| (*place, Offset::Offset(*position))));
-        // Before it is begun: it may fail before this returns.
-        common.board.committed(&commits);
-        if let Err(error) = self.client.commit(&list, CommitMode::Async) {
-            let places: Vec<Place> = commits.iter().map(|(place, _)| *place).collect();
-            common.board.not_committed(&places);
-            common.logs.error_of("a commit cannot be made", &error);
-        }
-    }
-
-    /// Takes nothing more, and waits for what is under way within the bound. What is not settled by then comes again to whoever reads on.
-    fn drain(&mut self) {
-        let common = &self.puller.common;
-        let until = Instant::now() + self.puller.drain;
-        let all: Vec<Place> = common.board.places();
-        let list = common.list(all.iter().map(|place| (*place, Offset::Invalid)));
-        if let Err(error) = self.client.pause(&list) {
-            tracing::debug!(%error, "Kafka: partitions cannot be paused");
-        }
-        common.flow.stop.cancel();
-        // What has no room is not to be waited for.
-        for group in self.waiting.drain(..) {
-            common.board.custody(group.parts.into_iter().map(|(taken, _)| taken).collect()).fail();
-        }
-        while common.board.open() > 0 && Instant::now() < until {
-            // Signs of life, and partitions that go. A message that comes all the same was never taken.
-            drop(self.client.poll(BUSY));
-        }
-        common.commit_now(&self.client, None);
-        // The group hears of it when the client is dropped.
-        self.client.unsubscribe();
-        tracing::info!(unsettled = common.board.open(), "Kafka: the consumer leaves its group");
-    }
-}
-
-impl Logs {
-    /// What the consumer itself could not do.
-    fn error_of(&self, what: &str, error: &RdError) {
-        if matches!(error, RdError::PartitionEOF(_)) {
-            return;
-        }
-        let code = error.rdkafka_error_code();
-        // A client that looks for its brokers says so itself.
-        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.note(format!("{what}: {error}"));
-        }
-    }
 }

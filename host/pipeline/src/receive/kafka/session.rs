@@ -1,0 +1,219 @@
+//! What one consumer does from poll to poll: takes messages, pauses, reads again what was lost, commits, and drains at the end.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::topic_partition_list::Offset;
+
+use super::board::Place;
+use super::group::{Gather, Group};
+use super::puller::{Client, Puller};
+use crate::kafka::Logs;
+
+/// Of how many messages a request is joined at most.
+const JOIN_MESSAGES: usize = 512;
+/// How long a poll waits while there is nothing else to do, and while something waits for room.
+const IDLE: Duration = Duration::from_millis(50);
+const BUSY: Duration = Duration::from_millis(5);
+/// How long what was lost rests before it is read again, and how long looking for that place may take.
+const REST: Duration = Duration::from_secs(1);
+const SEEK: Duration = Duration::from_secs(5);
+
+/// What one consumer remembers from poll to poll.
+pub(super) struct Session<'p> {
+    puller: &'p Puller,
+    client: Client,
+    /// What waits for room.
+    waiting: VecDeque<Group>,
+    paused: BTreeSet<Place>,
+    next_commit: Instant,
+    /// When what was lost is read again.
+    next_look: Instant,
+}
+
+impl<'p> Session<'p> {
+    pub fn new(puller: &'p Puller, client: Client) -> Self {
+        let now = Instant::now();
+        let (waiting, paused) = (VecDeque::new(), BTreeSet::new());
+        Self { puller, client, waiting, paused, next_commit: now, next_look: now }
+    }
+
+    /// Until the end, or until the client says that it cannot go on.
+    pub fn run(&mut self) {
+        while !self.puller.stop.is_cancelled() {
+            self.start_waiting();
+            self.pause_and_resume();
+            self.read_again();
+            self.commit();
+            self.poll();
+            if let Some((code, reason)) = self.client.client().fatal_error() {
+                tracing::warn!(%code, "Kafka: the consumer cannot go on and is started anew: {reason}");
+                return;
+            }
+        }
+    }
+
+    /// Takes what is there, joins it, and begins to deliver it.
+    fn poll(&mut self) {
+        let mut gather = Gather::new(self.puller.join_bytes);
+        let mut wait = if self.waiting.is_empty() && self.paused.is_empty() { IDLE } else { BUSY };
+        while gather.bytes() < self.puller.join_bytes && gather.messages() < JOIN_MESSAGES {
+            match self.client.poll(wait) {
+                None => break,
+                Some(Ok(message)) => self.take(&message, &mut gather),
+                Some(Err(error)) => {
+                    self.puller.common.logs.error_of("messages cannot be taken", &error);
+                    break;
+                }
+            }
+            wait = Duration::ZERO;
+        }
+        if gather.messages() > 0 {
+            self.puller.common.logs.all_is_well();
+        }
+        for group in gather.finish() {
+            self.waiting.extend(self.puller.way.start(group).err());
+        }
+    }
+
+    fn take(&self, message: &BorrowedMessage<'_>, gather: &mut Gather) {
+        let common = &self.puller.common;
+        let Some(place) = common.place(message.topic(), message.partition()) else { return };
+        let Some(taken) = common.board.take(place, message.offset()) else { return };
+        let topic = &self.puller.way.topics[place.0];
+        let payload = message.payload().unwrap_or_default();
+        topic.messages.inc();
+        topic.bytes.inc_by(payload.len() as u64);
+        self.puller.way.shared.metrics.of_kafka(self.puller.signals[place.0]).bytes(payload.len());
+        if payload.is_empty() {
+            // It holds nothing: it is settled.
+            drop(common.board.custody(vec![taken]));
+            return;
+        }
+        gather.add(self.puller.signals[place.0], self.puller.context_of(message.headers()), payload, taken);
+    }
+
+    fn start_waiting(&mut self) {
+        while let Some(group) = self.waiting.pop_front() {
+            if let Err(group) = self.puller.way.start(group) {
+                self.waiting.push_front(group);
+                return;
+            }
+        }
+    }
+
+    /// Takes nothing while what was taken has no room, or is refused; nothing of a partition of which too much is on its way.
+    fn pause_and_resume(&mut self) {
+        let common = &self.puller.common;
+        for place in common.came.lock().drain(..) {
+            self.paused.remove(&place);
+        }
+        let all = !self.waiting.is_empty() || common.flow.is_refused();
+        let most = self.puller.config.max_uncommitted;
+        let (mut stop, mut go_on, mut here) = (Vec::new(), Vec::new(), BTreeSet::new());
+        common.board.each(|place, offsets| {
+            here.insert(place);
+            let is_paused = self.paused.contains(&place);
+            // Half of it has to end first, so that it is not paused and resumed for each message.
+            let bound = if is_paused { most.div_ceil(2) } else { most };
+            match all || offsets.is_full(bound) {
+                true if !is_paused => stop.push(place),
+                false if is_paused => go_on.push(place),
+                _ => {}
+            }
+        });
+        self.paused.retain(|place| here.contains(place));
+        let list = |places: &[Place]| common.list(places.iter().map(|place| (*place, Offset::Invalid)));
+        if !stop.is_empty() && self.client.pause(&list(&stop)).is_ok() {
+            self.paused.extend(stop);
+        }
+        if !go_on.is_empty() && self.client.resume(&list(&go_on)).is_ok() {
+            self.paused.retain(|place| !go_on.contains(place));
+        }
+    }
+
+    /// Goes back to what was lost here, after a rest. What stands behind it and is on its way or done is passed over when it comes again.
+    fn read_again(&mut self) {
+        if Instant::now() < self.next_look {
+            return;
+        }
+        self.next_look = Instant::now() + REST;
+        let common = &self.puller.common;
+        let mut lost = Vec::new();
+        common.board.each(|place, offsets| lost.extend(offsets.lowest_failed().map(|offset| (place, offset))));
+        if lost.is_empty() {
+            return;
+        }
+        let list = common.list(lost.iter().map(|(place, offset)| (*place, Offset::Offset(*offset))));
+        match self.client.seek_partitions(list, SEEK) {
+            Ok(_) => drop(common.metrics.again.inc_by(lost.len() as u64)),
+            Err(error) => common.logs.error_of("what was lost cannot be read again yet", &error),
+        }
+    }
+
+    /// Says how far it is, when that is due.
+    fn commit(&mut self) {
+        let now = Instant::now();
+        if now < self.next_commit {
+            return;
+        }
+        self.next_commit = now + self.puller.config.commit_interval;
+        let common = &self.puller.common;
+        common.metrics.partitions.set(common.board.places().len() as i64);
+        common.metrics.paused.set(self.paused.len() as i64);
+        common.metrics.uncommitted.set(common.board.open() as i64);
+        let commits = common.board.to_commit(None);
+        if commits.is_empty() {
+            return;
+        }
+        let list = common.list(commits.iter().map(|(place, position)| (*place, Offset::Offset(*position))));
+        // Before it is begun: it may fail before this returns.
+        common.board.committed(&commits);
+        if let Err(error) = self.client.commit(&list, CommitMode::Async) {
+            let places: Vec<Place> = commits.iter().map(|(place, _)| *place).collect();
+            common.board.not_committed(&places);
+            common.logs.error_of("a commit cannot be made", &error);
+        }
+    }
+
+    /// Takes nothing more, and waits for what is under way within the bound. What is not settled by then comes again to whoever reads on.
+    pub fn drain(&mut self) {
+        let common = &self.puller.common;
+        let until = Instant::now() + self.puller.drain;
+        let all: Vec<Place> = common.board.places();
+        let list = common.list(all.iter().map(|place| (*place, Offset::Invalid)));
+        if let Err(error) = self.client.pause(&list) {
+            tracing::debug!(%error, "Kafka: partitions cannot be paused");
+        }
+        common.flow.stop.cancel();
+        // What has no room is not to be waited for.
+        for group in self.waiting.drain(..) {
+            common.board.custody(group.parts.into_iter().map(|(taken, _)| taken).collect()).fail();
+        }
+        while common.board.open() > 0 && Instant::now() < until {
+            // Signs of life, and partitions that go. A message that comes all the same was never taken.
+            drop(self.client.poll(BUSY));
+        }
+        common.commit_now(&self.client, None);
+        // The group hears of it when the client is dropped.
+        self.client.unsubscribe();
+        tracing::info!(unsettled = common.board.open(), "Kafka: the consumer leaves its group");
+    }
+}
+
+impl Logs {
+    /// What the consumer itself could not do.
+    pub fn error_of(&self, what: &str, error: &RdError) {
+        if matches!(error, RdError::PartitionEOF(_)) {
+            return;
+        }
+        let code = error.rdkafka_error_code();
+        // A client that looks for its brokers says so itself.
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.note(format!("{what}: {error}"));
+        }
+    }
+}
