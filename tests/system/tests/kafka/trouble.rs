@@ -71,6 +71,33 @@ async fn a_message_that_is_no_otlp_is_skipped_and_counted_and_holds_nothing_up()
 }
 
 #[tokio::test]
+async fn a_message_over_the_limit_is_skipped_and_its_partition_goes_on() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    kafka.create_topic("oversize", 1).await?;
+    let front = front(&kafka, "oversize")?.start().await?;
+    let mut sent = ids(&send(&front, 97, 1, 10).await?);
+    front.settled().await?;
+    // As large as a broker takes it, and twice what a request may have here.
+    kafka.write_nonsense("oversize", &[&"x".repeat(128 << 10)]).await?;
+    let behind = ids(&send(&front, 98, 10, 10).await?);
+    sent.extend(&behind);
+    front.settled().await?;
+    let mut tail = node(&kafka, "oversize", &sink)?
+        .set("receive.limits.request", "64KiB")
+        // Fewer than there are behind it: if it were never done, they would not all be taken.
+        .set("receive.kafka.max_uncommitted", 2)
+        .start()
+        .await?;
+    assert_eq!(arrived(&sink, &sent).await?, 0);
+    let skipped = [("topic", "oversize"), ("reason", "too_large")];
+    reached(&tail, "tracemill_receive_kafka_skipped_messages_total", &skipped, 1.0).await?;
+    let taken = tail.metrics().await?.sum("tracemill_receive_kafka_messages_total", &[]);
+    committed(&tail, taken as i64).await?;
+    assert!(tail.stop().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_broker_that_hangs_is_waited_for_in_the_queue() -> Result<()> {
     let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
     kafka.create_topic("hanging", 1).await?;

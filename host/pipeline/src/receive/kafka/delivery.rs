@@ -44,6 +44,8 @@ impl Way {
             let most = self.shared.limits.request_bytes;
             let message = format!("the message is over the limit of {most} bytes (receive.limits.request)");
             self.skip(&group, Skipped::TooLarge, &Refusal::too_large(message));
+            // Nobody else answers for it: it is settled.
+            drop(self.custody_of(&group));
             return Ok(());
         }
         let payer = match &group.context.tenant {
@@ -59,7 +61,7 @@ impl Way {
 
     async fn deliver(&self, group: Group, permit: Permit, delivery: Delivery) {
         // Held until each message has been taken or skipped; clones of it go on with the spans.
-        let custody = self.common.board.custody(group.parts.iter().map(|(taken, _)| *taken).collect());
+        let custody = self.custody_of(&group);
         match self.try_until_taken(&group, &custody).await {
             Ok(()) => {}
             Err((why, refusal)) if group.parts.len() == 1 => self.skip(&group, why, &refusal),
@@ -142,6 +144,10 @@ impl Way {
                 );
             }
         }
+    }
+
+    fn custody_of(&self, group: &Group) -> Arc<Custody> {
+        self.common.board.custody(group.parts.iter().map(|(taken, _)| *taken).collect())
     }
 
     fn counters(&self, group: &Group) -> &Counters {
