@@ -1,12 +1,13 @@
 //! Nodes of a group come and go in the middle of the load: each span is delivered, and few are delivered twice.
 
-use crate::bench::{PARTITIONS, arrived, front, has_partitions, node};
+use crate::bench::{PARTITIONS, arrived, front, has_partitions, ids, node, send};
 use anyhow::{Result, ensure};
 use harness::load::{self, Load};
 use harness::proxy::Setup;
 use harness::spans::Mix;
-use harness::{Generator, Kafka, Profile, Sink, wait};
+use harness::{Behaviour, Generator, Kafka, Profile, Sink, wait};
 use serde_json::json;
+use system::reached;
 
 const SPANS: usize = 30_000;
 const RATE: usize = 3_000;
@@ -76,6 +77,36 @@ async fn no_span_is_lost_and_few_come_twice_when_a_node_is_killed_and_one_is_add
     // What the one that was killed had delivered and not committed; what either node had under way when partitions moved on.
     let most = 3 * PARTITIONS * UNCOMMITTED * LONGEST;
     ensure!(twice <= most as u64, "{twice} came twice, more than {most}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partition_that_went_while_it_was_paused_and_comes_back_is_read_again() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    sink.behave(Behaviour::Unavailable(None));
+    kafka.create_topic("back", PARTITIONS).await?;
+    let front = front(&kafka, "back")?.start().await?;
+    let start = async || {
+        node(&kafka, "back", &sink)?
+            .set("export.sink.queue", json!({ "size": "128KiB" }))
+            .set("export.sink.batch.size", "64KiB")
+            .set("receive.kafka.fetch_buffer", "128KiB")
+            .start()
+            .await
+    };
+    let mut stays = start().await?;
+    has_partitions(&stays, |count| count == PARTITIONS).await?;
+    let sent = ids(&send(&front, 103, 40, 200).await?);
+    reached(&stays, "tracemill_receive_kafka_paused_partitions", &[], PARTITIONS as f64).await?;
+    let mut goes = start().await?;
+    has_partitions(&goes, |count| count == PARTITIONS / 2).await?;
+    has_partitions(&stays, |count| count == PARTITIONS / 2).await?;
+    goes.kill().await?;
+    has_partitions(&stays, |count| count == PARTITIONS).await?;
+    sink.behave(Behaviour::Accept);
+    arrived(&sink, &sent).await?;
+    stays.settled().await?;
+    ensure!(stays.stop().await?.success());
     Ok(())
 }
 

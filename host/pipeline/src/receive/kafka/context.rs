@@ -34,7 +34,7 @@ pub(super) struct Common {
     pub logs: Logs,
     /// As the last statistics have it.
     pub lag: Mutex<BTreeMap<Place, i64>>,
-    /// What is known of partitions that came anew: that they are not paused.
+    /// Partitions that came: of these it is not known whether they are paused.
     pub came: Mutex<Vec<Place>>,
 }
 

@@ -1,6 +1,6 @@
 //! What one consumer does from poll to poll: takes messages, pauses, reads again what was lost, commits, and drains at the end.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer as _};
@@ -10,6 +10,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::board::Place;
 use super::group::{Gather, Group};
+use super::pauses::{Changes, Pauses};
 use super::puller::{Client, Puller};
 use crate::kafka::Logs;
 
@@ -28,7 +29,7 @@ pub(super) struct Session<'p> {
     client: Client,
     /// What waits for room.
     waiting: VecDeque<Group>,
-    paused: BTreeSet<Place>,
+    pauses: Pauses,
     next_commit: Instant,
     /// When what was lost is read again.
     next_look: Instant,
@@ -37,8 +38,8 @@ pub(super) struct Session<'p> {
 impl<'p> Session<'p> {
     pub fn new(puller: &'p Puller, client: Client) -> Self {
         let now = Instant::now();
-        let (waiting, paused) = (VecDeque::new(), BTreeSet::new());
-        Self { puller, client, waiting, paused, next_commit: now, next_look: now }
+        let (waiting, pauses) = (VecDeque::new(), Pauses::default());
+        Self { puller, client, waiting, pauses, next_commit: now, next_look: now }
     }
 
     /// Until the end, or until the client says that it cannot go on.
@@ -59,7 +60,7 @@ impl<'p> Session<'p> {
     /// Takes what is there, joins it, and begins to deliver it.
     fn poll(&mut self) {
         let mut gather = Gather::new(self.puller.join_bytes);
-        let mut wait = if self.waiting.is_empty() && self.paused.is_empty() { IDLE } else { BUSY };
+        let mut wait = if self.waiting.is_empty() && self.pauses.count() == 0 { IDLE } else { BUSY };
         while gather.bytes() < self.puller.join_bytes && gather.messages() < JOIN_MESSAGES {
             match self.client.poll(wait) {
                 None => break,
@@ -108,30 +109,22 @@ impl<'p> Session<'p> {
     /// Takes nothing while what was taken has no room, or is refused; nothing of a partition of which too much is on its way.
     fn pause_and_resume(&mut self) {
         let common = &self.puller.common;
-        for place in common.came.lock().drain(..) {
-            self.paused.remove(&place);
-        }
+        self.pauses.came(std::mem::take(&mut *common.came.lock()));
         let all = !self.waiting.is_empty() || common.flow.is_refused();
         let most = self.puller.config.max_uncommitted;
-        let (mut stop, mut go_on, mut here) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut wanted = BTreeMap::new();
         common.board.each(|place, offsets| {
-            here.insert(place);
-            let is_paused = self.paused.contains(&place);
             // Half of it has to end first, so that it is not paused and resumed for each message.
-            let bound = if is_paused { most.div_ceil(2) } else { most };
-            match all || offsets.is_full(bound) {
-                true if !is_paused => stop.push(place),
-                false if is_paused => go_on.push(place),
-                _ => {}
-            }
+            let bound = if self.pauses.is_paused(place) { most.div_ceil(2) } else { most };
+            wanted.insert(place, all || offsets.is_full(bound));
         });
-        self.paused.retain(|place| here.contains(place));
+        let Changes { stop, go_on } = self.pauses.changes(&wanted);
         let list = |places: &[Place]| common.list(places.iter().map(|place| (*place, Offset::Invalid)));
         if !stop.is_empty() && self.client.pause(&list(&stop)).is_ok() {
-            self.paused.extend(stop);
+            self.pauses.told(&stop, true);
         }
         if !go_on.is_empty() && self.client.resume(&list(&go_on)).is_ok() {
-            self.paused.retain(|place| !go_on.contains(place));
+            self.pauses.told(&go_on, false);
         }
     }
 
@@ -163,7 +156,7 @@ impl<'p> Session<'p> {
         self.next_commit = now + self.puller.config.commit_interval;
         let common = &self.puller.common;
         common.metrics.partitions.set(common.board.places().len() as i64);
-        common.metrics.paused.set(self.paused.len() as i64);
+        common.metrics.paused.set(self.pauses.count() as i64);
         common.metrics.uncommitted.set(common.board.open() as i64);
         let commits = common.board.to_commit(None);
         if commits.is_empty() {
