@@ -125,7 +125,11 @@ impl Inner {
     /// Takes room for so many spans, or refuses them.
     fn reserve(&self, spans: usize, bytes: usize) -> Result<Room, Refusal> {
         // Pages and chunks that are begun were set aside at the start.
-        Room::take(&self.ledger.budget, Shard::growth(0, spans, bytes)).ok_or_else(full)
+        let growth = Shard::growth(0, spans, bytes);
+        Room::take(&self.ledger.budget, growth).ok_or_else(|| match growth > self.budget().limit() {
+            true => Refusal::too_large("the request needs more than the whole trace buffer has (tail.memory)"),
+            false => full(),
+        })
     }
 
     /// Puts the live rows of a batch into their shards, whatever the budget.

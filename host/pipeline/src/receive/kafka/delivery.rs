@@ -12,7 +12,7 @@ use super::context::Common;
 use super::flow::Delivery;
 use super::group::Group;
 use super::metrics::{OfTopic, Skipped};
-use crate::admit::{Payer, Permit};
+use crate::admit::{Full, Payer, Permit};
 use crate::custody::Custody;
 use crate::log_gate::Gate;
 use crate::request::{Refusal, RefusalKind, Request};
@@ -20,6 +20,8 @@ use crate::request::{Refusal, RefusalKind, Request};
 /// The first pause after a refusal, and the longest of our own choosing.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+/// So often a fault of ours is met before what was handed over is taken apart, and what is one message is skipped.
+const FAULTS: usize = 5;
 /// Longer than this no handler means: a queue that has emptied meanwhile should not wait for a guess.
 const LONGEST_OBEYED: Duration = Duration::from_secs(30);
 
@@ -37,8 +39,8 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// Begins to deliver a group, if there is room for its bytes; else gives it back.
-    pub fn start(self: &Arc<Self>, group: Group) -> Result<(), Group> {
+    /// Begins to deliver a group, if there is room for its bytes; else gives it back, and says where there is none.
+    pub fn start(self: &Arc<Self>, group: Group) -> Result<(), (Group, Full)> {
         if group.body.len() > self.shared.limits.request_bytes {
             // Joined ones are smaller: it is one message.
             let most = self.shared.limits.request_bytes;
@@ -52,7 +54,10 @@ impl Way {
             Some(tenant) => self.payer.on_behalf_of(self.shared.admission.named(tenant.as_bytes())),
             None => self.payer.clone(),
         };
-        let Ok(permit) = payer.take(group.body.len()) else { return Err(group) };
+        let permit = match payer.take(group.body.len()) {
+            Ok(permit) => permit,
+            Err(full) => return Err((group, full)),
+        };
         let way = Arc::clone(self);
         let delivery = self.common.flow.begin();
         drop(self.runtime.spawn(async move { way.deliver(group, permit, delivery).await }));
@@ -81,6 +86,7 @@ impl Way {
     async fn try_until_taken(&self, group: &Group, custody: &Arc<Custody>) -> Result<(), (Skipped, Refusal)> {
         let counters = self.counters(group);
         let mut pause = FIRST;
+        let mut faults = 0;
         loop {
             let request = Request {
                 signal: group.signal,
@@ -101,13 +107,19 @@ impl Way {
                 RefusalKind::Malformed => return Err((Skipped::Malformed, refusal)),
                 RefusalKind::TooLarge => return Err((Skipped::TooLarge, refusal)),
                 RefusalKind::Unavailable { retry_after } => retry_after.min(LONGEST_OBEYED),
-                RefusalKind::Internal => LONGEST,
+                RefusalKind::Failed { .. } | RefusalKind::Internal => {
+                    faults += 1;
+                    if faults == FAULTS {
+                        return Err((Skipped::Internal, refusal));
+                    }
+                    FIRST
+                }
             };
             counters.done(Outcome::Refused);
             if let Some(unsaid) = self.refused.open() {
                 tracing::warn!(signal = %group.signal, unsaid, "Kafka: messages are refused, to be tried again: {refusal}");
             }
-            let waiting = self.common.flow.wait_to_try_again();
+            let waiting = self.common.flow.wait_to_try_again(group.place);
             tokio::select! {
                 () = sleep(asked.max(pause).mul_f64(0.75 + rand::random::<f64>() / 2.0)) => {}
                 () = self.common.flow.stop.cancelled() => {
@@ -127,6 +139,7 @@ impl Way {
         let reason = match why {
             Skipped::Malformed => Reason::Malformed,
             Skipped::TooLarge => Reason::TooLarge,
+            Skipped::Internal => Reason::Internal,
         };
         self.counters(group).refused(reason, "kafka", &refusal.message);
         for (taken, _) in &group.parts {
@@ -154,3 +167,6 @@ impl Way {
         self.shared.metrics.of_kafka(group.signal)
     }
 }
+
+#[cfg(test)]
+mod tests;

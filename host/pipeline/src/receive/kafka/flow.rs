@@ -1,11 +1,14 @@
 //! What is under way between the thread that takes messages and the tasks that deliver them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::CancellationToken;
+
+use super::board::Place;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -13,8 +16,10 @@ pub(super) struct Flow {
     /// Deliveries that have no answer yet.
     deliveries: Mutex<usize>,
     idle: Condvar,
-    /// Deliveries that were refused, and wait to be tried again.
-    refused: AtomicUsize,
+    /// How many deliveries of which partition were refused, and wait to be tried again.
+    refused: Mutex<BTreeMap<Place, usize>>,
+    /// Whether something that was taken has no room.
+    has_no_room: AtomicBool,
     /// Ends waiting when the consumer ends.
     pub stop: CancellationToken,
 }
@@ -25,7 +30,7 @@ pub(super) struct Delivery(Arc<Flow>);
 
 /// One that waits to be tried again.
 #[derive(Debug)]
-pub(super) struct Waiting<'f>(&'f Flow);
+pub(super) struct Waiting<'f>(&'f Flow, Place);
 
 impl Flow {
     pub fn begin(self: &Arc<Self>) -> Delivery {
@@ -33,14 +38,24 @@ impl Flow {
         Delivery(Arc::clone(self))
     }
 
-    pub fn wait_to_try_again(&self) -> Waiting<'_> {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        Waiting(self)
+    pub fn wait_to_try_again(&self, place: Place) -> Waiting<'_> {
+        *self.refused.lock().entry(place).or_default() += 1;
+        Waiting(self, place)
     }
 
-    /// Whether something that was taken is refused: then nothing more is.
-    pub fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed) > 0
+    /// The partitions of which something that was taken is refused: nothing more of them is.
+    pub fn refused(&self) -> Vec<Place> {
+        self.refused.lock().keys().copied().collect()
+    }
+
+    /// Says whether something that was taken has no room.
+    pub fn set_has_no_room(&self, is_so: bool) {
+        self.has_no_room.store(is_so, Ordering::Relaxed);
+    }
+
+    /// Whether something that was taken is refused, or has no room.
+    pub fn is_held_up(&self) -> bool {
+        self.has_no_room.load(Ordering::Relaxed) || !self.refused.lock().is_empty()
     }
 
     /// Waits until each delivery has its answer, for as long as that.
@@ -62,6 +77,12 @@ impl Drop for Delivery {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.refused.fetch_sub(1, Ordering::Relaxed);
+        let mut refused = self.0.refused.lock();
+        if let Some(count) = refused.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                refused.remove(&self.1);
+            }
+        }
     }
 }

@@ -151,7 +151,7 @@ fn status(common: &Common, group: &str) -> Status {
             lag: lag.get(&place).copied(),
         });
     });
-    let paused = common.flow.is_refused();
+    let paused = common.flow.is_held_up();
     Status { group: group.to_owned(), partitions, uncommitted, paused, trouble: common.logs.last() }
 }
 

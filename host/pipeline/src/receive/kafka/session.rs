@@ -12,10 +12,13 @@ use super::board::Place;
 use super::group::{Gather, Group};
 use super::pauses::{Changes, Pauses};
 use super::puller::{Client, Puller};
+use crate::admit::Full;
 use crate::kafka::Logs;
 
 /// Of how many messages a request is joined at most.
 const JOIN_MESSAGES: usize = 512;
+/// So much of tenants without room is kept aside, in bytes; then nothing more is taken of anybody.
+const MOST_WAITING: usize = 1 << 20;
 /// How long a poll waits while there is nothing else to do, and while something waits for room.
 const IDLE: Duration = Duration::from_millis(50);
 const BUSY: Duration = Duration::from_millis(5);
@@ -27,8 +30,8 @@ const SEEK: Duration = Duration::from_secs(5);
 pub(super) struct Session<'p> {
     puller: &'p Puller,
     client: Client,
-    /// What waits for room.
-    waiting: VecDeque<Group>,
+    /// What waits for room, and where there is none.
+    waiting: VecDeque<(Group, Full)>,
     pauses: Pauses,
     next_commit: Instant,
     /// When what was lost is read again.
@@ -98,25 +101,36 @@ impl<'p> Session<'p> {
     }
 
     fn start_waiting(&mut self) {
-        while let Some(group) = self.waiting.pop_front() {
-            if let Err(group) = self.puller.way.start(group) {
-                self.waiting.push_front(group);
-                return;
+        let mut of_tenants = VecDeque::new();
+        while let Some((group, _)) = self.waiting.pop_front() {
+            match self.puller.way.start(group) {
+                Ok(()) => {}
+                // Another tenant's may have room.
+                Err(waits @ (_, Full::Tenant)) => of_tenants.push_back(waits),
+                Err(waits) => {
+                    self.waiting.push_front(waits);
+                    break;
+                }
             }
         }
+        of_tenants.append(&mut self.waiting);
+        self.waiting = of_tenants;
     }
 
-    /// Takes nothing while what was taken has no room, or is refused; nothing of a partition of which too much is on its way.
+    /// Takes nothing of a partition while what was taken of it is refused, has no room, or is too much; nothing at all while there is no room for anybody.
     fn pause_and_resume(&mut self) {
         let common = &self.puller.common;
         self.pauses.came(std::mem::take(&mut *common.came.lock()));
-        let all = !self.waiting.is_empty() || common.flow.is_refused();
+        common.flow.set_has_no_room(!self.waiting.is_empty());
+        let all = self.waits_for_all();
+        let mut held_up = common.flow.refused();
+        held_up.extend(self.waiting.iter().map(|(group, _)| group.place));
         let most = self.puller.config.max_uncommitted;
         let mut wanted = BTreeMap::new();
         common.board.each(|place, offsets| {
             // Half of it has to end first, so that it is not paused and resumed for each message.
             let bound = if self.pauses.is_paused(place) { most.div_ceil(2) } else { most };
-            wanted.insert(place, all || offsets.is_full(bound));
+            wanted.insert(place, all || held_up.contains(&place) || offsets.is_full(bound));
         });
         let Changes { stop, go_on } = self.pauses.changes(&wanted);
         let list = |places: &[Place]| common.list(places.iter().map(|place| (*place, Offset::Invalid)));
@@ -126,6 +140,12 @@ impl<'p> Session<'p> {
         if !go_on.is_empty() && self.client.resume(&list(&go_on)).is_ok() {
             self.pauses.told(&go_on, false);
         }
+    }
+
+    /// Whether there is no room for anybody, or much waits already.
+    fn waits_for_all(&self) -> bool {
+        let bytes: usize = self.waiting.iter().map(|(group, _)| group.body.len()).sum();
+        bytes > MOST_WAITING || self.waiting.iter().any(|(_, full)| *full != Full::Tenant)
     }
 
     /// Goes back to what was lost here, after a rest. What stands behind it and is on its way or done is passed over when it comes again.
@@ -183,7 +203,7 @@ impl<'p> Session<'p> {
         }
         common.flow.stop.cancel();
         // What has no room is not to be waited for.
-        for group in self.waiting.drain(..) {
+        for (group, _) in self.waiting.drain(..) {
             common.board.custody(group.parts.into_iter().map(|(taken, _)| taken).collect()).fail();
         }
         while common.board.open() > 0 && Instant::now() < until {
