@@ -1,7 +1,7 @@
 //! What librdkafka calls on the consumer's thread: partitions come and go, commits end, statistics are due.
 //!
-//! When partitions go, what is being delivered gets a moment to end, all that is settled of them is committed before they are let go, and the
-//! rest is forgotten: the next owner reads it again.
+//! When partitions go, what is on its way gets a moment to be settled, all that is settled of them is committed before they are let go, and the
+//! rest is forgotten: the next owner reads it again, and what of it is not decided here never is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::flow::Flow;
 use super::metrics::Metrics;
 use crate::kafka::Logs;
 
-/// How long deliveries may take to end while the whole group waits for a partition.
+/// How long what is on its way may take to be settled while others wait for its partitions.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// What the thread, the callbacks and the status share.
@@ -119,13 +119,14 @@ impl ConsumerContext for Context {
         tracing::info!(partitions = places.len(), "Kafka: partitions go");
         // Once they are lost, others may have committed: nothing may be said of them any more.
         if !consumer.assignment_lost() {
-            self.0.flow.wait_until_idle(LAST_MOMENT);
+            self.0.board.wait_until_settled(&places, LAST_MOMENT);
             self.0.commit_now(consumer, Some(&places));
         }
         for place in places {
             self.0.board.forget(place);
             self.0.metrics.forget(&self.0.topics[place.0], place.1);
         }
+        self.0.flow.went.notify_waiters();
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

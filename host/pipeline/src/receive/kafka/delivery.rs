@@ -9,7 +9,6 @@ use tokio::time::sleep;
 use super::super::metrics::{Counters, Outcome, Reason};
 use super::super::{Shared, outcome};
 use super::context::Common;
-use super::flow::Delivery;
 use super::group::Group;
 use super::metrics::{OfTopic, Skipped};
 use crate::admit::{Full, Payer, Permit};
@@ -59,12 +58,11 @@ impl Way {
             Err(full) => return Err((group, full)),
         };
         let way = Arc::clone(self);
-        let delivery = self.common.flow.begin();
-        drop(self.runtime.spawn(async move { way.deliver(group, permit, delivery).await }));
+        drop(self.runtime.spawn(async move { way.deliver(group, permit).await }));
         Ok(())
     }
 
-    async fn deliver(&self, group: Group, permit: Permit, delivery: Delivery) {
+    async fn deliver(&self, group: Group, permit: Permit) {
         // Held until each message has been taken or skipped; clones of it go on with the spans.
         let custody = self.custody_of(&group);
         match self.try_until_taken(&group, &custody).await {
@@ -79,15 +77,16 @@ impl Way {
                 }
             }
         }
-        drop((custody, permit, delivery));
+        drop((custody, permit));
     }
 
-    /// Returns when it is taken, or when there is no sense in trying again: then, why. Where the consumer ends before, it is not settled.
+    /// Returns when it is taken, or when there is no sense in trying again: then, why. Where the consumer ends before, it is not settled; where
+    /// its partition goes, it is another's.
     async fn try_until_taken(&self, group: &Group, custody: &Arc<Custody>) -> Result<(), (Skipped, Refusal)> {
         let counters = self.counters(group);
         let mut pause = FIRST;
         let mut faults = 0;
-        loop {
+        while !custody.is_gone() {
             let request = Request {
                 signal: group.signal,
                 body: group.body.clone(),
@@ -122,6 +121,7 @@ impl Way {
             let waiting = self.common.flow.wait_to_try_again(group.place);
             tokio::select! {
                 () = sleep(asked.max(pause).mul_f64(0.75 + rand::random::<f64>() / 2.0)) => {}
+                () = self.until_gone(custody) => {}
                 () = self.common.flow.stop.cancelled() => {
                     // Not to be committed: whoever reads on gets it.
                     custody.fail();
@@ -131,6 +131,18 @@ impl Way {
             drop(waiting);
             pause = (pause * 2).min(LONGEST);
             self.common.metrics.retries.inc();
+        }
+        Ok(())
+    }
+
+    async fn until_gone(&self, custody: &Custody) {
+        loop {
+            // Asked for before looking, so that none goes in between.
+            let went = self.common.flow.went.notified();
+            if custody.is_gone() {
+                return;
+            }
+            went.await;
         }
     }
 

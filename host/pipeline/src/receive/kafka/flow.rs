@@ -1,11 +1,10 @@
 //! What is under way between the thread that takes messages and the tasks that deliver them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Place;
@@ -13,31 +12,21 @@ use super::board::Place;
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// Deliveries that have no answer yet.
-    deliveries: Mutex<usize>,
-    idle: Condvar,
     /// How many deliveries of which partition were refused, and wait to be tried again.
     refused: Mutex<BTreeMap<Place, usize>>,
     /// Whether something that was taken has no room.
     has_no_room: AtomicBool,
+    /// Partitions have gone: what waits to be tried again may be somebody else's.
+    pub went: Notify,
     /// Ends waiting when the consumer ends.
     pub stop: CancellationToken,
 }
-
-/// A delivery under way.
-#[derive(Debug)]
-pub(super) struct Delivery(Arc<Flow>);
 
 /// One that waits to be tried again.
 #[derive(Debug)]
 pub(super) struct Waiting<'f>(&'f Flow, Place);
 
 impl Flow {
-    pub fn begin(self: &Arc<Self>) -> Delivery {
-        *self.deliveries.lock() += 1;
-        Delivery(Arc::clone(self))
-    }
-
     pub fn wait_to_try_again(&self, place: Place) -> Waiting<'_> {
         *self.refused.lock().entry(place).or_default() += 1;
         Waiting(self, place)
@@ -56,22 +45,6 @@ impl Flow {
     /// Whether something that was taken is refused, or has no room.
     pub fn is_held_up(&self) -> bool {
         self.has_no_room.load(Ordering::Relaxed) || !self.refused.lock().is_empty()
-    }
-
-    /// Waits until each delivery has its answer, for as long as that.
-    pub fn wait_until_idle(&self, most: Duration) {
-        let mut deliveries = self.deliveries.lock();
-        self.idle.wait_while_for(&mut deliveries, |deliveries| *deliveries > 0, most);
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        let mut deliveries = self.0.deliveries.lock();
-        *deliveries -= 1;
-        if *deliveries == 0 {
-            self.0.idle.notify_all();
-        }
     }
 }
 

@@ -184,6 +184,7 @@ impl Puller {
             }
             // What it had comes again to the next.
             self.common.board.places().into_iter().for_each(|place| self.common.board.forget(place));
+            self.common.flow.went.notify_waiters();
             let again = Instant::now() + ANEW;
             while !self.stop.is_cancelled() && Instant::now() < again {
                 thread::sleep(LOOK);

@@ -101,6 +101,8 @@ impl<'p> Session<'p> {
     }
 
     fn start_waiting(&mut self) {
+        // Whoever has the partition now reads it again.
+        self.waiting.retain(|(group, _)| group.parts.iter().all(|(taken, _)| self.puller.common.board.has(taken)));
         let mut of_tenants = VecDeque::new();
         while let Some((group, _)) = self.waiting.pop_front() {
             match self.puller.way.start(group) {

@@ -162,3 +162,23 @@ async fn what_finds_no_room_is_tried_for_as_long_as_it_takes_and_holds_its_own_p
     rig.until_settled().await;
     assert_eq!((rig.taken(), rig.way.common.flow.is_held_up()), (vec!["one ".to_owned()], false));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_not_tried_again_once_its_partition_is_anothers() {
+    let full = Refusal::unavailable(LONG, "full");
+    let rig = Rig::new(move |_| Some(full.clone()));
+    rig.start(7, &["one "]);
+    while rig.way.common.flow.refused().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let waited = tokio::time::Instant::now();
+    rig.board.forget(PLACE);
+    rig.way.common.flow.went.notify_waiters();
+    let ended = async {
+        while rig.way.common.flow.is_held_up() || rig.way.shared.admission.budget().used() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    ended.await;
+    assert_eq!(waited.elapsed(), Duration::ZERO);
+}
