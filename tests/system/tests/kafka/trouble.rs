@@ -71,6 +71,22 @@ async fn a_message_that_is_no_otlp_is_skipped_and_counted_and_holds_nothing_up()
 }
 
 #[tokio::test]
+async fn a_broker_that_hangs_does_not_use_up_the_time_of_a_shutdown() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    kafka.create_topic("parting", 1).await?;
+    let front = front(&kafka, "parting")?.start().await?;
+    let mut tail = node(&kafka, "parting", &sink)?.set("shutdown.timeout", "6s").start().await?;
+    let sent = ids(&send(&front, 99, 2, 50).await?);
+    arrived(&sink, &sent).await?;
+    kafka.signal(Signal::SIGSTOP)?;
+    let status = tail.stop().await?;
+    kafka.signal(Signal::SIGCONT)?;
+    assert!(status.success(), "{}", tail.log());
+    assert!(tail.log().contains("could not leave its group in time"), "{}", tail.log());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_message_over_the_limit_is_skipped_and_its_partition_goes_on() -> Result<()> {
     let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
     kafka.create_topic("oversize", 1).await?;

@@ -138,14 +138,28 @@ impl Board {
         all
     }
 
-    /// These commits were begun, or have succeeded: none is made twice.
+    /// These commits are begun: none is made twice.
+    pub fn commits(&self, commits: &[(Place, i64)]) {
+        self.with(commits, Offsets::commits);
+    }
+
+    /// These have succeeded.
     pub fn committed(&self, commits: &[(Place, i64)]) {
+        self.with(commits, Offsets::has_committed);
+    }
+
+    fn with(&self, commits: &[(Place, i64)], note: impl Fn(&mut Offsets, i64)) {
         let mut state = self.state.lock();
         for (place, position) in commits {
             if let Some(partition) = state.partitions.get_mut(place) {
-                partition.offsets.has_committed(*position);
+                note(&mut partition.offsets, *position);
             }
         }
+    }
+
+    /// Whether it is not known yet what becomes of a commit.
+    pub fn is_committing(&self) -> bool {
+        self.state.lock().partitions.values().any(|partition| partition.offsets.is_committing())
     }
 
     /// Commits of these have failed.
@@ -181,11 +195,15 @@ mod tests {
         assert_eq!((board.to_commit(None), board.open()), (vec![], 2));
         drop(in_the_queue);
         assert_eq!((board.to_commit(None), board.open()), (vec![(PLACE, 9)], 0));
-        board.committed(&[(PLACE, 9)]);
-        assert_eq!(board.to_commit(None), []);
+        board.commits(&[(PLACE, 9)]);
+        assert_eq!((board.to_commit(None), board.is_committing()), (vec![], true));
         board.not_committed(&[PLACE]);
+        assert!(!board.is_committing());
         assert_eq!(board.to_commit(Some(&[PLACE])), [(PLACE, 9)]);
         assert_eq!(board.to_commit(Some(&[(0, 4)])), []);
+        board.commits(&[(PLACE, 9)]);
+        board.committed(&[(PLACE, 9)]);
+        assert_eq!((board.to_commit(None), board.is_committing()), (vec![], false));
     }
 
     #[test]

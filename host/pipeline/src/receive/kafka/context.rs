@@ -12,7 +12,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionListElem};
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::board::{Board, Place};
@@ -65,6 +65,7 @@ impl Common {
             return;
         }
         let list = self.list(commits.iter().map(|(place, position)| (*place, Offset::Offset(*position))));
+        self.board.commits(&commits);
         match consumer.commit(&list, CommitMode::Sync) {
             Ok(()) => {
                 self.board.committed(&commits);
@@ -72,6 +73,7 @@ impl Common {
             }
             Err(error) => {
                 self.metrics.not_committed.inc();
+                self.board.not_committed(&commits.iter().map(|(place, _)| *place).collect::<Vec<_>>());
                 tracing::warn!(%error, "Kafka: a last commit has failed: what it was for is delivered once more by whoever reads on");
             }
         }
@@ -119,7 +121,9 @@ impl ConsumerContext for Context {
         tracing::info!(partitions = places.len(), "Kafka: partitions go");
         // Once they are lost, others may have committed: nothing may be said of them any more.
         if !consumer.assignment_lost() {
-            self.0.board.wait_until_settled(&places, LAST_MOMENT);
+            // At the end that was waited for already.
+            let most = if self.0.flow.stop.is_cancelled() { Duration::ZERO } else { LAST_MOMENT };
+            self.0.board.wait_until_settled(&places, most);
             self.0.commit_now(consumer, Some(&places));
         }
         for place in places {
@@ -148,6 +152,11 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         let Err(error) = result else {
             self.0.metrics.committed.inc();
+            let so_far = |element: &TopicPartitionListElem<'_>| match element.offset() {
+                Offset::Offset(position) => Some((self.0.place(element.topic(), element.partition())?, position)),
+                _ => None,
+            };
+            self.0.board.committed(&offsets.elements().iter().filter_map(so_far).collect::<Vec<_>>());
             return;
         };
         self.0.metrics.not_committed.inc();

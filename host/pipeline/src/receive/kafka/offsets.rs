@@ -13,7 +13,9 @@ pub(super) struct Offsets {
     position: Option<i64>,
     /// Where reading began: the group knows that.
     begun: Option<i64>,
-    /// What was committed last.
+    /// How far a commit is under way, or has succeeded.
+    asked: Option<i64>,
+    /// How far one has succeeded.
     committed: Option<i64>,
     /// How many are on their way.
     open: usize,
@@ -93,23 +95,34 @@ impl Offsets {
 
     /// What to commit: the offset of the next message, if that is news.
     pub fn to_commit(&self) -> Option<i64> {
-        self.position.filter(|position| self.committed.or(self.begun).is_none_or(|known| *position > known))
+        self.position.filter(|position| self.asked.or(self.begun).is_none_or(|known| *position > known))
     }
 
-    /// It was committed so far.
+    /// A commit is begun.
+    pub fn commits(&mut self, position: i64) {
+        self.asked = self.asked.max(Some(position));
+    }
+
+    /// That has succeeded; if it was none of this time here, it says nothing.
     pub fn has_committed(&mut self, position: i64) {
-        self.committed = Some(self.committed.map_or(position, |known| known.max(position)));
+        if self.asked >= Some(position) {
+            self.committed = self.committed.max(Some(position));
+        }
     }
 
     /// What was last committed.
-    #[cfg(feature = "kafka")]
     pub fn committed(&self) -> Option<i64> {
         self.committed
     }
 
-    /// The commit came to nothing: it is to be made again.
+    /// A commit came to nothing: it is to be made again.
     pub fn has_not_committed(&mut self) {
-        self.committed = None;
+        self.asked = self.committed;
+    }
+
+    /// Whether it is not known yet what becomes of a commit.
+    pub fn is_committing(&self) -> bool {
+        self.asked > self.committed
     }
 
     /// How many are on their way.
@@ -138,14 +151,18 @@ mod tests {
         assert_eq!(offsets.to_commit(), None);
         offsets.done(5);
         assert_eq!(offsets.to_commit(), Some(9), "what is not there needs not be done");
+        offsets.commits(9);
+        assert_eq!((offsets.to_commit(), offsets.committed(), offsets.is_committing()), (None, None, true));
         offsets.has_committed(9);
-        assert_eq!(offsets.to_commit(), None);
+        assert_eq!((offsets.to_commit(), offsets.committed(), offsets.is_committing()), (None, Some(9), false));
         offsets.done(9);
         assert_eq!(offsets.to_commit(), Some(10));
         assert!(!offsets.is_full(1));
-        offsets.has_committed(10);
+        offsets.commits(10);
         offsets.has_not_committed();
-        assert_eq!(offsets.to_commit(), Some(10), "a commit that failed is made again");
+        assert_eq!((offsets.to_commit(), offsets.committed()), (Some(10), Some(9)), "one that failed is made again");
+        offsets.has_committed(500);
+        assert_eq!(offsets.committed(), Some(9), "that is another time's");
     }
 
     #[test]
@@ -225,6 +242,7 @@ mod tests {
                         prop_assert!(position > highest, "news only");
                         prop_assert!(model.iter().all(|(offset, state)| *offset >= position || *state == Some(true)));
                         highest = position;
+                        offsets.commits(position);
                         offsets.has_committed(position);
                     },
                 }

@@ -14,6 +14,7 @@ use rdkafka::error::KafkaError as RdError;
 use rdkafka::message::{BorrowedHeaders, Headers as _};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::Shared;
@@ -29,6 +30,8 @@ use crate::log_gate::Gate;
 
 /// How large a request of joined messages gets. So much is taken beside the budget before it is asked for room.
 const JOIN_BYTES: usize = 256 << 10;
+/// How much longer than waiting for what is under way a consumer may take to end: brokers that cannot be reached never answer.
+const SECOND: Duration = Duration::from_secs(1);
 /// How often it is looked whether it is time to begin anew.
 const LOOK: Duration = Duration::from_millis(50);
 /// How soon a consumer that cannot go on is started anew.
@@ -76,9 +79,11 @@ impl Consumer {
         Box::new(move || status(&common, &group))
     }
 
-    /// Consumes until `shutdown`, and then for as long as `drain` waits for what is under way; commits that, and leaves the group.
+    /// Consumes until `shutdown`, and then for as long as `drain` waits for what is under way; commits that, and leaves the group. Whatever brokers
+    /// do, it takes no more than a second longer, or than half of that.
     pub async fn run(self, drain: Duration, shutdown: CancellationToken) {
         let (ended, end) = oneshot::channel();
+        let bound = shutdown.clone();
         let Self { settings, config, common, shared, payer } = self;
         let way = Way {
             topics: common.topics.iter().map(|topic| common.metrics.of(topic)).collect(),
@@ -106,7 +111,12 @@ impl Consumer {
             let _gone = ended.send(());
         };
         match thread::Builder::new().name("kafka".to_owned()).spawn(work) {
-            Ok(_) => drop(end.await),
+            Ok(_) => tokio::select! {
+                _ = end => {}
+                () = async { bound.cancelled().await; sleep(drain + SECOND.min(drain / 2)).await } => {
+                    tracing::warn!("Kafka: brokers do not answer: the consumer could not leave its group in time");
+                }
+            },
             Err(error) => tracing::error!(%error, "Kafka: no thread for the consumer could be started"),
         }
     }

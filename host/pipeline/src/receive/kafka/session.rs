@@ -22,6 +22,8 @@ const MOST_WAITING: usize = 1 << 20;
 /// How long a poll waits while there is nothing else to do, and while something waits for room.
 const IDLE: Duration = Duration::from_millis(50);
 const BUSY: Duration = Duration::from_millis(5);
+/// How long a last commit may take beyond the bound.
+const LAST_COMMIT: Duration = Duration::from_millis(300);
 /// How long what was lost rests before it is read again, and how long looking for that place may take.
 const REST: Duration = Duration::from_secs(1);
 const SEEK: Duration = Duration::from_secs(5);
@@ -180,17 +182,30 @@ impl<'p> Session<'p> {
         common.metrics.partitions.set(common.board.places().len() as i64);
         common.metrics.paused.set(self.pauses.count() as i64);
         common.metrics.uncommitted.set(common.board.open() as i64);
-        let commits = common.board.to_commit(None);
+        self.begin_commit(&common.board.to_commit(None));
+    }
+
+    fn begin_commit(&self, commits: &[(Place, i64)]) {
+        let common = &self.puller.common;
         if commits.is_empty() {
             return;
         }
         let list = common.list(commits.iter().map(|(place, position)| (*place, Offset::Offset(*position))));
         // Before it is begun: it may fail before this returns.
-        common.board.committed(&commits);
+        common.board.commits(commits);
         if let Err(error) = self.client.commit(&list, CommitMode::Async) {
             let places: Vec<Place> = commits.iter().map(|(place, _)| *place).collect();
             common.board.not_committed(&places);
             common.logs.error_of("a commit cannot be made", &error);
+        }
+    }
+
+    /// Commits what is settled, and waits until it is known what became of it; no longer than that.
+    fn commit_last(&self, until: Instant) {
+        let common = &self.puller.common;
+        self.begin_commit(&common.board.to_commit(None));
+        while common.board.is_committing() && Instant::now() < until {
+            drop(self.client.poll(BUSY));
         }
     }
 
@@ -212,10 +227,15 @@ impl<'p> Session<'p> {
             // Signs of life, and partitions that go. A message that comes all the same was never taken.
             drop(self.client.poll(BUSY));
         }
-        common.commit_now(&self.client, None);
+        self.commit_last(until.max(Instant::now() + LAST_COMMIT));
+        let unsettled = common.board.open();
+        // Whatever is not settled is another's from now on.
+        for place in common.board.places() {
+            common.board.forget(place);
+        }
         // The group hears of it when the client is dropped.
         self.client.unsubscribe();
-        tracing::info!(unsettled = common.board.open(), "Kafka: the consumer leaves its group");
+        tracing::info!(unsettled, "Kafka: the consumer leaves its group");
     }
 }
 
