@@ -82,6 +82,19 @@ impl Board {
         self.state.lock().partitions.keys().copied().collect()
     }
 
+    /// Whether offsets go back with this one, though reading did not (the topic was made anew, its end was cut off). Then the partition begins
+    /// another time: what offsets meant before counts for nothing. It has not gone, because nobody else reads that.
+    pub fn begins_anew(&self, place: Place, offset: i64) -> bool {
+        let mut state = self.state.lock();
+        let State { partitions, times } = &mut *state;
+        let Some(partition) = partitions.get_mut(&place).filter(|known| known.offsets.goes_back(offset)) else {
+            return false;
+        };
+        *times += 1;
+        *partition = Partition { time: *times, ..Partition::default() };
+        true
+    }
+
     /// A message came; `None` where nothing is to be done about it.
     pub fn take(&self, place: Place, offset: i64) -> Option<Taken> {
         let mut state = self.state.lock();
@@ -116,6 +129,11 @@ impl Board {
         }
         drop(state);
         self.ended.notify_all();
+    }
+
+    /// Reading goes back to these, or may.
+    pub fn reads_again(&self, from: &[(Place, i64)]) {
+        self.with(from, Offsets::reads_again);
     }
 
     /// Calls `look` for each partition.
@@ -236,6 +254,32 @@ mod tests {
         assert!(!board.has(&taken) && custody.is_gone(), "it comes again");
         let again = board.custody(board.take(PLACE, 7).into_iter().collect());
         assert!(!again.is_gone());
+    }
+
+    #[test]
+    fn offsets_that_go_back_are_those_of_new_messages() {
+        let board = Arc::new(Board::default());
+        board.begin(PLACE);
+        let before = board.custody((500..503).filter_map(|offset| board.take(PLACE, offset)).collect());
+        assert!(!board.begins_anew(PLACE, 503) && board.begins_anew(PLACE, 0));
+        let new = board.custody(vec![board.take(PLACE, 0).expect("it is another message")]);
+        assert!(!before.is_gone(), "it comes nowhere else");
+        drop(before);
+        assert_eq!(board.to_commit(None), []);
+        drop(new);
+        assert_eq!((board.to_commit(None), board.open()), (vec![(PLACE, 1)], 0));
+    }
+
+    #[test]
+    fn what_is_read_again_is_the_same_as_before() {
+        let board = Arc::new(Board::default());
+        board.begin(PLACE);
+        let taken: Vec<_> = (7..10).filter_map(|offset| board.take(PLACE, offset)).collect();
+        board.custody(vec![taken[0]]).fail();
+        board.reads_again(&[(PLACE, 7)]);
+        assert!(!board.begins_anew(PLACE, 7));
+        let again: Vec<bool> = (7..10).map(|offset| board.take(PLACE, offset).is_some()).collect();
+        assert_eq!((again, board.open()), (vec![true, false, false], 3));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(super) struct Offsets {
     taken: VecDeque<(i64, State)>,
     /// All below is done.
     position: Option<i64>,
+    /// The lowest offset that may come next: lower ones were passed.
+    next: i64,
     /// Where reading began: the group knows that.
     begun: Option<i64>,
     /// How far a commit is under way, or has succeeded.
@@ -32,8 +34,19 @@ enum State {
 }
 
 impl Offsets {
+    /// Reading goes back to there, or does not.
+    pub fn reads_again(&mut self, offset: i64) {
+        self.next = self.next.min(offset);
+    }
+
+    /// Whether a message comes that stands before one that came, though reading did not go back: offsets mean other messages than they did.
+    pub fn goes_back(&self, offset: i64) -> bool {
+        offset < self.next
+    }
+
     /// A message came. Whether it is to be worked on: it is not if it came again while it is on its way, or done.
     pub fn take(&mut self, offset: i64) -> bool {
+        self.next = offset + 1;
         if self.position.is_some_and(|position| offset < position) {
             return false;
         }
@@ -182,6 +195,22 @@ mod tests {
             offsets.done(offset);
         }
         assert_eq!(offsets.to_commit(), Some(5));
+    }
+
+    #[test]
+    fn only_what_comes_again_of_our_own_doing_does_not_go_back() {
+        let mut offsets = Offsets::default();
+        assert!(!offsets.goes_back(0));
+        assert!((5..8).all(|offset| !offsets.goes_back(offset) && offsets.take(offset)));
+        assert!(offsets.goes_back(0) && offsets.goes_back(7));
+        offsets.fail(6);
+        offsets.reads_again(6);
+        assert!(offsets.goes_back(5) && !offsets.goes_back(6));
+        assert_eq!([6, 7].map(|offset| (offsets.goes_back(offset), offsets.take(offset))), [(false, true), (false, false)]);
+        offsets.done(5);
+        offsets.done(6);
+        offsets.done(7);
+        assert!(offsets.goes_back(7) && !offsets.goes_back(8));
     }
 
     #[derive(Debug, Clone, Copy)]

@@ -88,7 +88,12 @@ impl<'p> Session<'p> {
     fn take(&self, message: &BorrowedMessage<'_>, gather: &mut Gather) {
         let common = &self.puller.common;
         let Some(place) = common.place(message.topic(), message.partition()) else { return };
-        let Some(taken) = common.board.take(place, message.offset()) else { return };
+        let offset = message.offset();
+        if common.board.begins_anew(place, offset) {
+            let (topic, partition) = (message.topic(), message.partition());
+            tracing::warn!(topic, partition, offset, "Kafka: offsets go back, and are taken as those of new messages");
+        }
+        let Some(taken) = common.board.take(place, offset) else { return };
         let topic = &self.puller.way.topics[place.0];
         let payload = message.payload().unwrap_or_default();
         topic.messages.inc();
@@ -164,6 +169,8 @@ impl<'p> Session<'p> {
         if lost.is_empty() {
             return;
         }
+        // Also where that comes to nothing: it may do so late.
+        common.board.reads_again(&lost);
         let list = common.list(lost.iter().map(|(place, offset)| (*place, Offset::Offset(*offset))));
         match self.client.seek_partitions(list, SEEK) {
             Ok(_) => drop(common.metrics.again.inc_by(lost.len() as u64)),
