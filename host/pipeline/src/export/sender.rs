@@ -169,6 +169,11 @@ impl Sender {
                 drop(batch);
                 return None;
             }
+            if shared.queue.is_replaced() {
+                // Before it pauses: what stands behind it goes out meanwhile.
+                batch.hand_over();
+                return None;
+            }
             let delay = backoff.delay(after, rand::random());
             if after.is_some() {
                 // The back end means all senders, not this one.
