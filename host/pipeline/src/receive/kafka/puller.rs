@@ -43,7 +43,8 @@ pub(super) type Client = BaseConsumer<Context>;
 
 /// A consumer that does not consume yet.
 pub(in super::super) struct Consumer {
-    settings: rdkafka::ClientConfig,
+    /// With what its files held last.
+    last: rdkafka::ClientConfig,
     config: Config,
     common: Arc<Common>,
     shared: Arc<Shared>,
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Consumer {
 
 impl Consumer {
     pub fn new(config: Config, shared: &Arc<Shared>) -> Result<Self, KafkaError> {
-        let settings = settings(&config, &Files::read(&config.connect)?)?;
+        let last = settings(&config, &Files::read(&config.connect)?)?;
         let common = Arc::new(Common {
             topics: config.topics.iter().map(|(topic, _)| topic.clone()).collect(),
             board: Arc::new(Board::default()),
@@ -70,7 +71,7 @@ impl Consumer {
         });
         // One sender among others: nobody is at that address.
         let payer = shared.admission.connection(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Ok(Self { settings, config, common, shared: Arc::clone(shared), payer })
+        Ok(Self { last, config, common, shared: Arc::clone(shared), payer })
     }
 
     /// Says, whenever it is asked, how it stands.
@@ -84,7 +85,7 @@ impl Consumer {
     pub async fn run(self, drain: Duration, shutdown: CancellationToken) {
         let (ended, end) = oneshot::channel();
         let bound = shutdown.clone();
-        let Self { settings, config, common, shared, payer } = self;
+        let Self { last, config, common, shared, payer } = self;
         let way = Way {
             topics: common.topics.iter().map(|topic| common.metrics.of(topic)).collect(),
             shared,
@@ -106,7 +107,7 @@ impl Consumer {
             drain,
         };
         let work = move || {
-            puller.run(&settings);
+            puller.run(last);
             // Whoever waited may have gone.
             let _gone = ended.send(());
         };
@@ -180,9 +181,9 @@ pub(super) struct Puller {
 }
 
 impl Puller {
-    fn run(&self, settings: &rdkafka::ClientConfig) {
+    fn run(&self, mut last: rdkafka::ClientConfig) {
         while !self.stop.is_cancelled() {
-            match self.start(settings) {
+            match self.start(&last) {
                 Ok(client) => {
                     let mut session = Session::new(self, client);
                     session.run();
@@ -199,8 +200,17 @@ impl Puller {
             while !self.stop.is_cancelled() && Instant::now() < again {
                 thread::sleep(LOOK);
             }
+            if !self.stop.is_cancelled() {
+                last = self.read_again().unwrap_or(last);
+            }
         }
         self.common.flow.stop.cancel();
+    }
+
+    /// The settings with what the files hold now: a password may have changed. Where they cannot be read, it goes on with what they held.
+    fn read_again(&self) -> Option<rdkafka::ClientConfig> {
+        let read = Files::read(&self.config.connect).and_then(|files| settings(&self.config, &files));
+        read.inspect_err(|error| self.common.logs.note(format!("the consumer's files cannot be read again: {error}"))).ok()
     }
 
     fn start(&self, settings: &rdkafka::ClientConfig) -> Result<Client, RdError> {
