@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionListElem};
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -36,6 +37,8 @@ pub(super) struct Common {
     pub lag: Mutex<BTreeMap<Place, i64>>,
     /// Partitions that came: of these it is not known whether they are paused.
     pub came: Mutex<Vec<Place>>,
+    /// A broker has not believed who this is: perhaps a file has a newer password.
+    pub is_denied: AtomicBool,
 }
 
 impl Common {
@@ -90,6 +93,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
+            self.0.is_denied.store(true, Ordering::Relaxed);
+        }
         self.0.logs.error(error, reason);
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,8 +44,7 @@ pub(super) type Client = BaseConsumer<Context>;
 
 /// A consumer that does not consume yet.
 pub(in super::super) struct Consumer {
-    /// With what its files held last.
-    last: rdkafka::ClientConfig,
+    files: Files,
     config: Config,
     common: Arc<Common>,
     shared: Arc<Shared>,
@@ -59,7 +59,9 @@ impl std::fmt::Debug for Consumer {
 
 impl Consumer {
     pub fn new(config: Config, shared: &Arc<Shared>) -> Result<Self, KafkaError> {
-        let last = settings(&config, &Files::read(&config.connect)?)?;
+        let files = Files::read(&config.connect)?;
+        // What cannot be followed is known at once.
+        settings(&config, &files)?;
         let common = Arc::new(Common {
             topics: config.topics.iter().map(|(topic, _)| topic.clone()).collect(),
             board: Arc::new(Board::default()),
@@ -68,10 +70,11 @@ impl Consumer {
             logs: Logs::of("receive.kafka"),
             lag: Mutex::default(),
             came: Mutex::default(),
+            is_denied: AtomicBool::new(false),
         });
         // One sender among others: nobody is at that address.
         let payer = shared.admission.connection(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Ok(Self { last, config, common, shared: Arc::clone(shared), payer })
+        Ok(Self { files, config, common, shared: Arc::clone(shared), payer })
     }
 
     /// Says, whenever it is asked, how it stands.
@@ -85,7 +88,7 @@ impl Consumer {
     pub async fn run(self, drain: Duration, shutdown: CancellationToken) {
         let (ended, end) = oneshot::channel();
         let bound = shutdown.clone();
-        let Self { last, config, common, shared, payer } = self;
+        let Self { files, config, common, shared, payer } = self;
         let way = Way {
             topics: common.topics.iter().map(|topic| common.metrics.of(topic)).collect(),
             shared,
@@ -107,7 +110,7 @@ impl Consumer {
             drain,
         };
         let work = move || {
-            puller.run(last);
+            puller.run(files);
             // Whoever waited may have gone.
             let _gone = ended.send(());
         };
@@ -181,17 +184,17 @@ pub(super) struct Puller {
 }
 
 impl Puller {
-    fn run(&self, mut last: rdkafka::ClientConfig) {
+    fn run(&self, mut files: Files) {
         while !self.stop.is_cancelled() {
-            match self.start(&last) {
+            match self.start(&files) {
                 Ok(client) => {
-                    let mut session = Session::new(self, client);
+                    let mut session = Session::new(self, client, files.clone());
                     session.run();
                     if self.stop.is_cancelled() {
                         session.drain();
                     }
                 }
-                Err(error) => self.common.logs.error_of("the consumer cannot be started", &error),
+                Err(error) => self.common.logs.note(format!("the consumer cannot be started: {error}")),
             }
             // What it had comes again to the next.
             self.common.board.places().into_iter().for_each(|place| self.common.board.forget(place));
@@ -201,22 +204,25 @@ impl Puller {
                 thread::sleep(LOOK);
             }
             if !self.stop.is_cancelled() {
-                last = self.read_again().unwrap_or(last);
+                // Where they cannot be read, it goes on with what they held.
+                files = self.read_files().unwrap_or(files);
             }
         }
         self.common.flow.stop.cancel();
     }
 
-    /// The settings with what the files hold now: a password may have changed. Where they cannot be read, it goes on with what they held.
-    fn read_again(&self) -> Option<rdkafka::ClientConfig> {
-        let read = Files::read(&self.config.connect).and_then(|files| settings(&self.config, &files));
+    /// What the files hold now.
+    pub fn read_files(&self) -> Option<Files> {
+        let read = Files::read(&self.config.connect);
         read.inspect_err(|error| self.common.logs.note(format!("the consumer's files cannot be read again: {error}"))).ok()
     }
 
-    fn start(&self, settings: &rdkafka::ClientConfig) -> Result<Client, RdError> {
-        let client = Client::from_config_and_context(settings, Context(Arc::clone(&self.common)))?;
+    fn start(&self, files: &Files) -> Result<Client, KafkaError> {
+        let wrong = |error: RdError| KafkaError::Client(error.to_string());
+        let settings = settings(&self.config, files)?;
+        let client = Client::from_config_and_context(&settings, Context(Arc::clone(&self.common))).map_err(wrong)?;
         let topics: Vec<&str> = self.common.topics.iter().map(String::as_str).collect();
-        client.subscribe(&topics)?;
+        client.subscribe(&topics).map_err(wrong)?;
         Ok(client)
     }
 

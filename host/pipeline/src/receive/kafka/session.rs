@@ -1,6 +1,7 @@
 //! What one consumer does from poll to poll: takes messages, pauses, reads again what was lost, commits, and drains at the end.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer as _};
@@ -13,7 +14,7 @@ use super::group::{Gather, Group};
 use super::pauses::{Changes, Pauses};
 use super::puller::{Client, Puller};
 use crate::admit::Full;
-use crate::kafka::Logs;
+use crate::kafka::{Files, Logs};
 
 /// Of how many messages a request is joined at most.
 const JOIN_MESSAGES: usize = 512;
@@ -32,6 +33,8 @@ const SEEK: Duration = Duration::from_secs(5);
 pub(super) struct Session<'p> {
     puller: &'p Puller,
     client: Client,
+    /// What it was made with.
+    files: Files,
     /// What waits for room, and where there is none.
     waiting: VecDeque<(Group, Full)>,
     pauses: Pauses,
@@ -41,10 +44,10 @@ pub(super) struct Session<'p> {
 }
 
 impl<'p> Session<'p> {
-    pub fn new(puller: &'p Puller, client: Client) -> Self {
+    pub fn new(puller: &'p Puller, client: Client, files: Files) -> Self {
         let now = Instant::now();
         let (waiting, pauses) = (VecDeque::new(), Pauses::default());
-        Self { puller, client, waiting, pauses, next_commit: now, next_look: now }
+        Self { puller, client, files, waiting, pauses, next_commit: now, next_look: now }
     }
 
     /// Until the end, or until the client says that it cannot go on.
@@ -55,11 +58,21 @@ impl<'p> Session<'p> {
             self.read_again();
             self.commit();
             self.poll();
+            if self.has_new_files() {
+                tracing::info!("Kafka: brokers deny the consumer, and its files have changed: it is started anew");
+                return;
+            }
             if let Some((code, reason)) = self.client.client().fatal_error() {
                 tracing::warn!(%code, "Kafka: the consumer cannot go on and is started anew: {reason}");
                 return;
             }
         }
+    }
+
+    /// Whether it was denied with what its files held, and they hold something else now.
+    fn has_new_files(&self) -> bool {
+        let is_denied = self.puller.common.is_denied.swap(false, Ordering::Relaxed);
+        is_denied && self.puller.read_files().is_some_and(|files| files != self.files)
     }
 
     /// Takes what is there, joins it, and begins to deliver it.

@@ -77,6 +77,7 @@ impl Rig {
             logs: Logs::of("a test"),
             lag: Mutex::default(),
             came: Mutex::default(),
+            is_denied: false.into(),
         });
         let way = Arc::new(Way {
             topics: vec![common.metrics.of("spans")],
