@@ -189,6 +189,13 @@ impl Unsent {
         Ok(Self { left: (0..plan.len()).collect(), plan, rejected: 0 })
     }
 
+    /// How many items were delivered, and how many rejected.
+    pub fn done_with(&self) -> (u64, u64) {
+        let all: u64 = (0..self.plan.len()).map(|message| self.plan.items(message)).sum();
+        let left: u64 = self.left.iter().map(|message| self.plan.items(*message)).sum();
+        (all.saturating_sub(left + self.rejected), self.rejected)
+    }
+
     /// What the failures of an attempt mean for the batch.
     fn judge(&mut self, failures: Vec<Failure>, last: Option<&str>) -> Answer {
         let words = |code: RDKafkaErrorCode| match last {
@@ -286,7 +293,7 @@ mod tests {
         let answer = unsent.judge(failed(&[(1, MessageTimedOut), (2, InvalidRecord)]), Some("broker down"));
         let Answer::Retry { after: None, reason } = answer else { panic!("{answer:?}") };
         assert!(reason.ends_with("(broker down)"), "{reason}");
-        assert_eq!(unsent.left, [1]);
+        assert_eq!((&unsent.left[..], unsent.done_with()), (&[1][..], (20, 10)));
         let answer = unsent.judge(Vec::new(), None);
         assert_eq!(answer, Answer::Accepted { rejected: 10, message: String::new() });
     }

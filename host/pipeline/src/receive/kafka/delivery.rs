@@ -71,6 +71,11 @@ impl Way {
             Err(_) => {
                 // One of them is it. The others are none the worse for it.
                 for one in group.apart() {
+                    if self.common.flow.stop.is_cancelled() {
+                        // What it has has failed: it would come twice.
+                        custody.fail();
+                        break;
+                    }
                     if let Err((why, refusal)) = self.try_until_taken(&one, &custody).await {
                         self.skip(&one, why, &refusal);
                     }

@@ -183,3 +183,18 @@ async fn what_is_refused_is_not_tried_again_once_its_partition_is_anothers() {
     ended.await;
     assert_eq!(waited.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn once_the_consumer_ends_nothing_more_of_what_was_taken_apart_is_delivered() {
+    let rig = Rig::new(|body| match body {
+        b"one " => Some(Refusal::unavailable(FIRST, "full")),
+        body => has(body, "bug").then(|| Refusal::malformed("bug")),
+    });
+    rig.start(7, &["one ", "two ", "bug "]);
+    while rig.way.common.flow.refused().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    rig.way.common.flow.stop.cancel();
+    rig.until_settled().await;
+    assert_eq!((rig.taken(), rig.board.to_commit(None)), (vec![], vec![]));
+}
