@@ -28,6 +28,7 @@ pub(super) fn receive(table: &mut Table<'_>) -> Option<ReceiveConfig> {
         config.topics = received_topics(table).unwrap_or(config.topics);
         encoding(table);
         config.group = name(table, "group").unwrap_or(config.group);
+        config.group_instance_id = name(table, "group_instance_id");
         config.initial_offset = table
             .choice("initial_offset", &[("earliest", InitialOffset::Earliest), ("latest", InitialOffset::Latest)])
             .unwrap_or(config.initial_offset);
@@ -220,6 +221,7 @@ mod tests {
   topics: { traces: [spans, more], logs: logs }
   encoding: otlp_proto
   group: tail
+  group_instance_id: tail-1
   initial_offset: latest
   session_timeout: 10s
   commit_interval: 100ms
@@ -234,6 +236,7 @@ mod tests {
         let topics = [("spans", Signal::Traces), ("more", Signal::Traces), ("logs", Signal::Logs)];
         assert_eq!(config.topics, topics.map(|(name, signal)| (name.to_owned(), signal)));
         assert_eq!((config.group.as_str(), config.initial_offset), ("tail", InitialOffset::Latest));
+        assert_eq!(config.group_instance_id.as_deref(), Some("tail-1"));
         assert_eq!((config.max_uncommitted, config.fetch_bytes), (500, 1 << 20));
         let tls = config.connect.tls.unwrap();
         assert_eq!(tls.identity, Some(("me.pem".into(), "me.key".into())));

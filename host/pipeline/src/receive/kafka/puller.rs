@@ -106,6 +106,7 @@ impl Consumer {
             plain: Arc::default(),
             config,
             join_bytes,
+            full: Gate::default(),
             stop: shutdown,
             drain,
         };
@@ -149,6 +150,9 @@ fn settings(config: &Config, files: &Files) -> Result<rdkafka::ClientConfig, Kaf
         // New partitions, and topics that were not there, are noticed so soon.
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("statistics.interval.ms", STATISTICS);
+    if let Some(id) = &config.group_instance_id {
+        client.set("group.instance.id", id);
+    }
     Ok(client)
 }
 
@@ -179,6 +183,8 @@ pub(super) struct Puller {
     /// The context of messages that bring nothing which is kept.
     plain: Arc<RequestContext>,
     pub join_bytes: usize,
+    /// Says that partitions are paused because too much of them is on its way.
+    pub full: Gate,
     pub stop: CancellationToken,
     pub drain: Duration,
 }
@@ -252,4 +258,26 @@ impl Puller {
 /// Header values need not be UTF-8.
 fn text(value: &[u8]) -> Box<str> {
     String::from_utf8_lossy(value).into_owned().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::ConnectConfig;
+
+    #[test]
+    fn librdkafka_takes_all_that_can_be_configured() {
+        let mut config = Config::new(ConnectConfig::new(vec!["127.0.0.1:1".to_owned()]));
+        for (id, offset) in [(None, InitialOffset::Earliest), (Some("tail-1"), InitialOffset::Latest)] {
+            for (session, bytes) in [(1, 64 << 10), (1800, 1 << 30)] {
+                config.group_instance_id = id.map(str::to_owned);
+                config.initial_offset = offset;
+                config.session_timeout = Duration::from_secs(session);
+                config.fetch_bytes = bytes;
+                let settings = settings(&config, &Files::default()).unwrap();
+                assert_eq!(settings.get("group.instance.id"), id);
+                settings.create::<BaseConsumer>().unwrap();
+            }
+        }
+    }
 }

@@ -148,12 +148,29 @@ impl<'p> Session<'p> {
         let mut held_up = common.flow.refused();
         held_up.extend(self.waiting.iter().map(|(group, _)| group.place));
         let most = self.puller.config.max_uncommitted;
-        let mut wanted = BTreeMap::new();
+        let (mut wanted, mut full) = (BTreeMap::new(), None);
         common.board.each(|place, offsets| {
             // Half of it has to end first, so that it is not paused and resumed for each message.
             let bound = if self.pauses.is_paused(place) { most.div_ceil(2) } else { most };
-            wanted.insert(place, all || held_up.contains(&place) || offsets.is_full(bound));
+            let (is_held_up, is_full) = (all || held_up.contains(&place), offsets.is_full(bound));
+            wanted.insert(place, is_held_up || is_full);
+            if is_full && !is_held_up && !self.pauses.is_paused(place) {
+                full = Some(place);
+            }
         });
+        if let Some((topic, partition)) = full
+            && let Some(unsaid) = self.puller.full.open()
+        {
+            let topic = &common.topics[topic];
+            tracing::warn!(
+                topic,
+                partition,
+                most,
+                unsaid,
+                "Kafka: a partition is paused, so many of its messages are on their way; where they wait for their traces to be decided, these are \
+                 decided without what is not read yet: raise receive.kafka.max_uncommitted"
+            );
+        }
         let Changes { stop, go_on } = self.pauses.changes(&wanted);
         let list = |places: &[Place]| common.list(places.iter().map(|place| (*place, Offset::Invalid)));
         if !stop.is_empty() && self.client.pause(&list(&stop)).is_ok() {
