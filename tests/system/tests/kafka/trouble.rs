@@ -2,7 +2,8 @@
 
 use crate::bench::{all_is_committed, arrived, consumer, front, has_partitions, ids, node, send};
 use anyhow::Result;
-use harness::{Behaviour, Kafka, Sink, wait};
+use harness::spans::Mix;
+use harness::{Behaviour, Generator, Kafka, Profile, Sink, wait};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use system::reached;
@@ -66,6 +67,36 @@ async fn a_message_that_is_no_otlp_is_skipped_and_counted_and_holds_nothing_up()
     all_is_committed(&tail).await?;
     assert!(tail.log().contains("a message is skipped"), "{}", tail.log());
     assert!(tail.stop().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_topic_finds_too_large_is_sent_in_less_and_nothing_twice() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    kafka.create_topic_with("narrow", 1, &["max.message.bytes=20000"]).await?;
+    let front = front(&kafka, "narrow")?
+        .set("export.kafka.compression", "none")
+        // All of it in one batch.
+        .set("export.kafka.batch.timeout", "1s")
+        .start()
+        .await?;
+    let tail = node(&kafka, "narrow", &sink)?.start().await?;
+    // Traces that are too large for a message, and many small ones that are so together.
+    let large = Generator::new(Profile::Small, 104).mix(Mix::PLAIN).traces_of(150).request(300);
+    let small = Generator::new(Profile::Small, 105).mix(Mix::PLAIN).request(200);
+    let mut hopeless = Generator::new(Profile::Small, 106).mix(Mix::PLAIN).request(1).request;
+    hopeless.resource_spans[0].scope_spans[0].spans[0].name = "x".repeat(30_000);
+    let client = front.grpc();
+    for request in [&large.request, &small.request, &hopeless] {
+        assert!(client.send(request).await?.is_whole());
+    }
+    let sent = [large.ids, small.ids].concat();
+    assert_eq!(arrived(&sink, &sent).await?, 0);
+    let accounts = front.settled().await?;
+    let account = accounts.destination("kafka").expect("an account");
+    assert_eq!((account.sent, account.dropped, account.rejected), (500, 0, 1), "{account:?}");
+    tail.settled().await?;
+    assert_eq!(sink.spans(), 500);
     Ok(())
 }
 
