@@ -2,6 +2,7 @@
 //! they are told to.
 
 mod durable;
+mod gone;
 mod rig;
 mod samplers;
 mod simulation;

@@ -143,6 +143,7 @@ impl Worker {
         let config = inner.config.load_full();
         let cell = &inner.cells[self.number];
         self.candidates.clear();
+        let (found, handed_over);
         {
             let mut shard = cell.shard.lock();
             shard.due(now, inner.is_ending().then_some(Due::ShuttingDown), &mut self.candidates);
@@ -151,9 +152,15 @@ impl Worker {
                 let share = inner.budget().excess() / inner.cells.len();
                 shard.heaviest(now, share, &mut self.candidates);
             }
+            found = self.candidates.len();
+            handed_over = shard.hand_over(&mut self.candidates);
+            if handed_over > 0 {
+                inner.settle(&mut shard);
+            }
         }
+        inner.ledger.lost("handed_over", handed_over);
         if self.candidates.is_empty() {
-            return 0;
+            return found;
         }
         let turn = Turn {
             now,
@@ -173,7 +180,7 @@ impl Worker {
             }
         }
         inner.settle(&mut shard);
-        self.candidates.len()
+        found
     }
 
     /// Before anything comes of it: after a crash the same is known.
