@@ -65,7 +65,7 @@ impl Custody {
         Some(Arc::new(Self { failed: AtomicBool::new(false), kind: Kind::Joined(parts) }))
     }
 
-    /// Whether all of it comes again elsewhere, whatever is done with it here.
+    /// Whether all of it comes again elsewhere, unless it is delivered from here. Who lets go of it because of that says [`Custody::fail`].
     pub fn is_gone(&self) -> bool {
         match &self.kind {
             Kind::Own(_, gone) => gone.as_ref().is_some_and(|gone| gone.load(Ordering::Relaxed)),

@@ -49,7 +49,8 @@ pub(super) fn check_destinations(table: &mut Table<'_>, receive: &ReceiveConfig,
         let is_read = receive.topics.iter().any(|(_, of)| *of == signal);
         if is_read && !destinations.iter().any(|destination| destination.signals.contains(&signal)) {
             let path = format!("{}.kafka.topics.{signal}", table.path_of("receive"));
-            let message = format!("no destination takes {signal}: put `{signal}` among the `signals` of one under `export`");
+            let message =
+                format!("no destination takes {signal}: put `{signal}` among the `signals` of one under `export`");
             table.problems().note(at, &path, message);
         }
     }

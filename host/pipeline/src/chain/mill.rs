@@ -84,7 +84,9 @@ impl Mill {
         let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, behind, whole) };
         // Of joined requests it is not known which is it: alone each hears what it is.
         let outcome = outcome.map_err(|refusal| match refusal.kind {
-            RefusalKind::TooLarge if requests.len() > 1 => Refusal::unavailable(Duration::from_secs(1), refusal.message),
+            RefusalKind::TooLarge if requests.len() > 1 => {
+                Refusal::unavailable(Duration::from_secs(1), refusal.message)
+            }
             _ => refusal,
         });
         self.answer(&outcome);

@@ -42,6 +42,13 @@ impl Origins {
         self.0.values().any(|origin| origin.is_gone())
     }
 
+    /// Spans are let go of because they do.
+    pub(super) fn fail(&self, origin: u32) {
+        if let Some(origin) = self.get(origin) {
+            origin.fail();
+        }
+    }
+
     /// Whether those of this one do.
     pub(super) fn is_gone(&self, origin: u32) -> bool {
         self.get(origin).is_some_and(|origin| origin.is_gone())

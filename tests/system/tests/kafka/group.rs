@@ -140,7 +140,8 @@ async fn each_trace_with_an_error_arrives_whole_and_no_other_when_a_node_ends_an
         ensure!(wanted.len() > SPANS / 50 && others.len() > wanted.len(), "{} and {}", wanted.len(), others.len());
         // In memory: the one that ends takes what waits there with it, and Kafka has it still.
         let decides = |setup: Setup| {
-            let errors = json!({ "name": "errors", "type": "status_code", "status_code": { "status_codes": ["ERROR"] } });
+            let errors =
+                json!({ "name": "errors", "type": "status_code", "status_code": { "status_codes": ["ERROR"] } });
             let policies = json!({ "settings": { "policies": [errors] } });
             let waits = json!({ "root_delay": "1s", "idle": "2s" });
             setup.set("tail", waits).plugin("90-tail-sample", "tail-sample")?.sidecar("90-tail-sample", &policies)

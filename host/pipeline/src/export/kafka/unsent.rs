@@ -189,7 +189,8 @@ mod tests {
         let answer = loop {
             let is_third = |body: &Bytes| body.windows(8).any(|part| part == [2; 8]);
             let too_large = |message: &usize| unsent.plan.items(*message) > 1 || is_third(&unsent.plan.body(*message));
-            let failures: Vec<_> = unsent.left.iter().copied().filter(too_large).map(|message| (message, LARGE)).collect();
+            let failures: Vec<_> =
+                unsent.left.iter().copied().filter(too_large).map(|message| (message, LARGE)).collect();
             assert!(unsent.left.iter().all(|message| unsent.plan.key(*message) == key.as_deref()));
             match unsent.judge(failed(&failures), None) {
                 Next::Answered(answer) => break answer,

@@ -41,7 +41,7 @@ struct State {
 struct Partition {
     time: u64,
     offsets: Offsets,
-    /// Set when it goes.
+    /// Set when it is about to go.
     gone: Gone,
 }
 
@@ -52,6 +52,14 @@ impl Board {
         state.times += 1;
         let time = state.times;
         state.partitions.insert(place, Partition { time, ..Partition::default() });
+    }
+
+    /// Partitions are about to go: what of them is taken by nobody yet, or undecided, is left to the next owner. What is delivered meanwhile counts.
+    pub fn leave(&self, places: &[Place]) {
+        let state = self.state.lock();
+        for partition in places.iter().filter_map(|place| state.partitions.get(place)) {
+            partition.gone.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A partition has gone: what of it is not done is somebody else's.
@@ -247,6 +255,8 @@ mod tests {
         let taken = board.take(PLACE, 7).unwrap();
         let custody = board.custody(vec![taken]);
         assert!(board.has(&taken) && !custody.is_gone());
+        board.leave(&[PLACE]);
+        assert!(board.has(&taken) && custody.is_gone(), "it may still be delivered");
         board.forget(PLACE);
         assert!(!board.has(&taken) && custody.is_gone());
         assert!(board.custody(vec![taken]).is_gone(), "it went before");

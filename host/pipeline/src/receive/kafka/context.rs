@@ -1,7 +1,7 @@
 //! What librdkafka calls on the consumer's thread: partitions come and go, commits end, statistics are due.
 //!
 //! When partitions go, what is on its way gets a moment to be settled, all that is settled of them is committed before they are let go, and the
-//! rest is forgotten: the next owner reads it again, and what of it is not decided here never is.
+//! rest is forgotten: the next owner reads it again. What is not decided here by then never is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,6 +127,7 @@ impl ConsumerContext for Context {
         tracing::info!(partitions = places.len(), "Kafka: partitions go");
         // Once they are lost, others may have committed: nothing may be said of them any more.
         if !consumer.assignment_lost() {
+            self.0.board.leave(&places);
             // At the end that was waited for already.
             let most = if self.0.flow.stop.is_cancelled() { Duration::ZERO } else { LAST_MOMENT };
             self.0.board.wait_until_settled(&places, most);

@@ -137,6 +137,8 @@ impl Way {
             pause = (pause * 2).min(LONGEST);
             self.common.metrics.retries.inc();
         }
+        // It is not settled here, should the partition be here still.
+        custody.fail();
         Ok(())
     }
 

@@ -206,7 +206,10 @@ mod tests {
         offsets.fail(6);
         offsets.reads_again(6);
         assert!(offsets.goes_back(5) && !offsets.goes_back(6));
-        assert_eq!([6, 7].map(|offset| (offsets.goes_back(offset), offsets.take(offset))), [(false, true), (false, false)]);
+        assert_eq!(
+            [6, 7].map(|offset| (offsets.goes_back(offset), offsets.take(offset))),
+            [(false, true), (false, false)]
+        );
         offsets.done(5);
         offsets.done(6);
         offsets.done(7);

@@ -220,7 +220,8 @@ impl Puller {
     /// What the files hold now.
     pub fn read_files(&self) -> Option<Files> {
         let read = Files::read(&self.config.connect);
-        read.inspect_err(|error| self.common.logs.note(format!("the consumer's files cannot be read again: {error}"))).ok()
+        read.inspect_err(|error| self.common.logs.note(format!("the consumer's files cannot be read again: {error}")))
+            .ok()
     }
 
     fn start(&self, files: &Files) -> Result<Client, KafkaError> {

@@ -256,6 +256,8 @@ impl<'p> Session<'p> {
             tracing::debug!(%error, "Kafka: partitions cannot be paused");
         }
         common.flow.stop.cancel();
+        // Traces are not to be decided without what is not read any more.
+        common.board.leave(&all);
         // What has no room is not to be waited for.
         for (group, _) in self.waiting.drain(..) {
             common.board.custody(group.parts.into_iter().map(|(taken, _)| taken).collect()).fail();

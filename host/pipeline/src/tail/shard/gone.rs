@@ -40,6 +40,7 @@ impl Shard {
         while next != NONE {
             let record = self.spans.release(next);
             self.envelopes.leave(record.envelope);
+            self.origins.fail(record.origin);
             self.origins.leave(record.origin);
             next = record.before;
             spans += 1;

@@ -37,13 +37,17 @@ fn what_is_anothers_to_decide_leaves_undecided_and_may_come_again() {
         let mut rig = rig(action, TailConfig::default());
         let (gone, stays) = (Gone::default(), Gone::default());
         rig.send_for("", &[Sent::new(1, 10), Sent::new(2, 20)], Some(&origin(&gone))).unwrap();
-        rig.send_for("", &[Sent::new(1, 11)], Some(&origin(&gone))).unwrap();
+        let fates = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&fates);
+        let hears = Custody::until_gone(Arc::clone(&gone), move |fate| told.lock().push(fate));
+        rig.send_for("", &[Sent::new(1, 11)], Some(&hears)).unwrap();
+        drop(hears);
         rig.send_for("", &[Sent::new(2, 21), Sent::new(3, 30)], Some(&origin(&stays))).unwrap();
         gone.store(true, Ordering::Relaxed);
         rig.after(6 * SECOND);
         assert_eq!(rig.dropped(BUFFER, "handed_over"), 2, "of the trace that has nothing else");
         assert_eq!(numbers(&mut rig), if action == 1 { vec![20, 21, 30] } else { vec![] });
-        assert_eq!(rig.metrics.held.get(), 0);
+        assert_eq!((rig.metrics.held.get(), &fates.lock()[..]), (0, &[Fate::Failed][..]));
         // Its partition comes back: whatever was decided of others, nothing was of this one.
         rig.send_for("", &[Sent::new(1, 10), Sent::new(1, 11)], Some(&origin(&stays))).unwrap();
         rig.after(6 * SECOND);
