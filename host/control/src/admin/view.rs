@@ -101,7 +101,7 @@ pub struct Kafka {
     pub group: String,
     /// Messages that are on their way: taken, and not yet delivered.
     pub uncommitted: u64,
-    /// Whether nothing is taken now, because what was taken is refused.
+    /// Whether nothing is taken of some partitions now, because what was taken of them is refused or has no room.
     pub paused: bool,
     /// What is this consumer's.
     pub partitions: Vec<KafkaPartition>,

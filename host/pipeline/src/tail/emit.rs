@@ -65,6 +65,12 @@ impl Emitter {
         let mut emitted = Emitted::default();
         self.plain.clear();
         let groups = self.groups(leaving, &mut emitted.lost);
+        if emitted.lost > 0
+            && let Some(custody) = &custody
+        {
+            // Whoever sent them may have them still.
+            custody.fail();
+        }
         for Group { context, parts, verdicts } in groups {
             let bytes: usize = parts.iter().map(|part| part.span.len()).sum();
             let mut body = Vec::with_capacity(bytes + bytes / 8 + 1024);

@@ -24,6 +24,8 @@ use super::trace::{NEVER, State, Summary, Trace, Waits};
 use super::verdict::{Fate, Mark, Verdict, Verdicts};
 use crate::chain::sampler::Due;
 
+mod gone;
+
 /// One shard.
 #[derive(Debug)]
 pub(super) struct Shard {

@@ -149,6 +149,7 @@ impl Worker {
         let config = inner.config.load_full();
         let cell = &inner.cells[self.number];
         self.candidates.clear();
+        let (found, handed_over);
         {
             let mut shard = cell.shard.lock();
             shard.due(now, inner.is_ending().then_some(Due::ShuttingDown), &mut self.candidates);
@@ -160,9 +161,15 @@ impl Worker {
                 let on_disk = inner.durable.as_ref().map_or(0, |durable| durable.excess());
                 shard.oldest(now, on_disk / inner.cells.len(), &mut self.candidates);
             }
+            found = self.candidates.len();
+            handed_over = shard.hand_over(&mut self.candidates);
+        }
+        inner.ledger.lost("handed_over", handed_over);
+        if handed_over > 0 {
+            self.let_go();
         }
         if self.candidates.is_empty() {
-            return 0;
+            return found;
         }
         let turn = Turn {
             now,
@@ -187,7 +194,7 @@ impl Worker {
         self.let_go();
         self.tally.settle(&inner.ledger);
         self.tell(&outcomes);
-        self.candidates.len()
+        found
     }
 
     /// Lets go of what was dropped. Mills get in between.
