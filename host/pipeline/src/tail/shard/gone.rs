@@ -35,6 +35,12 @@ impl Shard {
     /// Nothing is remembered of it: if it comes again here after all, it is a new one.
     fn forsake(&mut self, slot: u32) -> u64 {
         let Trace { key, first, summary, .. } = *self.traces.get(slot);
+        let mut next = first;
+        while next != NONE {
+            let record = self.spans.get(next);
+            self.origins.fail(record.origin);
+            next = record.next;
+        }
         self.going.push(first);
         self.end(slot, self.hashing.of(key));
         u64::from(summary.spans)
