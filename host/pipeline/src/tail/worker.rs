@@ -16,7 +16,7 @@ use super::journal::Journal;
 use super::judge::{Judge, Outcome, Turn};
 use super::leaving::Leaving;
 use super::outbox::{AGAIN, Outbox};
-use super::shard::{AT_ONCE, Candidate, SOME_SPANS};
+use super::shard::{AT_ONCE, Candidate, SOME_SPANS, TOGETHER};
 use super::show::Limits;
 use super::spill::Spill;
 use super::tally::Tally;
@@ -182,11 +182,14 @@ impl Worker {
         let outcomes = self.judge.decide(&cell.shard, turn, &self.candidates);
         self.write_down(&outcomes);
         let mut shard = cell.shard.lock();
-        for (candidate, outcome) in self.candidates.iter().zip(&outcomes) {
-            let dropped = shard.settle(now, candidate.slot, outcome.settled());
-            if let Outcome::By(verdict) = outcome {
-                let waited = Duration::from_nanos(now.saturating_sub(candidate.first));
-                self.tally.add(verdict, candidate.due, waited, dropped);
+        for (some, outcomes) in self.candidates.chunks(TOGETHER).zip(outcomes.chunks(TOGETHER)) {
+            shard.warm(some.iter().map(|candidate| candidate.hash));
+            for (candidate, outcome) in some.iter().zip(outcomes) {
+                let dropped = shard.settle(now, candidate, outcome.settled());
+                if let Outcome::By(verdict) = outcome {
+                    let waited = Duration::from_nanos(now.saturating_sub(candidate.first));
+                    self.tally.add(verdict, candidate.due, waited, dropped);
+                }
             }
         }
         inner.settle(&mut shard);
