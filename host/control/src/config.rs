@@ -126,6 +126,9 @@ fn check(text: &str, lookup: Lookup<'_>, problems: &Problems) -> Config {
             let hint = "set receive.tenant_header, or receive.auth.tokens_file";
             table.refuse("export", format!("a `when` asks for request.tenant, and there is none: {hint}"));
         }
+        if let Some(of_kafka) = &receive.kafka {
+            kafka::check_destinations(table, of_kafka, &export);
+        }
         let (span_metrics, service_graph) = (span_metrics::spans(table), span_metrics::graph(table));
         let admin = table.section("admin", |table| Admin {
             listen: table.address("listen").unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),

@@ -24,13 +24,19 @@ pub enum Verdict {
     Rewrite,
 }
 
-/// A probability to sample with, made ready.
-#[derive(Debug, Clone)]
-pub struct Sampler {
+/// A probability to decide with.
+#[derive(Debug, Clone, Copy)]
+pub struct Odds {
     probability: f64,
     /// `None` where the probability is too small for a threshold: nothing is kept.
     threshold: Option<Threshold>,
     how: Sampling,
+}
+
+/// A probability to sample with, made ready for many spans.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    odds: Odds,
     /// The trace state of a span that had none: `ot=th:T`.
     fresh: Vec<u8>,
 }
@@ -38,18 +44,18 @@ pub struct Sampler {
 impl Sampler {
     /// A sampler that keeps with `probability`, from 0 to 1.
     pub fn new(probability: f64, how: Sampling) -> Result<Self, InvalidProbability> {
-        let threshold = Threshold::of_probability(probability)?;
+        let odds = Odds::new(probability, how)?;
         let mut fresh = Vec::new();
-        if let Some(threshold) = threshold {
+        if let Some(threshold) = odds.threshold {
             State::default().write(Some(threshold), &mut fresh);
         }
-        Ok(Self { probability, threshold, how, fresh })
+        Ok(Self { odds, fresh })
     }
 
     /// Decides about one span. On [`Verdict::Rewrite`] its new trace state is in `out`, which is cleared before.
     #[inline]
     pub fn sample(&self, trace_id: &[u8], trace_state: &[u8], out: &mut Vec<u8>) -> Verdict {
-        let Some(threshold) = self.threshold else { return Verdict::Drop };
+        let Some(threshold) = self.odds.threshold else { return Verdict::Drop };
         if trace_state.is_empty() {
             if randomness_of(trace_id) < threshold.value() {
                 return Verdict::Drop;
@@ -64,7 +70,7 @@ impl Sampler {
     fn sample_again(&self, own: Threshold, trace_id: &[u8], trace_state: &[u8], out: &mut Vec<u8>) -> Verdict {
         let state = State::parse(trace_state);
         let arrived = Arrived::of(&state, trace_id);
-        let Some(threshold) = self.threshold_of(own, arrived) else { return Verdict::Drop };
+        let Some(threshold) = self.odds.threshold_of(own, arrived) else { return Verdict::Drop };
         if arrived.threshold == Some(threshold) {
             return Verdict::Keep;
         }
@@ -72,15 +78,22 @@ impl Sampler {
         state.write(Some(threshold), out);
         Verdict::Rewrite
     }
+}
+
+impl Odds {
+    /// Of a probability from 0 to 1.
+    pub fn new(probability: f64, how: Sampling) -> Result<Self, InvalidProbability> {
+        Ok(Self { probability, threshold: Threshold::of_probability(probability)?, how })
+    }
 
     /// Whether a trace that arrived like this is kept: the decision about all of its spans at once.
     #[must_use]
-    pub fn keeps(&self, arrived: Arrived) -> bool {
+    pub fn keeps(self, arrived: Arrived) -> bool {
         self.threshold.and_then(|own| self.threshold_of(own, arrived)).is_some()
     }
 
     /// The threshold that a kept span has from now on; `None` where it is not kept.
-    fn threshold_of(&self, own: Threshold, arrived: Arrived) -> Option<Threshold> {
+    fn threshold_of(self, own: Threshold, arrived: Arrived) -> Option<Threshold> {
         let Arrived { randomness, threshold: before } = arrived;
         let threshold = match (self.how, before) {
             (_, None) => own,

@@ -4,6 +4,9 @@
 //! parcel in a queue, in the trace buffer. Whoever lets go of its spans for good (delivered, on a disk, dropped by a rule that is counted)
 //! just drops its clone. Whoever loses them first says [`Custody::fail`]. When the last clone is gone, the receiver hears which it was.
 //!
+//! A receiver may lose what it reads from to another ([`Custody::is_gone`]): then what is under its custody comes again there, and whoever has not
+//! decided yet what becomes of it need not do so.
+//!
 //! Invariant: the receiver hears exactly once of each custody, after the last clone is gone; never `Settled` if anybody has failed, or
 //! if a panic has dropped that clone.
 
@@ -22,6 +25,9 @@ pub enum Fate {
 
 type Then = Box<dyn FnOnce(Fate) + Send + Sync>;
 
+/// Says, once it is set, that what somebody reads from is another's.
+pub type Gone = Arc<AtomicBool>;
+
 /// A counted guard over spans: see the module's text. Counted by the `Arc` around it.
 pub struct Custody {
     failed: AtomicBool,
@@ -30,7 +36,7 @@ pub struct Custody {
 
 enum Kind {
     /// Of what a receiver has handed over.
-    Own(Option<Then>),
+    Own(Option<Then>, Option<Gone>),
     /// Of what was joined: those of its parts.
     Joined(Vec<Arc<Custody>>),
 }
@@ -38,7 +44,16 @@ enum Kind {
 impl Custody {
     /// A custody whose end `then` hears of, on the thread that drops the last clone: it must not wait.
     pub fn new(then: impl FnOnce(Fate) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { failed: AtomicBool::new(false), kind: Kind::Own(Some(Box::new(then))) })
+        Self::own(then, None)
+    }
+
+    /// The same of what comes again elsewhere once `gone` is set.
+    pub fn until_gone(gone: Gone, then: impl FnOnce(Fate) + Send + Sync + 'static) -> Arc<Self> {
+        Self::own(then, Some(gone))
+    }
+
+    fn own(then: impl FnOnce(Fate) + Send + Sync + 'static, gone: Option<Gone>) -> Arc<Self> {
+        Arc::new(Self { failed: AtomicBool::new(false), kind: Kind::Own(Some(Box::new(then)), gone) })
     }
 
     /// One for all of what was joined: each part ends no sooner than this does. `None` where nobody asks.
@@ -48,6 +63,14 @@ impl Custody {
             return parts.pop();
         }
         Some(Arc::new(Self { failed: AtomicBool::new(false), kind: Kind::Joined(parts) }))
+    }
+
+    /// Whether all of it comes again elsewhere, unless it is delivered from here. Who lets go of it because of that says [`Custody::fail`].
+    pub fn is_gone(&self) -> bool {
+        match &self.kind {
+            Kind::Own(_, gone) => gone.as_ref().is_some_and(|gone| gone.load(Ordering::Relaxed)),
+            Kind::Joined(parts) => parts.iter().all(|part| part.is_gone()),
+        }
     }
 
     /// Spans are lost here that nobody else has: whoever sent them is to send them again.
@@ -66,7 +89,7 @@ impl Drop for Custody {
         if std::thread::panicking() {
             self.fail();
         }
-        if let Kind::Own(then) = &mut self.kind
+        if let Kind::Own(then, _) = &mut self.kind
             && let Some(then) = then.take()
         {
             // The last clone was released after all others: what they stored is seen here.
@@ -147,6 +170,18 @@ mod tests {
         let only = Some(ends.custody(1));
         let joined = Custody::join([&None, &only]).unwrap();
         assert!(Arc::ptr_eq(&joined, only.as_ref().unwrap()), "one alone is not wrapped");
+    }
+
+    #[test]
+    fn what_is_joined_has_gone_when_all_of_it_has() {
+        let gone = [Gone::default(), Gone::default()];
+        let parts = gone.clone().map(|gone| Some(Custody::until_gone(gone, |_| ())));
+        let joined = Custody::join(&parts).unwrap();
+        gone[0].store(true, Ordering::Relaxed);
+        assert!(parts[0].as_ref().unwrap().is_gone() && !joined.is_gone());
+        gone[1].store(true, Ordering::Relaxed);
+        assert!(joined.is_gone());
+        assert!(!Custody::new(|_| ()).is_gone());
     }
 
     proptest! {

@@ -42,7 +42,7 @@ impl ConnectConfig {
     }
 }
 
-/// Trust and identity. Files are PEM, and are read at the start and at each reload.
+/// Trust and identity. Files are PEM, and are read at the start; those of destinations at each reload, those of the receiver whenever it begins anew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsConfig {
     /// Certificate authorities to trust instead of the system's.
@@ -96,7 +96,7 @@ impl Mechanism {
 pub enum Password {
     /// Itself.
     Text(String),
-    /// In a file; a line's end behind it does not count. Read at the start and at each reload.
+    /// In a file; a line's end behind it does not count. Read when files of [`TlsConfig`] are.
     File(PathBuf),
 }
 

@@ -60,6 +60,12 @@ pub enum RefusalKind {
         /// When to try again.
         retry_after: Duration,
     },
+    /// A fault of ours in the middle of it, of which it is the cause or not: to be sent again after the delay, by whoever has it still; not
+    /// without end, by whoever has much else to send. As `Unavailable`.
+    Failed {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// A fault of ours. `INTERNAL`, 500.
     Internal,
 }
@@ -83,10 +89,16 @@ impl Refusal {
         Self { kind: RefusalKind::Unavailable { retry_after }, message: message.into() }
     }
 
+    /// A fault of ours in the middle of it.
+    #[must_use]
+    pub fn failed(retry_after: Duration, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Failed { retry_after }, message: message.into() }
+    }
+
     /// Whether the sender may try again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, RefusalKind::Unavailable { .. })
+        matches!(self.kind, RefusalKind::Unavailable { .. } | RefusalKind::Failed { .. })
     }
 }
 

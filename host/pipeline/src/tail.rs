@@ -43,6 +43,7 @@ mod show;
 mod slab;
 mod spans;
 mod spill;
+mod tally;
 mod trace;
 mod verdict;
 mod worker;
@@ -53,7 +54,7 @@ pub use metrics::Metrics;
 pub use origin::Origin;
 
 use bits::Bits;
-use budget::Budget;
+use budget::{Budget, Pressure};
 use clocks::{Clock, Nanos, monotonic};
 use config::Remember;
 use durable::Durable;
@@ -77,8 +78,12 @@ struct Handle(Arc<Inner>);
 struct Inner {
     cells: Vec<Cell>,
     hashing: Hashing,
-    /// Bytes of the budget that pages and chunks take which are begun.
+    /// Bytes of the budget that are set aside: for pages and chunks which are begun, and for what is on its way to samplers and queues.
     begun: usize,
+    /// Bytes that are taken as long as it is there: by what it remembers.
+    fixed: usize,
+    /// About so many bytes a shard has on its way to the queues, and keeps of its buffers.
+    part: usize,
     config: ArcSwap<TailConfig>,
     bits: Bits,
     chains: Chains,
@@ -97,6 +102,11 @@ struct Inner {
     log_gate: Gate,
 }
 
+/// A shard has at least so much memory; with less there are fewer of them than mills.
+const LEAST_OF_A_SHARD: usize = 4 << 20;
+/// How many parts a shard may have in buffers that are kept, in what it hands over, and in what waits for the queues.
+const PARTS: usize = 6;
+
 const RUNNING: u8 = 0;
 /// Nothing comes any more; everything is decided.
 const ENDING: u8 = 1;
@@ -107,6 +117,23 @@ struct Cell {
     shard: Mutex<Shard>,
     woken: Condvar,
     spill: Option<Spill>,
+}
+
+/// How a buffer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Spans in it.
+    pub spans: u64,
+    /// Their traces.
+    pub traces: u64,
+    /// Bytes of memory that it takes.
+    pub bytes: u64,
+    /// Bytes that it may take.
+    pub limit: u64,
+    /// `memory`, `spill` or `durable`.
+    pub mode: &'static str,
+    /// Bytes of its files, where it has some.
+    pub disk_bytes: Option<u64>,
 }
 
 /// The buffer cannot be started.
@@ -123,6 +150,18 @@ pub enum StartError {
     /// Its log cannot be used.
     #[error("the trace buffer's log: {0}")]
     Log(String),
+    /// There would be no room for spans.
+    #[error(
+        "the trace buffer has {memory} bytes (`tail.memory`), of which {fixed} are taken before the first span comes: give it at least {least}"
+    )]
+    Memory {
+        /// What it may take.
+        memory: usize,
+        /// What it takes at once.
+        fixed: usize,
+        /// With how much there is room.
+        least: usize,
+    },
     /// No threads.
     #[error("cannot start a thread of the trace buffer: {0}")]
     Thread(std::io::Error),
@@ -158,9 +197,35 @@ impl Tail {
         self.0.0.wake();
     }
 
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let inner = &self.0.0;
+        let count = |gauge: &prometheus_client::metrics::gauge::Gauge| u64::try_from(gauge.get()).unwrap_or(0);
+        let metrics = &inner.ledger.tail;
+        let disk = inner.config.load().disk.clone();
+        Status {
+            spans: count(&metrics.held),
+            traces: count(&metrics.traces),
+            bytes: count(&metrics.bytes),
+            limit: count(&metrics.limit),
+            mode: disk.as_ref().map_or("memory", |disk| if disk.is_durable { "durable" } else { "spill" }),
+            disk_bytes: disk.map(|_| count(&metrics.disk)),
+        }
+    }
+
     /// Takes other settings; the folder, and what is remembered, stay as they were.
     pub fn reconfigure(&self, config: TailConfig) {
         let inner = &self.0.0;
+        let mut config = config;
+        if config.max_bytes < inner.least() {
+            tracing::warn!(
+                asked = config.max_bytes,
+                taken = inner.least(),
+                "`tail.memory` is less than the trace buffer needs for what it remembers already: a restart is needed for that"
+            );
+            config.max_bytes = inner.least();
+        }
         inner.budget().set_limit(config.max_bytes.saturating_sub(inner.begun));
         inner.ledger.tail.limit.set(config.max_bytes as i64);
         let waits = waits(&config);
@@ -205,7 +270,7 @@ impl Inner {
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        let shards = chains.mills().max(1);
+        let shards = chains.mills().min(config.max_bytes / LEAST_OF_A_SHARD).max(1);
         let chunk = (config.max_bytes / shards / 64).clamp(16 << 10, CHUNK);
         let hashing = Hashing::default();
         let remember = Remember { kept: config.remember.kept / shards, dropped: config.remember.dropped / shards };
@@ -222,8 +287,8 @@ impl Inner {
         let cells = (0..shards).map(cell).collect::<Result<Vec<_>, _>>()?;
         metrics.limit.set(config.max_bytes as i64);
         chains.span_metrics().decisions().take_at_most(config.longest);
-        // Each shard has pages and a chunk that are begun.
-        let begun = shards * Shard::growth(chunk, 0, 0);
+        let part = (config.max_bytes / shards / 64).clamp(64 << 10, 1 << 20);
+        let begun = shards * (Shard::growth(chunk, 0, 0) + PARTS * part);
         let budget = Arc::new(Budget::new(config.max_bytes.saturating_sub(begun)));
         let is_durable = config.disk.as_ref().is_some_and(|disk| disk.is_durable);
         let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget, is_durable };
@@ -235,13 +300,15 @@ impl Inner {
             let durable = Durable::open(&disk.folder, disk.max_bytes, ledger.clone());
             durable.map(Arc::new).map_err(|error| StartError::Log(error.to_string()))
         });
-        let inner = Self {
+        let mut inner = Self {
             durable: durable.transpose()?,
             journals: journals.transpose()?,
             idle: watch::Sender::new(vec![false; cells.len()]),
             cells,
             hashing,
             begun,
+            fixed: 0,
+            part,
             config: ArcSwap::from_pointee(config),
             bits: Bits::default(),
             chains,
@@ -256,7 +323,22 @@ impl Inner {
         for cell in &inner.cells {
             inner.settle(&mut cell.shard.lock());
         }
+        inner.fixed = inner.budget().used();
+        let memory = inner.config.load().max_bytes;
+        if memory < inner.least() {
+            return Err(StartError::Memory { memory, fixed: inner.begun + inner.fixed, least: inner.least() });
+        }
         Ok(inner)
+    }
+
+    /// With less memory there is no room for spans to speak of.
+    fn least(&self) -> usize {
+        (self.begun + self.fixed) / 7 * 8
+    }
+
+    /// Bytes of spans that a call of a sampler may show.
+    fn shown_bytes(&self) -> usize {
+        otlp::columns::MAX_BYTES.min(8 * self.part)
     }
 
     /// Knows again what earlier runs have decided.
@@ -333,7 +415,8 @@ impl Inner {
     /// Whether traces are decided.
     fn decides(&self) -> bool {
         match self.life.load(Ordering::Acquire) {
-            RUNNING => self.is_open(),
+            // What has not come back yet may belong to any of them; but nothing more does while memory is short.
+            RUNNING => self.is_open() && (self.is_restored() || self.budget().pressure() >= Pressure::Spill),
             // What is on the disk waits for the next start.
             _ => self.durable.is_none(),
         }

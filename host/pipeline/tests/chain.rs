@@ -19,6 +19,7 @@ use support::{ByName, Rig, request_of, spans_of};
 use tracemill_pipeline::chain::metrics::SignalLabel;
 use tracemill_pipeline::chain::plan::{Affinity, Failure};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
+use tracemill_pipeline::request::RefusalKind;
 use wait::block_until;
 
 #[tokio::test]
@@ -154,7 +155,8 @@ async fn a_trial_that_ends_in_a_panic_is_followed_by_another() {
     for _ in 0..2 {
         rig.send(request_of(&["poison"])).await.unwrap();
     }
-    assert!(rig.send(request_of(&["bug"])).await.unwrap_err().is_retryable());
+    let refusal = rig.send(request_of(&["bug"])).await.unwrap_err();
+    assert!(matches!(refusal.kind, RefusalKind::Failed { .. }) && refusal.is_retryable(), "{refusal:?}");
     rig.send(request_of(&["fine"])).await.unwrap();
     assert_eq!(rig.outlet.names(), ["fine"]);
 }

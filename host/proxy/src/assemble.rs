@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli;
 use crate::end::End;
 use crate::ports;
-use outlet::{Queues, consumer, destinations};
+use outlet::{Queues, consumer, destinations, trace_buffer};
 
 /// The running proxy.
 pub struct Proxy {
@@ -172,6 +172,7 @@ pub fn start(config: Config, options: &cli::Run, started: Instant) -> Result<Pro
         config: status,
         destinations: destinations(exports.clone()),
         kafka: receivers.kafka_status().map(consumer),
+        trace_buffer: trace_buffer(tail.clone()),
         listeners: listeners.clone(),
         started,
     });

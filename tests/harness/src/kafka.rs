@@ -56,9 +56,15 @@ impl Kafka {
 
     /// Makes a topic.
     pub async fn create_topic(&self, name: &str, partitions: usize) -> Result<()> {
+        self.create_topic_with(name, partitions, &[]).await
+    }
+
+    /// Makes a topic with settings of its own, each as `KEY=VALUE`.
+    pub async fn create_topic_with(&self, name: &str, partitions: usize, settings: &[&str]) -> Result<()> {
         let mut command = java(&self.jars, self.folder.path());
         command.args(["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", &self.address, "--create"]);
         command.args(["--topic", name, "--partitions", &partitions.to_string(), "--replication-factor", "1"]);
+        command.args(settings.iter().flat_map(|setting| ["--config", setting]));
         output(&mut command).await.with_context(|| format!("making the topic {name}"))
     }
 

@@ -57,6 +57,8 @@ pub struct View {
     pub destinations: Box<dyn Fn() -> Vec<Destination> + Send + Sync>,
     /// The consumer of Kafka, where there is one.
     pub kafka: Option<Box<dyn Fn() -> Kafka + Send + Sync>>,
+    /// The trace buffer.
+    pub trace_buffer: Box<dyn Fn() -> TraceBuffer + Send + Sync>,
     /// Where the proxy listens.
     pub listeners: Listeners,
     /// When it started.
@@ -74,6 +76,24 @@ pub struct Listeners {
     pub admin: String,
 }
 
+/// How it stands with the trace buffer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceBuffer {
+    /// Traces in it: they wait for their decision, or for a queue.
+    pub traces: u64,
+    /// Their spans.
+    pub spans: u64,
+    /// Bytes of memory that it takes, index included.
+    pub memory_bytes: u64,
+    /// Its bound.
+    pub memory_limit_bytes: u64,
+    /// Where it keeps what waits: `memory`, `spill` or `durable`.
+    pub mode: String,
+    /// Bytes of its files, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+}
+
 /// How it stands with the consumer of Kafka.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kafka {
@@ -81,7 +101,7 @@ pub struct Kafka {
     pub group: String,
     /// Messages that are on their way: taken, and not yet delivered.
     pub uncommitted: u64,
-    /// Whether nothing is taken now, because what was taken is refused.
+    /// Whether nothing is taken of some partitions now, because what was taken of them is refused or has no room.
     pub paused: bool,
     /// What is this consumer's.
     pub partitions: Vec<KafkaPartition>,
@@ -145,6 +165,9 @@ pub struct Status {
     pub kafka: Option<Kafka>,
     /// Span counts.
     pub spans: Spans,
+    /// Where traces wait, if samplers decide about them or something waits still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_buffer: Option<TraceBuffer>,
     /// Where spans, metrics and logs go.
     pub destinations: Vec<Destination>,
     /// The configuration file.
@@ -304,11 +327,17 @@ impl View {
             listeners: self.listeners.clone(),
             spans: Spans { received: self.counters.received.get(), admitted: self.counters.admitted.get() },
             destinations: (self.destinations)(),
+            trace_buffer: self.trace_buffer(),
             kafka: self.kafka.as_ref().map(|kafka| kafka()),
             config: reload::Status::clone(&self.config.load()),
             plugins: self.plugins(),
             tables: self.tables(),
         }
+    }
+
+    fn trace_buffer(&self) -> Option<TraceBuffer> {
+        let buffer = (self.trace_buffer)();
+        (buffer.spans > 0 || self.chains.current().samplers().next().is_some()).then_some(buffer)
     }
 
     fn faults(&self, plugin: &str, kind: &'static str) -> u64 {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use otlp::signal::Signal;
-use pipeline::export::config::{Endpoint, KafkaConfig, Partitioner};
+use pipeline::export::config::{DestinationConfig, Endpoint, KafkaConfig, Partitioner};
 use pipeline::kafka::{self, ConnectConfig, Mechanism, Password, SaslConfig, TOPICS, TlsConfig};
 use pipeline::receive::kafka::{Config as ReceiveConfig, InitialOffset};
 
@@ -28,6 +28,7 @@ pub(super) fn receive(table: &mut Table<'_>) -> Option<ReceiveConfig> {
         config.topics = received_topics(table).unwrap_or(config.topics);
         encoding(table);
         config.group = name(table, "group").unwrap_or(config.group);
+        config.group_instance_id = name(table, "group_instance_id");
         config.initial_offset = table
             .choice("initial_offset", &[("earliest", InitialOffset::Earliest), ("latest", InitialOffset::Latest)])
             .unwrap_or(config.initial_offset);
@@ -39,6 +40,20 @@ pub(super) fn receive(table: &mut Table<'_>) -> Option<ReceiveConfig> {
             table.size("fetch_buffer", (64 << 10)..=(1 << 30)).map_or(config.fetch_bytes, |bytes| bytes as usize);
         connect.map(|_| config)
     })
+}
+
+/// Topics of a signal that no destination takes: all of their messages would be refused, for ever.
+pub(super) fn check_destinations(table: &mut Table<'_>, receive: &ReceiveConfig, destinations: &[DestinationConfig]) {
+    let at = table.node("receive").map_or(table.at(), |node| node.at);
+    for signal in [Signal::Metrics, Signal::Logs] {
+        let is_read = receive.topics.iter().any(|(_, of)| *of == signal);
+        if is_read && !destinations.iter().any(|destination| destination.signals.contains(&signal)) {
+            let path = format!("{}.kafka.topics.{signal}", table.path_of("receive"));
+            let message =
+                format!("no destination takes {signal}: put `{signal}` among the `signals` of one under `export`");
+            table.problems().note(at, &path, message);
+        }
+    }
 }
 
 /// `export.NAME.kafka`, likewise.
@@ -207,6 +222,7 @@ mod tests {
   topics: { traces: [spans, more], logs: logs }
   encoding: otlp_proto
   group: tail
+  group_instance_id: tail-1
   initial_offset: latest
   session_timeout: 10s
   commit_interval: 100ms
@@ -221,10 +237,23 @@ mod tests {
         let topics = [("spans", Signal::Traces), ("more", Signal::Traces), ("logs", Signal::Logs)];
         assert_eq!(config.topics, topics.map(|(name, signal)| (name.to_owned(), signal)));
         assert_eq!((config.group.as_str(), config.initial_offset), ("tail", InitialOffset::Latest));
+        assert_eq!(config.group_instance_id.as_deref(), Some("tail-1"));
         assert_eq!((config.max_uncommitted, config.fetch_bytes), (500, 1 << 20));
         let tls = config.connect.tls.unwrap();
         assert_eq!(tls.identity, Some(("me.pem".into(), "me.key".into())));
         assert_eq!(config.connect.sasl.unwrap().password, Password::File("p".into()));
+    }
+
+    #[test]
+    fn topics_of_which_nobody_takes_the_signal_are_refused() {
+        let text = "receive: { kafka: { brokers: \"a:1\", topics: { metrics: m, logs: l } } }";
+        let receive = read("kafka: { brokers: \"a:1\", topics: { metrics: m, logs: l } }", receive).0.unwrap();
+        let mut kept = DestinationConfig::new("out", Endpoint::grpc("http://tempo:4317").unwrap());
+        kept.signals = vec![Signal::Traces, Signal::Metrics];
+        let (_, problems) = read(text, |table| check_destinations(table, &receive, &[kept]));
+        let said = "here.receive.kafka.topics.logs: no destination takes logs: put `logs` among the `signals`";
+        let said = problems.iter().filter(|line| line.contains("no destination")).all(|line| line.contains(said));
+        assert!(said && problems.iter().any(|line| line.contains("takes logs")), "{problems:?}");
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Chain {
     }
 
     /// The samplers that decide, those that are tried on their share of the traces included.
-    pub(crate) fn samplers(&self) -> impl Iterator<Item = &Arc<Stage>> {
+    pub fn samplers(&self) -> impl Iterator<Item = &Arc<Stage>> {
         self.places.iter().flat_map(Place::samplers)
     }
 }

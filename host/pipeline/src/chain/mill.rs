@@ -22,7 +22,7 @@ use super::trial::{Mode, Part};
 use crate::compact;
 use crate::custody::Custody;
 use crate::export::{Parcel, Taken};
-use crate::request::{Accepted, Answer, Refusal};
+use crate::request::{Accepted, Answer, Refusal, RefusalKind};
 use crate::spanmetrics::{Measured, Recorder};
 use crate::tail::{self, Sorter, Tail};
 use crate::unix;
@@ -82,6 +82,13 @@ impl Mill {
         }
         let whole = requests.iter().map(|request| request.body.len()).sum();
         let outcome = if self.run.batch.rows() == 0 { Ok(()) } else { self.pass(&chain, chains, behind, whole) };
+        // Of joined requests it is not known which is it: alone each hears what it is.
+        let outcome = outcome.map_err(|refusal| match refusal.kind {
+            RefusalKind::TooLarge if requests.len() > 1 => {
+                Refusal::unavailable(Duration::from_secs(1), refusal.message)
+            }
+            _ => refusal,
+        });
         self.answer(&outcome);
         if let Some(pending) = &mut self.pending {
             pending.tally = std::mem::take(&mut self.run.tally);
@@ -104,7 +111,12 @@ impl Mill {
     /// After a panic: starts anew, and refuses the batch's requests, retryably.
     pub(super) fn reset(&mut self, requests: usize) {
         *self = Self::default();
-        let refusal = Refusal::unavailable(Duration::from_secs(1), "internal error, try again later");
+        let message = "internal error, try again later";
+        let refusal = match requests {
+            1 => Refusal::failed(Duration::from_secs(1), message),
+            // One of them is the cause: the others are none the worse for it, and come in other company.
+            _ => Refusal::unavailable(Duration::from_secs(1), message),
+        };
         self.answers.resize(requests, Err(refusal));
     }
 

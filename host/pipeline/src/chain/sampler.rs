@@ -6,7 +6,7 @@ use std::time::Duration;
 use otlp::columns::{Column, Words};
 use otlp::condition::Condition;
 use otlp::edit::Sampling;
-use otlp::sampling::{Arrived, Sampler};
+use otlp::sampling::{Arrived, Odds};
 
 use super::program::{Fault, FaultKind};
 
@@ -103,6 +103,25 @@ pub struct Traces {
 }
 
 impl Traces {
+    /// None, with room for about so many.
+    pub(crate) fn with_room(traces: usize) -> Self {
+        let mut starts = Vec::with_capacity(traces + 1);
+        starts.push(0);
+        Self {
+            due: Vec::with_capacity(traces),
+            starts,
+            whole: Vec::with_capacity(traces),
+            ids: Vec::with_capacity(traces * 16),
+            roots: Vec::with_capacity(traces),
+            spans: Vec::with_capacity(traces),
+            sizes: Vec::with_capacity(traces),
+            errors: Vec::with_capacity(traces),
+            weights: Vec::with_capacity(traces),
+            start_times: Vec::with_capacity(traces),
+            durations: Vec::with_capacity(traces),
+        }
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -186,7 +205,7 @@ impl Decision {
             Self::Keep | Self::Chosen(_) => Some(true),
             Self::Drop => Some(false),
             Self::Sample { probability, how } => {
-                Some(Sampler::new(probability, how).is_ok_and(|sampler| sampler.keeps(arrived)))
+                Some(Odds::new(probability, how).is_ok_and(|odds| odds.keeps(arrived)))
             }
         }
     }

@@ -1,20 +1,17 @@
 //! A destination's way to Kafka: a batch becomes messages, and their delivery reports are the back end's answer. Everything else (queue, retries,
-//! sizes, counters) is as for other destinations.
+//! counters) is as for other destinations; sizes are, up to what brokers find too large, which is sent in less ([`unsent`]).
 //!
 //! Spans of a trace go to one partition: messages are keyed by the trace's id, with the key and the hash that the Collector's exporter has with
 //! `partition_traces_by_id`, so that front tiers of both kinds can stand before one topic.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName};
 use otlp::signal::Signal;
-use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use rdkafka::producer::BaseRecord;
 use tokio::time::Instant;
 
 use super::Parcel;
@@ -22,13 +19,16 @@ use super::answer::Answer;
 use super::config::{Compression, DestinationConfig, KafkaConfig};
 use super::queue::Batch;
 use crate::kafka::{Files, KafkaError, Logs, configure};
-use plan::Plan;
+use clients::{Client, Clients};
 use reports::{Receipt, Reports};
+use unsent::{Failure, Next};
 
+mod clients;
 mod plan;
 mod reports;
+mod unsent;
 
-type Client = ThreadedProducer<reports::Context>;
+pub(super) use unsent::Unsent;
 
 /// What a message may have beside its body and within the limit of the client: key, headers, framing.
 const FRAMING: usize = 32 << 10;
@@ -43,23 +43,13 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// What a destination of one signal sends with.
 pub(super) struct Producer {
-    settings: rdkafka::ClientConfig,
     topic: String,
     signal: Signal,
     headers: HeaderMap,
     forward: Vec<HeaderName>,
     timeout: Duration,
     logs: Logs,
-    /// Another takes its place when it says that it cannot go on.
-    client: ArcSwap<Client>,
-}
-
-/// What is left to send of a batch: kept from attempt to attempt, so that what is delivered is not sent again.
-#[derive(Debug)]
-pub(super) struct Unsent {
-    plan: Plan,
-    left: Vec<usize>,
-    rejected: u64,
+    clients: Clients,
 }
 
 impl Producer {
@@ -67,16 +57,15 @@ impl Producer {
     pub fn start(config: &DestinationConfig, kafka: &KafkaConfig, files: &Files) -> Result<Self, KafkaError> {
         let settings = settings(config, kafka, files)?;
         let logs = Logs::of(&config.name);
-        let client = ArcSwap::new(Arc::new(client(&settings, &logs)?));
+        let topic = kafka.topics[config.signal() as usize].clone();
         Ok(Self {
-            settings,
-            topic: kafka.topics[config.signal() as usize].clone(),
+            clients: Clients::start(settings, &topic, &logs)?,
+            topic,
             signal: config.signal(),
             headers: config.headers.clone(),
             forward: config.forward.clone(),
             timeout: config.timeout,
             logs,
-            client,
         })
     }
 
@@ -89,14 +78,36 @@ impl Producer {
                 Err(error) => return (Answer::Rejected { reason: error.to_string() }, 0),
             },
         };
-        let client = self.client.load_full();
-        let (failures, bytes) = self.hand_over(&client, &unsent, batch.head()).await;
-        let answer = unsent.judge(failures, self.logs.take().as_deref());
-        if let Answer::Retry { .. } = answer {
-            *kept = Some(unsent);
-            self.renew(&client);
+        let mut bytes = 0;
+        // What has refused messages in company, until it is seen whether it would take them alone.
+        let mut refused = None;
+        loop {
+            let client = if unsent.is_alone() { self.clients.alone() } else { Ok(self.clients.joining()) };
+            let client = match client {
+                Ok(client) => client,
+                Err(error) => {
+                    *kept = Some(unsent);
+                    return (Answer::Retry { after: None, reason: error.to_string() }, bytes);
+                }
+            };
+            let was_alone = unsent.is_alone();
+            let (failures, handed) = self.hand_over(&client, &unsent, batch.head()).await;
+            bytes += handed;
+            match unsent.judge(failures, self.logs.take().as_deref()) {
+                Next::Smaller if was_alone => refused = None,
+                Next::Smaller => refused = Some(client),
+                Next::Answered(answer) => {
+                    if let (Some(refused), Answer::Accepted { rejected: 0, .. }) = (&refused, &answer) {
+                        self.clients.join_less(refused);
+                    }
+                    if let Answer::Retry { .. } = answer {
+                        *kept = Some(unsent);
+                        self.clients.renew(&client);
+                    }
+                    return (answer, bytes);
+                }
+            }
         }
-        (answer, bytes)
     }
 
     /// Hands what is left to the client, and waits until each message has its report. Answers those that are not delivered.
@@ -106,12 +117,12 @@ impl Producer {
         let until = Instant::now() + self.timeout;
         let mut failures = Vec::new();
         let mut bytes = 0;
-        let mut left: VecDeque<usize> = unsent.left.iter().copied().collect();
+        let mut left: VecDeque<usize> = unsent.left().iter().copied().collect();
         while let Some(message) = left.pop_front() {
-            let body = unsent.plan.body(message);
+            let body = unsent.plan().body(message);
             let receipt = Receipt::new(&reports, message);
             let mut record = BaseRecord::with_opaque_to(&self.topic, Box::new(receipt)).payload(&body[..]);
-            if let Some(key) = unsent.plan.key(message).filter(|key| !key.is_empty()) {
+            if let Some(key) = unsent.plan().key(message).filter(|key| !key.is_empty()) {
                 record = record.key(key);
             }
             if let Some(headers) = &headers {
@@ -136,7 +147,7 @@ impl Producer {
             Ok(failed) => failures.extend(failed.into_iter().map(|(message, code)| Failure { message, code })),
             Err(_) => failures.extend(
                 reports
-                    .unreported(&unsent.left)
+                    .unreported(unsent.left())
                     .map(|message| Failure { message, code: RDKafkaErrorCode::MessageTimedOut }),
             ),
         }
@@ -158,75 +169,10 @@ impl Producer {
         }
         headers
     }
-
-    /// Puts another client in the place of one that cannot go on.
-    fn renew(&self, old: &Arc<Client>) {
-        let Some((code, reason)) = old.client().fatal_error() else { return };
-        if !Arc::ptr_eq(&self.client.load(), old) {
-            return;
-        }
-        tracing::warn!(topic = self.topic, %code, "Kafka: the producer cannot go on and is started anew: {reason}");
-        match client(&self.settings, &self.logs) {
-            Ok(new) => self.client.store(Arc::new(new)),
-            Err(error) => tracing::error!(topic = self.topic, %error, "Kafka: no new producer could be started"),
-        }
-    }
-}
-
-/// A message that was not delivered.
-struct Failure {
-    message: usize,
-    code: RDKafkaErrorCode,
-}
-
-impl Unsent {
-    fn new(signal: Signal, batch: &Batch) -> Result<Self, otlp::wire::WireError> {
-        let plan = if signal == Signal::Traces {
-            Plan::by_trace(batch.bodies().cloned().collect())?
-        } else {
-            Plan::whole(batch.parcels().collect())
-        };
-        Ok(Self { left: (0..plan.len()).collect(), plan, rejected: 0 })
-    }
-
-    /// What the failures of an attempt mean for the batch.
-    fn judge(&mut self, failures: Vec<Failure>, last: Option<&str>) -> Answer {
-        let words = |code: RDKafkaErrorCode| match last {
-            Some(last) => format!("{code} ({last})"),
-            None => code.to_string(),
-        };
-        if let Some(too_large) = failures.iter().find(|failure| is_too_large(failure.code)) {
-            return Answer::TooLarge { reason: words(too_large.code) };
-        }
-        let (for_good, passing): (Vec<_>, Vec<_>) = failures.into_iter().partition(|failure| is_for_good(failure.code));
-        self.rejected += for_good.iter().map(|failure| self.plan.items(failure.message)).sum::<u64>();
-        if let Some(first) = passing.first() {
-            let reason = words(first.code);
-            self.left = passing.iter().map(|failure| failure.message).collect();
-            return Answer::Retry { after: None, reason };
-        }
-        let message = for_good.first().map(|failure| words(failure.code)).unwrap_or_default();
-        Answer::Accepted { rejected: self.rejected, message }
-    }
-}
-
-fn is_too_large(code: RDKafkaErrorCode) -> bool {
-    matches!(code, RDKafkaErrorCode::MessageSizeTooLarge)
-}
-
-/// What fails as often as it is tried. All else may be mended by whoever runs the brokers: a topic that is not there, rights that are missing.
-fn is_for_good(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode::{InvalidArgument, InvalidRecord, InvalidTimestamp, PolicyViolation};
-    matches!(code, InvalidArgument | InvalidRecord | InvalidTimestamp | PolicyViolation)
 }
 
 fn code_of(error: &RdError) -> RDKafkaErrorCode {
     error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
-}
-
-fn client(settings: &rdkafka::ClientConfig, logs: &Logs) -> Result<Client, KafkaError> {
-    let made = Client::from_config_and_context(settings, reports::Context(logs.clone()));
-    made.map_err(|error| KafkaError::Client(error.to_string()))
 }
 
 fn settings(
@@ -261,50 +207,12 @@ fn settings(
 
 #[cfg(test)]
 mod tests {
-    //! What delivery reports mean. That brokers get messages at all is seen in tests/system/tests/kafka.
-
-    use bytes::Bytes;
+    //! What librdkafka takes. That brokers get messages at all is seen in tests/system/tests/kafka.
 
     use super::*;
     use crate::export::config::Partitioner;
     use crate::kafka::{ConnectConfig, SaslConfig, TlsConfig};
     use crate::kafka::{Mechanism, Password};
-
-    fn unsent(messages: u32) -> Unsent {
-        let plan = Plan::whole((0..messages).map(|_| (Bytes::from_static(b"x"), 10)).collect());
-        Unsent { left: (0..plan.len()).collect(), plan, rejected: 0 }
-    }
-
-    fn failed(failures: &[(usize, RDKafkaErrorCode)]) -> Vec<Failure> {
-        failures.iter().map(|&(message, code)| Failure { message, code }).collect()
-    }
-
-    #[test]
-    fn what_is_delivered_is_not_sent_again_and_what_is_refused_for_good_is_counted() {
-        use RDKafkaErrorCode::{InvalidRecord, MessageTimedOut};
-        let mut unsent = unsent(4);
-        let answer = unsent.judge(failed(&[(1, MessageTimedOut), (2, InvalidRecord)]), Some("broker down"));
-        let Answer::Retry { after: None, reason } = answer else { panic!("{answer:?}") };
-        assert!(reason.ends_with("(broker down)"), "{reason}");
-        assert_eq!(unsent.left, [1]);
-        let answer = unsent.judge(Vec::new(), None);
-        assert_eq!(answer, Answer::Accepted { rejected: 10, message: String::new() });
-    }
-
-    #[test]
-    fn a_message_that_brokers_find_too_large_makes_the_batch_too_large() {
-        let answer = unsent(2).judge(failed(&[(1, RDKafkaErrorCode::MessageSizeTooLarge)]), None);
-        assert!(matches!(answer, Answer::TooLarge { .. }), "{answer:?}");
-    }
-
-    #[test]
-    fn what_whoever_runs_the_brokers_can_mend_is_tried_again() {
-        use RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownTopicOrPartition};
-        for code in [TopicAuthorizationFailed, UnknownTopicOrPartition] {
-            let answer = unsent(1).judge(failed(&[(0, code)]), None);
-            assert!(matches!(answer, Answer::Retry { .. }), "{answer:?}");
-        }
-    }
 
     fn producer(change: impl FnOnce(&mut DestinationConfig, &mut KafkaConfig)) -> Result<Producer, KafkaError> {
         let mut kafka = KafkaConfig::new(ConnectConfig::new(vec!["127.0.0.1:1".to_owned()]));

@@ -52,6 +52,11 @@ impl Log {
         Ok(Self { store, most, backlog: Mutex::new(backlog) })
     }
 
+    /// How many bytes its files may have.
+    pub(crate) fn most(&self) -> u64 {
+        self.most
+    }
+
     /// Whether all that an earlier run has left was read.
     pub(crate) fn is_restored(&self) -> bool {
         self.backlog.lock().segments.is_empty()

@@ -104,7 +104,7 @@ impl Sender {
                         shared.queue.set_down(true);
                         let delay = resting.until.saturating_duration_since(Instant::now());
                         if shared.is_over(&batch, started.elapsed() + delay, reason) {
-                            batch.dropped(DropReason::RetriesExhausted);
+                            self.give_up(batch);
                             return None;
                         }
                         shared.is_failing(reason, delay);
@@ -169,6 +169,11 @@ impl Sender {
                 drop(batch);
                 return None;
             }
+            if shared.queue.is_replaced() {
+                // Before it pauses: what stands behind it goes out meanwhile.
+                batch.hand_over();
+                return None;
+            }
             let delay = backoff.delay(after, rand::random());
             if after.is_some() {
                 // The back end means all senders, not this one.
@@ -184,7 +189,7 @@ impl Sender {
                 shared.is_failing_at(&target, &reason);
             } else if after.is_none() {
                 if shared.is_over(&batch, started.elapsed() + delay, &reason) {
-                    batch.dropped(DropReason::RetriesExhausted);
+                    self.give_up(batch);
                     return None;
                 }
                 shared.is_failing(&reason, delay);
@@ -192,6 +197,12 @@ impl Sender {
             }
             failure = Some(reason);
         }
+    }
+
+    /// A batch was tried for long enough. What of it was delivered, message by message, is not lost.
+    fn give_up(&mut self, batch: Batch) {
+        let (sent, rejected) = self.unsent.take().map_or((0, 0), |unsent| unsent.done_with());
+        batch.given_up(sent, rejected, DropReason::RetriesExhausted);
     }
 
     async fn attempt(&mut self, target: &Arc<Target>, batch: &Batch) -> Answer {

@@ -1,9 +1,9 @@
 //! Kafka as a receiver: a consumer group takes messages of OTLP protobuf, and each becomes a [`Request`](crate::request::Request), or a part of
 //! one: small messages that came together are joined.
 //!
-//! A thread of its own polls, pauses and commits ([`puller`]), because librdkafka calls back where it is polled and waits for brokers there. What it
-//! polls is delivered by tasks ([`delivery`]), which try again for as long as they are refused. How far a partition is done is kept in [`board`] and
-//! [`offsets`].
+//! A thread of its own polls, pauses and commits ([`puller`], [`session`], [`pauses`]), because librdkafka calls back where it is
+//! polled and waits for brokers there. What it polls is delivered by tasks ([`delivery`]), which try again for as long as they are refused. How far a
+//! partition is done is kept in [`board`] and [`offsets`].
 //!
 //! Invariant: an offset is committed only when all that stands before it in its partition is settled: delivered, on a disk, or skipped and
 //! counted because it never can be. Whatever is not, when this process ends or loses a partition, comes again to whoever reads it next.
@@ -25,8 +25,12 @@ mod group;
 mod metrics;
 #[cfg(any(feature = "kafka", test))]
 mod offsets;
+#[cfg(any(feature = "kafka", test))]
+mod pauses;
 #[cfg(feature = "kafka")]
 mod puller;
+#[cfg(feature = "kafka")]
+mod session;
 mod status;
 
 pub use config::{Config, InitialOffset};

@@ -51,7 +51,7 @@ impl Failure {
         let (code, http, retry_after) = match refusal.kind {
             RefusalKind::Malformed => (Code::InvalidArgument, StatusCode::BAD_REQUEST, None),
             RefusalKind::TooLarge => (Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE, None),
-            RefusalKind::Unavailable { retry_after } => {
+            RefusalKind::Unavailable { retry_after } | RefusalKind::Failed { retry_after } => {
                 (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.max(SHORTEST_PAUSE)))
             }
             RefusalKind::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR, None),
@@ -65,7 +65,7 @@ impl Failure {
             RefusalKind::Malformed => Reason::Malformed,
             RefusalKind::TooLarge => Reason::TooLarge,
             RefusalKind::Unavailable { .. } => Reason::Unavailable,
-            RefusalKind::Internal => Reason::Internal,
+            RefusalKind::Failed { .. } | RefusalKind::Internal => Reason::Internal,
         };
         Self::refused(refusal, reason)
     }
@@ -281,6 +281,9 @@ mod tests {
             assert_eq!(failure.details_header(), None);
             assert_eq!(failure.whole_seconds(), None);
         }
+        let failure = Failure::by_handler(Refusal::failed(Duration::from_secs(2), "x"));
+        assert_eq!((failure.code, failure.http.as_u16()), (Code::Unavailable, 503));
+        assert_eq!((failure.reason, failure.whole_seconds()), (Reason::Internal, Some(2)));
         let failure = Failure::by_handler(Refusal::unavailable(Duration::from_millis(1200), "x"));
         assert_eq!((failure.code, failure.http.as_u16()), (Code::Unavailable, 503));
         assert_eq!(failure.whole_seconds(), Some(2));

@@ -10,6 +10,8 @@ pub(super) struct Budget {
     used: AtomicUsize,
     /// Of what is used, what is decided and waits for the queues: to decide more frees none of it.
     leaving: AtomicUsize,
+    /// For how much there was no room when somebody came: it is made, as if that were used already.
+    wanted: AtomicUsize,
 }
 
 /// From these shares of it on, in per cent, more is done to stay within.
@@ -29,36 +31,55 @@ const SPILL: usize = 65;
 const EARLY: usize = 85;
 /// To this much, in per cent, traces are decided early.
 const RELIEVED: usize = 80;
+/// No more than this part of it is made room for at once: what is larger has to wait until traces are due.
+const WANTED: usize = 4;
 
 /// Room that was taken, and is given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Room {
     budget: Arc<Budget>,
     bytes: usize,
+    leaves: bool,
 }
 
 impl Room {
     /// `None` where there is not so much.
     pub(super) fn take(budget: &Arc<Budget>, bytes: usize) -> Option<Self> {
-        budget.reserve(bytes).then(|| Self { budget: Arc::clone(budget), bytes })
+        budget.reserve(bytes).then(|| Self { budget: Arc::clone(budget), bytes, leaves: false })
     }
 
     /// Whatever the limit.
     pub(super) fn force(budget: &Arc<Budget>, bytes: usize) -> Self {
         budget.settle(0, bytes);
-        Self { budget: Arc::clone(budget), bytes }
+        Self { budget: Arc::clone(budget), bytes, leaves: false }
+    }
+
+    /// Likewise, for what is decided and waits for the queues.
+    pub(super) fn leaving(budget: &Arc<Budget>, bytes: usize) -> Self {
+        budget.settle_leaving(0, bytes);
+        let mut room = Self::force(budget, bytes);
+        room.leaves = true;
+        room
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
         self.budget.settle(self.bytes, 0);
+        if self.leaves {
+            self.budget.settle_leaving(self.bytes, 0);
+        }
     }
 }
 
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0), leaving: AtomicUsize::new(0) }
+        Self {
+            limit: AtomicUsize::new(limit),
+            used: AtomicUsize::new(0),
+            leaving: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
+        }
     }
 
     pub(super) fn set_limit(&self, limit: usize) {
@@ -77,7 +98,23 @@ impl Budget {
     pub(super) fn reserve(&self, bytes: usize) -> bool {
         let limit = self.limit();
         let room = |used: usize| Some(used.saturating_add(bytes)).filter(|sum| *sum <= limit);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+        let is_there = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        if !is_there {
+            self.wanted.fetch_max(bytes.min(limit / WANTED), Ordering::Relaxed);
+        }
+        is_there
+    }
+
+    /// If there is room now for what was refused, nobody has to make it any more.
+    pub(super) fn look_again(&self) {
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        if wanted > 0 && self.used().saturating_add(wanted) <= self.limit() {
+            self.wanted.fetch_min(0, Ordering::Relaxed);
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        self.wanted.load(Ordering::Relaxed)
     }
 
     /// Takes or gives back the difference, whatever the limit.
@@ -99,12 +136,12 @@ impl Budget {
     }
 
     fn undecided(&self) -> usize {
-        self.used().saturating_sub(self.leaving.load(Ordering::Relaxed))
+        (self.used() + self.wanted()).saturating_sub(self.leaving.load(Ordering::Relaxed))
     }
 
     pub(super) fn pressure(&self) -> Pressure {
         let share = |bytes: usize| bytes.saturating_mul(100) / self.limit().max(1);
-        match share(self.used()) {
+        match share(self.used() + self.wanted()) {
             EARLY.. if share(self.undecided()) >= EARLY => Pressure::Early,
             SPILL.. => Pressure::Spill,
             PACK.. => Pressure::Pack,
@@ -129,6 +166,31 @@ mod tests {
         budget.settle(600, 100);
         assert_eq!(budget.used(), 500);
         assert!(!budget.reserve(usize::MAX));
+    }
+
+    #[test]
+    fn room_is_made_for_who_was_refused() {
+        let budget = Budget::new(1000);
+        assert!(budget.reserve(800));
+        assert_eq!(budget.pressure(), Pressure::Spill);
+        assert!(!budget.reserve(220));
+        assert_eq!((budget.pressure(), budget.excess()), (Pressure::Early, 220));
+        budget.look_again();
+        assert_eq!(budget.pressure(), Pressure::Early, "there is none yet");
+        budget.settle(800, 700);
+        budget.look_again();
+        assert_eq!(budget.pressure(), Pressure::Spill);
+        assert!(!budget.reserve(100_000));
+        assert_eq!(budget.excess(), 150, "not more than a part of it all");
+    }
+
+    #[test]
+    fn what_leaves_counts_as_that_until_it_is_gone() {
+        let budget = Arc::new(Budget::new(1000));
+        let room = Room::leaving(&budget, 900);
+        assert_eq!((budget.used(), budget.pressure()), (900, Pressure::Spill));
+        drop(room);
+        assert_eq!((budget.used(), budget.undecided()), (0, 0));
     }
 
     #[test]

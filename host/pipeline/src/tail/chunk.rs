@@ -1,10 +1,12 @@
 //! A chunk: some hundred spans end to end. It is written once, then read; packed when it is not likely to be read soon, and written to
 //! the disk when memory is short.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::spill::Spilled;
 
@@ -93,7 +95,10 @@ impl Chunk {
     /// Nothing more follows.
     pub(super) fn close(&mut self) {
         if let Self::Open(bytes) = self {
-            let bytes = std::mem::take(bytes);
+            let mut bytes = std::mem::take(bytes);
+            if bytes.capacity() - bytes.len() > bytes.capacity() / 8 {
+                bytes.shrink_to_fit();
+            }
             let capacity = bytes.capacity();
             *self = Self::Plain(Plain { bytes: bytes.into(), capacity });
         }
@@ -117,11 +122,44 @@ impl Chunk {
     }
 }
 
-impl Packed {
+/// Packs chunks. Its memory is used again.
+#[derive(Default)]
+pub(super) struct Packer {
+    compressor: Option<Compressor<'static>>,
+    scratch: Vec<u8>,
+}
+
+impl Packer {
     /// Packs bytes.
-    pub(super) fn pack(bytes: &[u8]) -> std::io::Result<Self> {
-        let packed = zstd::bulk::compress(bytes, LEVEL)?;
-        Ok(Self { place: Place::Memory(Bytes::from(packed)), len: bytes.len() })
+    pub(super) fn pack(&mut self, bytes: &[u8]) -> std::io::Result<Packed> {
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(Compressor::new(LEVEL)?),
+        };
+        self.scratch.clear();
+        self.scratch.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        compressor.compress_to_buffer(bytes, &mut self.scratch)?;
+        // A copy takes what it needs and no more.
+        Ok(Packed { place: Place::Memory(Bytes::copy_from_slice(&self.scratch)), len: bytes.len() })
+    }
+}
+
+thread_local! {
+    /// A thread unpacks many chunks, and each of these takes some hundred kilobytes.
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn unpack(packed: &[u8], len: usize) -> std::io::Result<Vec<u8>> {
+    UNPACKER.with_borrow_mut(|unpacker| match unpacker {
+        Some(unpacker) => unpacker.decompress(packed, len),
+        none => none.insert(Decompressor::new()?).decompress(packed, len),
+    })
+}
+
+impl Packed {
+    /// How many bytes it holds.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     /// The same, on the disk.
@@ -132,8 +170,8 @@ impl Packed {
     /// All of its bytes. May read from the disk.
     pub(super) fn unpack(&self) -> Result<Vec<u8>, Lost> {
         let unpacked = match &self.place {
-            Place::Memory(bytes) => zstd::bulk::decompress(bytes, self.len),
-            Place::Disk(spilled) => zstd::bulk::decompress(&spilled.read()?, self.len),
+            Place::Memory(bytes) => unpack(bytes, self.len),
+            Place::Disk(spilled) => unpack(&spilled.read()?, self.len),
         };
         let unpacked = unpacked.map_err(|error| Lost::Damaged(error.to_string()))?;
         if unpacked.len() != self.len {
@@ -236,7 +274,7 @@ mod tests {
 
     #[test]
     fn pieces_of_any_chunk_come_in_their_order() {
-        let chunk = |byte: u8| Packed::pack(&vec![byte; 1000]).unwrap();
+        let chunk = |byte: u8| Packer::default().pack(&vec![byte; 1000]).unwrap();
         let [one, two] = [chunk(1), chunk(2)];
         let arena = [9; 10];
         let packed = |chunk: &Packed, range| Piece::Packed(chunk.clone(), range);
@@ -249,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_is_lost_and_nothing_else() {
-        let whole = Packed::pack(&[1; 1000]).unwrap();
+        let whole = Packer::default().pack(&[1; 1000]).unwrap();
         let mut damaged = whole.clone();
         damaged.len = 999;
         damaged.place = Place::Memory(Bytes::from_static(b"no zstd"));

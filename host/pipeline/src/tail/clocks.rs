@@ -1,7 +1,9 @@
-//! When traces are due: a heap of times. A trace whose time moves on is looked at when the old one comes, so that a span that comes costs nothing here.
+//! When traces are due: a wheel of short steps of time. A trace whose time moves on is looked at when the old one comes, so that a span that comes costs
+//! nothing here.
+//!
+//! A heap would put them in exact order, and touch some twenty places in memory for each of some hundred thousand; nobody asks for that order.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Nanoseconds since the buffer began, by when spans arrive: what other machines' clocks say decides nothing here.
@@ -10,14 +12,22 @@ pub(super) type Nanos = u64;
 /// What tells the time: an argument, so that tests have their own.
 pub(super) type Clock = Box<dyn Fn() -> Nanos + Send + Sync>;
 
+/// What falls into the same step is due at its end.
+const STEP: Nanos = 10_000_000;
+
 /// The monotonic clock, from now on.
 pub(super) fn monotonic() -> Clock {
     let begun = Instant::now();
     Box::new(move || Nanos::try_from(begun.elapsed().as_nanos()).unwrap_or(Nanos::MAX))
 }
 
-/// A trace at a time: its place, and which of all that had that place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The end of the step in which a time is.
+pub(super) fn step_of(at: Nanos) -> Nanos {
+    at.div_ceil(STEP).saturating_mul(STEP)
+}
+
+/// A trace at a time, the end of a step: its place, and which of all that had that place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Appointment {
     pub(super) at: Nanos,
     pub(super) slot: u32,
@@ -26,34 +36,60 @@ pub(super) struct Appointment {
 
 /// The times of one shard.
 #[derive(Debug, Default)]
-pub(super) struct Clocks(BinaryHeap<Reverse<Appointment>>);
+pub(super) struct Clocks {
+    /// By the end of each.
+    steps: BTreeMap<Nanos, Vec<(u32, u32)>>,
+    len: usize,
+    /// Of all steps together.
+    capacity: usize,
+}
 
 impl Clocks {
+    /// What a step takes beside its traces.
+    const UPKEEP: usize = 64;
+
     pub(super) fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<Appointment>()
+        self.capacity * size_of::<(u32, u32)>() + self.steps.len() * Self::UPKEEP
     }
 
-    pub(super) fn add(&mut self, appointment: Appointment) {
-        self.0.push(Reverse(appointment));
+    pub(super) fn add(&mut self, Appointment { at, slot, stamp }: Appointment) {
+        debug_assert_eq!(at, step_of(at), "appointments are at the end of a step");
+        let step = self.steps.entry(at).or_default();
+        let capacity = step.capacity();
+        step.push((slot, stamp));
+        self.capacity += step.capacity() - capacity;
+        self.len += 1;
     }
 
     /// The next one.
     pub(super) fn next(&self) -> Option<Nanos> {
-        self.0.peek().map(|Reverse(next)| next.at)
+        self.steps.first_key_value().map(|(at, _)| *at)
     }
 
-    /// Takes the next one whose time has come.
+    /// Takes one whose time has come, of the earliest.
     pub(super) fn take(&mut self, now: Nanos) -> Option<Appointment> {
-        let Reverse(next) = self.0.peek()?;
-        (next.at <= now).then(|| self.0.pop()).flatten().map(|Reverse(next)| next)
+        let mut first = self.steps.first_entry().filter(|first| *first.key() <= now)?;
+        let at = *first.key();
+        let (slot, stamp) = first.get_mut().pop().expect("a step that is there has some");
+        if first.get().is_empty() {
+            self.capacity -= first.remove().capacity();
+        }
+        self.len -= 1;
+        Some(Appointment { at, slot, stamp })
     }
 
     /// Forgets those that are not `wanted` any more, if there are many of them for so many traces.
     pub(super) fn tidy(&mut self, traces: usize, wanted: impl Fn(&Appointment) -> bool) {
-        if self.0.len() > 2 * traces + 1024 {
-            self.0.retain(|Reverse(appointment)| wanted(appointment));
-            self.0.shrink_to(self.0.len() * 2);
+        if self.len <= 2 * traces + 1024 {
+            return;
         }
+        self.steps.retain(|&at, step| {
+            step.retain(|&(slot, stamp)| wanted(&Appointment { at, slot, stamp }));
+            step.shrink_to_fit();
+            !step.is_empty()
+        });
+        self.len = self.steps.values().map(Vec::len).sum();
+        self.capacity = self.steps.values().map(Vec::capacity).sum();
     }
 }
 
@@ -64,20 +100,35 @@ mod tests {
     #[test]
     fn they_come_in_order_and_none_before_its_time() {
         let mut clocks = Clocks::default();
-        for (at, slot) in [(30, 1), (10, 2), (20, 3)] {
+        for (at, slot) in [(3 * STEP, 1), (STEP, 2), (2 * STEP, 3), (STEP, 4)] {
             clocks.add(Appointment { at, slot, stamp: 0 });
         }
-        let mut taken = |now| std::iter::from_fn(|| clocks.take(now)).map(|taken| taken.slot).collect::<Vec<_>>();
-        assert_eq!((taken(5), taken(20), taken(29), taken(30)), (vec![], vec![2, 3], vec![], vec![1]));
+        assert_eq!((clocks.next(), clocks.len), (Some(STEP), 4));
+        let mut taken = |now| {
+            let mut slots: Vec<u32> = std::iter::from_fn(|| clocks.take(now)).map(|taken| taken.slot).collect();
+            slots.sort_unstable();
+            slots
+        };
+        assert_eq!(
+            (taken(STEP - 1), taken(2 * STEP), taken(3 * STEP - 1), taken(3 * STEP)),
+            (vec![], vec![2, 3, 4], vec![], vec![1])
+        );
+        assert_eq!((clocks.next(), clocks.bytes()), (None, 0), "steps that are over are given back");
+    }
+
+    #[test]
+    fn a_time_is_in_the_step_that_ends_with_it_or_after_it() {
+        assert_eq!([0, 1, STEP, STEP + 1].map(step_of), [0, STEP, STEP, 2 * STEP]);
+        assert!(step_of(Nanos::MAX - 1) >= Nanos::MAX - STEP);
     }
 
     #[test]
     fn those_that_nobody_wants_are_forgotten_when_they_are_many() {
         let mut clocks = Clocks::default();
-        (0..5000).for_each(|slot| clocks.add(Appointment { at: 1, slot, stamp: 0 }));
+        (0..5000).for_each(|slot| clocks.add(Appointment { at: STEP, slot, stamp: 0 }));
         clocks.tidy(3000, |_| false);
-        assert_eq!(clocks.0.len(), 5000);
+        assert_eq!(clocks.len, 5000);
         clocks.tidy(100, |appointment| appointment.slot < 100);
-        assert_eq!(clocks.0.len(), 100);
+        assert_eq!((clocks.len, clocks.capacity), (100, 100));
     }
 }

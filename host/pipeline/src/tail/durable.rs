@@ -16,6 +16,10 @@ use crate::export::log::{Entry, Log};
 use crate::export::{Parcel, StoreError};
 use crate::request::Refusal;
 
+/// From this share of its room on, in per cent, traces are decided early, to this much.
+const FULL: u64 = 90;
+const RELIEVED: u64 = 80;
+
 /// The log, and what of it has yet to go to the shards.
 pub(super) struct Durable {
     log: Log,
@@ -43,6 +47,13 @@ impl Durable {
 
     pub(super) fn disk_bytes(&self) -> u64 {
         self.log.disk_bytes()
+    }
+
+    /// By how many bytes it is fuller than it should be: as much may go with the oldest traces.
+    pub(super) fn excess(&self) -> usize {
+        let (bytes, most) = (self.log.disk_bytes(), self.log.most());
+        let is_full = bytes >= most / 100 * FULL;
+        usize::try_from(if is_full { bytes.saturating_sub(most / 100 * RELIEVED) } else { 0 }).unwrap_or(usize::MAX)
     }
 
     /// Why nothing is taken now.
@@ -103,6 +114,21 @@ impl Durable {
 }
 
 impl Inner {
+    /// Whether traces have to be decided early for what the log has no room for.
+    pub(super) fn is_log_full(&self) -> bool {
+        self.durable.as_ref().is_some_and(|durable| durable.excess() > 0)
+    }
+
+    /// Whether all that an earlier run has left is back.
+    pub(super) fn is_restored(&self) -> bool {
+        self.durable.as_ref().is_none_or(|durable| durable.log.is_restored())
+    }
+
+    /// Whether more of it is to be brought back now.
+    pub(super) fn restores(&self) -> bool {
+        self.is_open() && !self.is_restored() && self.budget().pressure() < Pressure::Spill
+    }
+
     /// Brings a piece of what an earlier run has left back into the shards, while there is room for it. Answers whether there is more. Waits for the
     /// disk.
     pub(super) fn restore(&self, batch: &mut Batch, sorter: &mut Sorter) -> bool {

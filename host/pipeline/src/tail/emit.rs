@@ -26,9 +26,6 @@ use crate::export::Parcel;
 const SAMPLER: &str = "tracemill.sampling.plugin";
 const REASON: &str = "tracemill.sampling.reason";
 
-/// How many bytes are kept for the next time.
-const KEPT: usize = 4 << 20;
-
 /// Its buffers are used again.
 #[derive(Default)]
 pub(super) struct Emitter {
@@ -36,6 +33,8 @@ pub(super) struct Emitter {
     batch: Batch,
     plain: Vec<u8>,
     order: Vec<u32>,
+    /// How many bytes are kept for the next time.
+    kept: usize,
 }
 
 /// What came of spans that leave.
@@ -54,6 +53,11 @@ struct Group {
 }
 
 impl Emitter {
+    /// One that keeps so many bytes of memory for the next time.
+    pub(super) fn new(kept: usize) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
     /// One parcel for all that came with the same tenant and headers.
     pub(super) fn emit(&mut self, leaving: &mut Leaving, note_reason: bool) -> Emitted {
         let origins: Vec<_> = leaving.origins.drain(..).map(Some).collect();
@@ -61,6 +65,12 @@ impl Emitter {
         let mut emitted = Emitted::default();
         self.plain.clear();
         let groups = self.groups(leaving, &mut emitted.lost);
+        if emitted.lost > 0
+            && let Some(custody) = &custody
+        {
+            // Whoever sent them may have them still.
+            custody.fail();
+        }
         for Group { context, parts, verdicts } in groups {
             let bytes: usize = parts.iter().map(|part| part.span.len()).sum();
             let mut body = Vec::with_capacity(bytes + bytes / 8 + 1024);
@@ -79,7 +89,7 @@ impl Emitter {
                 custody: custody.clone(),
             });
         }
-        self.plain.shrink_to(KEPT);
+        self.plain.shrink_to(self.kept);
         emitted
     }
 

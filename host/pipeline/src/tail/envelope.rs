@@ -27,6 +27,13 @@ pub(super) struct Envelopes {
     hasher: RandomState,
 }
 
+impl Envelope {
+    /// How many bytes it adds to a body of which it is not part yet, at most.
+    pub(super) fn bytes(&self) -> usize {
+        self.resource.len() + self.scope.len()
+    }
+}
+
 impl Envelopes {
     /// How many bytes they take.
     pub(super) fn bytes(&self) -> usize {

@@ -9,44 +9,79 @@ const KICKS: usize = 200;
 /// How full a filter becomes before the next one begins.
 const LOAD: f64 = 0.9;
 
-/// A set of hashes of which no more can be taken out than all.
+/// Never 0. From bits that do not choose the bucket.
+fn print(hash: u64) -> u16 {
+    let print = (hash >> 48) as u16;
+    print.max(1)
+}
+
+/// The same bucket of the filter that is filled and of the one before, beside each other in memory: who looks for a hash looks into both.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(16))]
+struct Pair([[u16; BUCKET]; 2]);
+
+/// The newest hashes: at least `capacity` of them, up to twice as many.
 #[derive(Debug)]
-struct Cuckoo {
-    /// 0 is none.
-    slots: Box<[u16]>,
+pub(super) struct Rolling {
+    /// A fingerprint that is 0 is none.
+    buckets: Box<[Pair]>,
+    /// Which of each pair is filled.
+    newest: usize,
+    /// How many hashes are in it.
     len: usize,
+    capacity: usize,
+    rotations: u64,
     /// For the choice of who is pushed out.
     turn: u64,
 }
 
-impl Cuckoo {
-    /// For so many hashes.
-    fn new(capacity: usize) -> Self {
+impl Rolling {
+    /// Knows at least so many.
+    pub(super) fn new(capacity: usize) -> Self {
         let buckets = ((capacity as f64 / LOAD) as usize).div_ceil(BUCKET).max(1).next_power_of_two();
-        Self { slots: vec![0; buckets * BUCKET].into_boxed_slice(), len: 0, turn: 0x9e37_79b9_7f4a_7c15 }
+        Self {
+            buckets: vec![Pair::default(); buckets].into_boxed_slice(),
+            newest: 0,
+            len: 0,
+            capacity: capacity.max(1),
+            rotations: 0,
+            turn: 0x9e37_79b9_7f4a_7c15,
+        }
     }
 
-    fn mask(&self) -> usize {
-        self.slots.len() / BUCKET - 1
+    /// How many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&self.buckets[..])
     }
 
-    fn other(&self, bucket: usize, print: u16) -> usize {
-        // Its own inverse.
-        (bucket ^ (usize::from(print).wrapping_mul(0x5bd1_e995))) & self.mask()
+    /// Whether a hash is known, or taken for one that is.
+    pub(super) fn contains(&self, hash: u64) -> bool {
+        let (bucket, print) = self.place(hash);
+        let is_in = |bucket: usize| self.buckets[bucket].0.as_flattened().contains(&print);
+        is_in(bucket) || is_in(self.other(bucket, print))
     }
 
-    fn bucket(&self, number: usize) -> &[u16] {
-        &self.slots[number * BUCKET..(number + 1) * BUCKET]
+    /// Learns a hash.
+    pub(super) fn insert(&mut self, hash: u64) {
+        if self.len >= self.capacity || !self.try_insert(hash) {
+            self.newest = 1 - self.newest;
+            for pair in &mut self.buckets {
+                pair.0[self.newest] = [0; BUCKET];
+            }
+            self.len = 0;
+            self.rotations += 1;
+            self.try_insert(hash);
+        }
     }
 
-    fn contains(&self, hash: u64) -> bool {
-        let (bucket, print) = (hash as usize & self.mask(), print(hash));
-        self.bucket(bucket).contains(&print) || self.bucket(self.other(bucket, print)).contains(&print)
+    /// How often the oldest were forgotten.
+    pub(super) fn rotations(&self) -> u64 {
+        self.rotations
     }
 
     /// Answers whether there was room. Where not, some hash that was in it is not any more.
-    fn insert(&mut self, hash: u64) -> bool {
-        let (bucket, mut print) = (hash as usize & self.mask(), print(hash));
+    fn try_insert(&mut self, hash: u64) -> bool {
+        let (bucket, mut print) = self.place(hash);
         let other = self.other(bucket, print);
         if self.put(bucket, print) || self.put(other, print) {
             return true;
@@ -54,8 +89,8 @@ impl Cuckoo {
         let mut bucket = other;
         for _ in 0..KICKS {
             self.turn = self.turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let victim = bucket * BUCKET + (self.turn >> 60) as usize % BUCKET;
-            std::mem::swap(&mut self.slots[victim], &mut print);
+            let victim = (self.turn >> 60) as usize % BUCKET;
+            std::mem::swap(&mut self.buckets[bucket].0[self.newest][victim], &mut print);
             bucket = self.other(bucket, print);
             if self.put(bucket, print) {
                 return true;
@@ -65,63 +100,19 @@ impl Cuckoo {
     }
 
     fn put(&mut self, bucket: usize, print: u16) -> bool {
-        let slots = &mut self.slots[bucket * BUCKET..(bucket + 1) * BUCKET];
-        let free = slots.iter_mut().find(|slot| **slot == 0);
+        let free = self.buckets[bucket].0[self.newest].iter_mut().find(|slot| **slot == 0);
         let is_put = free.map(|slot| *slot = print).is_some();
         self.len += usize::from(is_put);
         is_put
     }
 
-    fn clear(&mut self) {
-        self.slots.fill(0);
-        self.len = 0;
-    }
-}
-
-/// Never 0. From bits that do not choose the bucket.
-fn print(hash: u64) -> u16 {
-    let print = (hash >> 48) as u16;
-    print.max(1)
-}
-
-/// The newest hashes: at least `capacity` of them, up to twice as many.
-#[derive(Debug)]
-pub(super) struct Rolling {
-    newest: Cuckoo,
-    before: Cuckoo,
-    capacity: usize,
-    rotations: u64,
-}
-
-impl Rolling {
-    /// Knows at least so many.
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { newest: Cuckoo::new(capacity), before: Cuckoo::new(capacity), capacity: capacity.max(1), rotations: 0 }
+    fn place(&self, hash: u64) -> (usize, u16) {
+        (hash as usize & (self.buckets.len() - 1), print(hash))
     }
 
-    /// How many bytes it takes.
-    pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.newest.slots[..]) + size_of_val(&self.before.slots[..])
-    }
-
-    /// Whether a hash is known, or taken for one that is.
-    pub(super) fn contains(&self, hash: u64) -> bool {
-        self.newest.contains(hash) || self.before.contains(hash)
-    }
-
-    /// Learns a hash.
-    pub(super) fn insert(&mut self, hash: u64) {
-        if self.newest.len >= self.capacity || !self.newest.insert(hash) {
-            std::mem::swap(&mut self.newest, &mut self.before);
-            self.newest.clear();
-            self.rotations += 1;
-            self.newest.insert(hash);
-        }
-    }
-
-    /// How often the oldest were forgotten.
-    pub(super) fn rotations(&self) -> u64 {
-        self.rotations
+    fn other(&self, bucket: usize, print: u16) -> usize {
+        // Its own inverse.
+        (bucket ^ (usize::from(print).wrapping_mul(0x5bd1_e995))) & (self.buckets.len() - 1)
     }
 }
 

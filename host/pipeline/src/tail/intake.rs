@@ -125,7 +125,12 @@ impl Inner {
     /// Takes room for so many spans, or refuses them.
     fn reserve(&self, spans: usize, bytes: usize) -> Result<Room, Refusal> {
         // Pages and chunks that are begun were set aside at the start.
-        Room::take(&self.ledger.budget, Shard::growth(0, spans, bytes)).ok_or_else(full)
+        let growth = Shard::growth(0, spans, bytes);
+        if growth > self.budget().limit().saturating_sub(self.fixed) {
+            let why = format!("the request needs {growth} bytes of the trace buffer, which is not so large");
+            return Err(Refusal::too_large(why));
+        }
+        Room::take(&self.ledger.budget, growth).ok_or_else(full)
     }
 
     /// Puts the live rows of a batch into their shards, whatever the budget.
@@ -229,7 +234,7 @@ impl Inner {
         }
         shard.leave_origin(origin);
         self.settle(&mut shard);
-        let is_due = shard.next().is_some_and(|next| next < shard.wakes_at);
+        let is_due = shard.next().is_some_and(|next| next.max(shard.rests_until) < shard.wakes_at);
         // While there is much to make room for, somebody looks more often.
         let is_pressed = self.budget().pressure() != Pressure::None && shard.wakes_at > now + AGAIN.as_nanos() as u64;
         if is_due || is_pressed {

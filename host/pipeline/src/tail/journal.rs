@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -151,6 +151,7 @@ impl Journal {
             let (number, file) = self.journals.begin()?;
             self.open.insert(Open { number, file, bytes: 0, known: Vec::new() })
         };
+        let told = open.known.len();
         for (key, verdict) in decisions {
             match verdict.fate {
                 Fate::Drop => block.push(DROPPED),
@@ -164,8 +165,9 @@ impl Journal {
         }
         let written = if block.len() > HEAD { open.append(&mut block) } else { Ok(()) };
         self.block = block;
-        let is_full = |open: &Open| open.bytes >= self.share || open.known.len() >= MOST_VERDICTS;
-        if written.is_err() || self.open.as_ref().is_some_and(is_full) {
+        // A file goes on behind what it holds whole: with a full disk there would be another one for each turn.
+        let is_broken = written.is_err() && open.take_back(told).is_err();
+        if is_broken || open.bytes >= self.share || open.known.len() >= MOST_VERDICTS {
             self.end();
         }
         written
@@ -187,6 +189,13 @@ impl Open {
         self.file.write_all(block)?;
         self.bytes += block.len() as u64;
         Ok(())
+    }
+
+    /// What was begun behind its blocks is not there, nor are verdicts known but the first `told`.
+    fn take_back(&mut self, told: usize) -> io::Result<()> {
+        self.known.truncate(told);
+        self.file.set_len(self.bytes)?;
+        self.file.seek(SeekFrom::Start(self.bytes)).map(drop)
     }
 
     /// A verdict's number in this file, which is told there first.
@@ -363,6 +372,25 @@ mod tests {
         assert!(known.len() >= 10_000 && known.len() < 25_000, "{}", known.len());
         assert_eq!(known.last().unwrap().0, key(99_999));
         assert!(std::fs::read_dir(folder.path()).unwrap().count() < 10);
+    }
+
+    #[test]
+    fn what_could_not_be_written_whole_is_taken_back_and_the_file_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let journals = Journals::open(folder.path(), 1000).unwrap();
+        let mut journal = Journal::new(Arc::clone(&journals), 1);
+        let [first, second] = ["first", "second"].map(|reason| verdict(reason, Fate::Keep(Mark::Leave)));
+        journal.write([(key(1), &first)].into_iter()).unwrap();
+        let open = journal.open.as_mut().unwrap();
+        // As a disk does that becomes full in the middle of a block.
+        open.known.push(Arc::clone(&second));
+        open.file.write_all(&[7; 20]).unwrap();
+        open.take_back(1).unwrap();
+        journal.write([(key(2), &second)].into_iter()).unwrap();
+        let known: Vec<_> =
+            read(folder.path()).into_iter().map(|(key, verdict)| (key, verdict.unwrap().reason)).collect();
+        assert_eq!(known, [(key(1), "first".into()), (key(2), "second".into())]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

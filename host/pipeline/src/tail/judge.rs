@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::clocks::Nanos;
 use super::config::Otherwise;
 use super::shard::{Candidate, Settled, Shard};
-use super::show::Shower;
+use super::show::{Limits, Shower};
 use super::verdict::{Fate, Mark, Verdict};
 use crate::chain::ask::{Answered, Asking};
 use crate::chain::live::Chain;
@@ -64,7 +64,8 @@ pub(super) struct Turn<'t> {
     /// Nanoseconds since the Unix epoch.
     pub(super) unix: u64,
     pub(super) otherwise: Otherwise,
-    pub(super) max_rows: usize,
+    /// What samplers are shown of traces.
+    pub(super) limits: Limits,
     /// Where versions are tried on the side.
     pub(super) shadows: &'t Shadows,
     /// The bit of a sampler in [`Candidate::early`].
@@ -102,7 +103,7 @@ impl Judge {
         let mut outcomes = Vec::with_capacity(candidates.len());
         while outcomes.len() < candidates.len() {
             let rest = &candidates[outcomes.len()..];
-            let shown = self.shower.show(shard, rest, show, turn.max_rows);
+            let shown = self.shower.show(shard, rest, show, turn.limits);
             let some = &rest[..shown.rows.len()];
             let loaded = self.batch.load_again(&shown.requests);
             assert!(loaded.iter().all(Result::is_ok), "what was a batch is one again: {loaded:?}");
@@ -212,8 +213,8 @@ impl Hearing<'_, '_> {
     fn question(&mut self, stage: &Stage, asked: &[usize]) -> (Traces, Vec<Arc<Column>>, usize) {
         let plan = stage.spec().program.plan();
         let show = plan.sampler.as_ref().map_or(Show::NoSpans, |sampler| sampler.show);
-        let mut traces = Traces { starts: vec![0], ..Traces::default() };
-        let mut rows = Vec::new();
+        let mut traces = Traces::with_room(asked.len());
+        let mut rows = Vec::with_capacity(if show == Show::NoSpans { 0 } else { asked.len() });
         for &at in asked {
             self.case.add(at, show, &mut traces, &mut rows);
         }

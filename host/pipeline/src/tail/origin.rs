@@ -37,6 +37,23 @@ impl Origins {
         (origin != NONE).then(|| self.0.get(origin))
     }
 
+    /// Whether the spans of any of them come again elsewhere, and need not be decided here.
+    pub(super) fn has_gone(&self) -> bool {
+        self.0.values().any(|origin| origin.is_gone())
+    }
+
+    /// Spans are let go of because they do.
+    pub(super) fn fail(&self, origin: u32) {
+        if let Some(origin) = self.get(origin) {
+            origin.fail();
+        }
+    }
+
+    /// Whether those of this one do.
+    pub(super) fn is_gone(&self, origin: u32) -> bool {
+        self.get(origin).is_some_and(|origin| origin.is_gone())
+    }
+
     pub(super) fn leave(&mut self, origin: u32) {
         if origin != NONE {
             self.0.leave(origin);

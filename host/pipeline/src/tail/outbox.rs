@@ -16,12 +16,11 @@ use crate::export::{Parcel, Taken};
 
 /// How long it waits before it tries a queue again that was full.
 pub(super) const AGAIN: Duration = Duration::from_millis(50);
-/// More than this is not made up in advance.
-const ENOUGH: usize = 4 << 20;
-
 /// One shard's.
 pub(super) struct Outbox {
     waiting: VecDeque<Ready>,
+    /// So many bytes are made up in advance.
+    enough: usize,
     shared: Arc<Shared>,
 }
 
@@ -102,14 +101,15 @@ impl Drop for Shared {
 }
 
 impl Outbox {
-    pub(super) fn new(ledger: Ledger) -> Self {
+    /// For about so many bytes.
+    pub(super) fn new(ledger: Ledger, enough: usize) -> Self {
         let shared = Shared { returned: Mutex::default(), pending: AtomicUsize::new(0), ledger };
-        Self { waiting: VecDeque::new(), shared: Arc::new(shared) }
+        Self { waiting: VecDeque::new(), enough, shared: Arc::new(shared) }
     }
 
     /// Whether it has room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.iter().map(|ready| ready.parcel.body.len()).sum::<usize>() < ENOUGH
+        self.waiting.iter().map(|ready| ready.parcel.body.len()).sum::<usize>() < self.enough
     }
 
     /// Whether nothing is in it, nor on its way to a disk.
@@ -126,7 +126,7 @@ impl Outbox {
 
     /// Takes a parcel, whose bytes are the budget's from now on.
     pub(super) fn put(&mut self, parcel: Parcel) {
-        let room = Room::force(&self.shared.ledger.budget, parcel.body.len());
+        let room = Room::leaving(&self.shared.ledger.budget, parcel.body.len());
         self.waiting.push_back(Ready { parcel, _room: room });
     }
 

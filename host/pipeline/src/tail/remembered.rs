@@ -2,28 +2,30 @@
 
 use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use super::config::Remember;
 use super::filter::Rolling;
-use super::key::Key;
+use super::key::{Hashing, Key};
 
 /// What one shard remembers.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    kept: HashMap<Key, u32, RandomState>,
+    /// With the number of its verdict.
+    kept: HashTable<(Key, u32)>,
     /// In the order in which they were decided.
     order: VecDeque<Key>,
+    hashing: Hashing,
     most: usize,
     dropped: Rolling,
 }
 
 impl Remembered {
-    pub(super) fn new(remember: Remember) -> Self {
+    pub(super) fn new(remember: Remember, hashing: Hashing) -> Self {
         Self {
-            kept: HashMap::default(),
+            kept: HashTable::new(),
             order: VecDeque::new(),
+            hashing,
             most: remember.kept.max(1),
             dropped: Rolling::new(remember.dropped),
         }
@@ -36,9 +38,9 @@ impl Remembered {
         entries + self.order.capacity() * size_of::<Key>() + self.dropped.bytes()
     }
 
-    /// The verdict's number, if the trace is known to have been kept.
-    pub(super) fn kept(&self, key: &Key) -> Option<u32> {
-        self.kept.get(key).copied()
+    /// The verdict's number, if the trace is known to have been kept. `hash` is its key's.
+    pub(super) fn kept(&self, key: &Key, hash: u64) -> Option<u32> {
+        self.kept.find(hash, |(known, _)| known == key).map(|(_, verdict)| *verdict)
     }
 
     /// Whether it was dropped, or is taken for one that was.
@@ -48,13 +50,15 @@ impl Remembered {
 
     /// Remembers that a trace is kept. Answers the verdict that is no longer of use: of the trace that is forgotten for it, or the one given where the
     /// trace was known.
-    pub(super) fn keep(&mut self, key: Key, verdict: u32) -> Option<Unused> {
-        if let Some(known) = self.kept.get_mut(&key) {
+    pub(super) fn keep(&mut self, key: Key, hash: u64, verdict: u32) -> Option<Unused> {
+        if let Some((_, known)) = self.kept.find_mut(hash, |(known, _)| *known == key) {
             return Some(Unused { verdict: std::mem::replace(known, verdict), is_forgotten: false });
         }
         let forgotten = (self.order.len() >= self.most).then(|| self.order.pop_front()).flatten();
-        let forgotten = forgotten.and_then(|key| self.kept.remove(&key));
-        self.kept.insert(key, verdict);
+        let forgotten = forgotten
+            .and_then(|oldest| self.kept.find_entry(self.hashing.of(oldest), |(known, _)| *known == oldest).ok())
+            .map(|entry| entry.remove().0.1);
+        self.kept.insert_unique(hash, (key, verdict), |(known, _)| self.hashing.of(*known));
         self.order.push_back(key);
         forgotten.map(|verdict| Unused { verdict, is_forgotten: true })
     }
@@ -88,15 +92,18 @@ mod tests {
 
     #[test]
     fn the_newest_kept_ones_are_known_exactly() {
-        let mut remembered = Remembered::new(Remember { kept: 3, dropped: 10 });
-        let unused: Vec<_> = (0..5).map(|number| remembered.keep(key(number), u32::from(number))).collect();
+        let hashing = Hashing::default();
+        let hash = |number| hashing.of(key(number));
+        let mut remembered = Remembered::new(Remember { kept: 3, dropped: 10 }, hashing.clone());
+        let unused: Vec<_> =
+            (0..5).map(|number| remembered.keep(key(number), hash(number), u32::from(number))).collect();
         let forgotten = |verdict| Some(Unused { verdict, is_forgotten: true });
         assert_eq!(unused, [None, None, None, forgotten(0), forgotten(1)]);
         assert_eq!(
-            (0..5).map(|n| remembered.kept(&key(n))).collect::<Vec<_>>(),
+            (0..5).map(|n| remembered.kept(&key(n), hash(n))).collect::<Vec<_>>(),
             [None, None, Some(2), Some(3), Some(4)]
         );
-        assert_eq!(remembered.keep(key(3), 9), Some(Unused { verdict: 3, is_forgotten: false }));
-        assert_eq!(remembered.kept(&key(3)), Some(9));
+        assert_eq!(remembered.keep(key(3), hash(3), 9), Some(Unused { verdict: 3, is_forgotten: false }));
+        assert_eq!(remembered.kept(&key(3), hash(3)), Some(9));
     }
 }

@@ -11,7 +11,7 @@ use otlp::batch::{Batch, RequestContext};
 use otlp::encode::parted;
 
 use super::chunk::Packed;
-use super::clocks::{Appointment, Clocks, Nanos};
+use super::clocks::{Appointment, Clocks, Nanos, step_of};
 use super::config::Remember;
 use super::envelope::Envelopes;
 use super::key::{Hashing, Key};
@@ -23,6 +23,8 @@ use super::spans::{Spans, Which};
 use super::trace::{NEVER, State, Summary, Trace, Waits};
 use super::verdict::{Fate, Mark, Verdict, Verdicts};
 use crate::chain::sampler::Due;
+
+mod gone;
 
 /// One shard.
 #[derive(Debug)]
@@ -37,11 +39,15 @@ pub(super) struct Shard {
     clocks: Clocks,
     /// Kept traces whose spans have yet to leave.
     ready: VecDeque<u32>,
+    /// The first spans of dropped ones that have yet to be let go of: of a very large trace not all at once.
+    going: Vec<u32>,
     waits: Waits,
     hashing: Hashing,
     stamp: u32,
     /// When its thread wakes by itself.
     pub(super) wakes_at: Nanos,
+    /// Until when it does not want to be woken: what is due by then is done together.
+    pub(super) rests_until: Nanos,
     /// Its bytes and traces as the others know them.
     pub(super) settled: (usize, usize, usize),
     /// Somebody wants its thread to look now.
@@ -110,6 +116,9 @@ pub(super) enum Settled<'v> {
 /// How many candidates are taken at once.
 pub(super) const AT_ONCE: usize = 2048;
 
+/// How many spans of a dropped trace are let go of while it is settled.
+pub(super) const SOME_SPANS: usize = 4096;
+
 impl Shard {
     pub(super) fn new(chunk: usize, waits: Waits, remember: Remember, hashing: Hashing) -> Self {
         Self {
@@ -119,13 +128,15 @@ impl Shard {
             envelopes: Envelopes::default(),
             origins: Origins::default(),
             verdicts: Verdicts::default(),
-            remembered: Remembered::new(remember),
+            remembered: Remembered::new(remember, hashing.clone()),
             clocks: Clocks::default(),
             ready: VecDeque::new(),
+            going: Vec::new(),
             waits,
             hashing,
             stamp: 0,
             wakes_at: 0,
+            rests_until: 0,
             settled: (0, 0, 0),
             is_called: false,
             leaving_bytes: 0,
@@ -143,7 +154,7 @@ impl Shard {
             + self.verdicts.bytes()
             + self.remembered.bytes()
             + self.clocks.bytes()
-            + self.ready.capacity() * size_of::<u32>()
+            + (self.ready.capacity() + self.going.capacity()) * size_of::<u32>()
     }
 
     /// By how much that may grow for so many spans of so many bytes.
@@ -158,9 +169,9 @@ impl Shard {
         self.traces.len()
     }
 
-    /// How many bytes of kept spans have yet to leave.
+    /// How many bytes of memory the kept spans take that have yet to leave.
     pub(super) fn leaving_bytes(&self) -> usize {
-        self.leaving_bytes
+        self.spans.in_memory(self.leaving_bytes)
     }
 
     /// Whether kept spans have yet to leave.
@@ -209,11 +220,12 @@ impl Shard {
 
     /// Knows what was decided of a trace before: `None` is dropped.
     pub(super) fn remember(&mut self, key: Key, verdict: Option<&Verdict>) {
+        let hash = self.hashing.of(key);
         match verdict {
-            None => self.remembered.drop(self.hashing.of(key)),
+            None => self.remembered.drop(hash),
             Some(verdict) => {
                 let number = self.verdicts.enter(verdict);
-                if let Some(unused) = self.remembered.keep(key, number) {
+                if let Some(unused) = self.remembered.keep(key, hash, number) {
                     self.verdicts.leave(unused.verdict);
                 }
             }
@@ -229,7 +241,7 @@ impl Shard {
                 self.events.late_kept += u64::from(is_decided);
                 slot
             }
-            None => match self.remembered.kept(&key) {
+            None => match self.remembered.kept(&key, hash) {
                 Some(verdict) => {
                     self.events.late_kept += 1;
                     self.verdicts.share(verdict);
@@ -256,10 +268,13 @@ impl Shard {
         self.origins.share(origin);
         let trace = self.traces.get_mut(slot);
         let record = self.spans.append(trace.newest, envelope, origin, bytes);
+        if trace.first == NONE {
+            trace.first = record;
+        }
         trace.newest = record;
         trace.summary.add(batch, span, bytes.len());
         trace.times.last = now;
-        if trace.summary.spans >= trace.early_from {
+        if trace.summary.spans >= trace.early_from || early & !trace.asked != 0 {
             trace.early |= early;
         }
         if let State::Kept(_) = trace.state {
@@ -302,21 +317,27 @@ impl Shard {
 
     /// The traces that are the largest and have waited longest, of so many bytes at least, if there are that many.
     pub(super) fn heaviest(&mut self, now: Nanos, bytes: usize, out: &mut Vec<Candidate>) {
-        let waiting = self.traces.iter().filter(|(_, trace)| trace.state == State::Waiting);
-        let impact = |trace: &Trace| {
-            let age = now.saturating_sub(trace.times.first).max(1);
-            u128::from(trace.summary.bytes) * u128::from(age)
-        };
-        let mut all: Vec<(u128, u32, u64)> =
-            waiting.map(|(slot, trace)| (impact(trace), slot, trace.summary.bytes)).collect();
-        let most = AT_ONCE.saturating_sub(out.len()).min(all.len());
-        if most == 0 {
+        let age = |trace: &Trace| now.saturating_sub(trace.times.first).max(1);
+        self.foremost(bytes, out, |trace| u128::from(trace.summary.bytes) * u128::from(age(trace)));
+    }
+
+    /// Those that have waited longest, likewise: what lies on a disk goes with the oldest.
+    pub(super) fn oldest(&mut self, now: Nanos, bytes: usize, out: &mut Vec<Candidate>) {
+        self.foremost(bytes, out, |trace| u128::from(now.saturating_sub(trace.times.first)));
+    }
+
+    fn foremost(&mut self, bytes: usize, out: &mut Vec<Candidate>, by: impl Fn(&Trace) -> u128) {
+        let most = AT_ONCE.saturating_sub(out.len());
+        if most == 0 || bytes == 0 {
             return;
         }
+        let waiting = self.traces.iter().filter(|(_, trace)| trace.state == State::Waiting);
+        let mut all: Vec<(u128, u32, u64)> =
+            waiting.map(|(slot, trace)| (by(trace), slot, trace.summary.bytes)).collect();
         if most < all.len() {
             all.select_nth_unstable_by(most - 1, |one, other| other.0.cmp(&one.0));
+            all.truncate(most);
         }
-        all.truncate(most);
         all.sort_unstable_by_key(|one| std::cmp::Reverse(one.0));
         let mut found = 0;
         for (_, slot, size) in all {
@@ -328,30 +349,9 @@ impl Shard {
         }
     }
 
-    /// The records of a candidate in the order in which they came, `most` of them and of their bytes at most, but one at least; the root is among them. Answers whether that is all.
-    pub(super) fn records(&self, slot: u32, most: usize, most_bytes: usize, out: &mut Vec<u32>) -> bool {
-        out.clear();
-        let Trace { newest, root, .. } = *self.traces.get(slot);
-        let mut next = newest;
-        while next != NONE {
-            out.push(next);
-            next = self.spans.get(next).before;
-        }
-        out.reverse();
-        let mut bytes = 0;
-        let fitting = out.iter().take(most).take_while(|record| {
-            bytes += self.spans.len_of(**record);
-            bytes <= most_bytes
-        });
-        let count = fitting.count().max(1).min(out.len());
-        let is_whole = count == out.len();
-        if !is_whole {
-            out.truncate(count);
-            if root != NONE && !out.contains(&root) {
-                out[count - 1] = root;
-            }
-        }
-        is_whole
+    /// A candidate's first span.
+    pub(super) fn first(&self, slot: u32) -> u32 {
+        self.traces.get(slot).first
     }
 
     /// A candidate's root, if it has come.
@@ -402,24 +402,38 @@ impl Shard {
                 0
             }
             Fate::Drop => {
-                let trace = *self.traces.get(slot);
-                let mut next = trace.newest;
-                let mut spans = 0;
-                while next != NONE {
-                    let record = self.spans.release(next);
-                    self.envelopes.leave(record.envelope);
-                    self.origins.leave(record.origin);
-                    next = record.before;
-                    spans += 1;
+                let Trace { key, first, summary, .. } = *self.traces.get(slot);
+                self.going.push(first);
+                if self.going.len() == 1 {
+                    self.let_go(SOME_SPANS);
                 }
-                let hash = self.hashing.of(trace.key);
+                let hash = self.hashing.of(key);
                 let rotations = self.remembered.rotations();
                 self.remembered.drop(hash);
                 self.events.forgotten_dropped += self.remembered.rotations() - rotations;
                 self.end(slot, hash);
-                spans
+                u64::from(summary.spans)
             }
         }
+    }
+
+    /// Lets go of spans of dropped traces, so many at most. Answers whether there are more.
+    pub(super) fn let_go(&mut self, most: usize) -> bool {
+        let mut left = most;
+        while let Some(mut next) = self.going.pop() {
+            while next != NONE {
+                if left == 0 {
+                    self.going.push(next);
+                    return true;
+                }
+                let record = self.spans.release(next);
+                self.envelopes.leave(record.envelope);
+                self.origins.leave(record.origin);
+                next = record.next;
+                left -= 1;
+            }
+        }
+        false
     }
 
     /// Spans of kept traces, about so many bytes. They are the caller's from now on.
@@ -429,34 +443,39 @@ impl Shard {
             let trace = *self.traces.get(slot);
             let State::Kept(number) = trace.state else { unreachable!("only kept traces are ready") };
             let mut leaving = LeavingTrace { verdict: Arc::clone(self.verdicts.get(number)), spans: Vec::new() };
-            let mut next = trace.newest;
+            let mut next = trace.first;
             while next != NONE && out.bytes < most {
                 let piece = self.spans.piece(next, &mut out.arena);
                 let len = self.spans.len_of(next);
                 out.bytes += len;
                 self.leaving_bytes -= len;
                 let record = self.spans.release(next);
-                leaving.spans.push((Arc::clone(self.envelopes.get(record.envelope)), piece));
+                let envelope = self.envelopes.get(record.envelope);
+                out.note_envelope(envelope);
+                leaving.spans.push((Arc::clone(envelope), piece));
                 if let Some(origin) = self.origins.get(record.origin) {
                     out.note_origin(origin);
                 }
                 self.envelopes.leave(record.envelope);
                 self.origins.leave(record.origin);
-                next = record.before;
+                next = record.next;
             }
-            // As they came, as far as they leave together.
-            leaving.spans.reverse();
             out.traces.push(leaving);
-            self.traces.get_mut(slot).newest = next;
+            let trace_left = self.traces.get_mut(slot);
+            trace_left.first = next;
+            if next == NONE {
+                trace_left.newest = NONE;
+            }
             if next != NONE {
                 return;
             }
             self.ready.pop_front();
-            if let Some(unused) = self.remembered.keep(trace.key, number) {
+            let hash = self.hashing.of(trace.key);
+            if let Some(unused) = self.remembered.keep(trace.key, hash, number) {
                 self.verdicts.leave(unused.verdict);
                 self.events.forgotten += u64::from(unused.is_forgotten);
             }
-            self.end(slot, self.hashing.of(trace.key));
+            self.end(slot, hash);
         }
     }
 
@@ -497,6 +516,7 @@ impl Shard {
         let early = std::mem::take(&mut trace.early);
         if due == Due::Early {
             // The larger it is, the seldomer it is looked at again before its time.
+            trace.asked |= early;
             trace.early_from = trace.summary.spans + trace.summary.spans / 8;
         }
         Candidate { slot, key: trace.key, due, early, summary: trace.summary, first: trace.times.first }
@@ -505,7 +525,7 @@ impl Shard {
     /// Makes sure that a trace is looked at in time.
     fn schedule(&mut self, slot: u32) {
         let trace = self.traces.get_mut(slot);
-        let (at, _) = trace.due(&self.waits);
+        let at = step_of(trace.due(&self.waits).0);
         if at < trace.times.next {
             trace.times.next = at;
             self.clocks.add(Appointment { at, slot, stamp: trace.stamp });

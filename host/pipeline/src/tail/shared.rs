@@ -1,15 +1,22 @@
 //! Values that many share: each is kept once, under a number, until its last user leaves.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use hashbrown::HashTable;
 
 /// What a place takes beside its value: the count, the hash and the table.
 const UPKEEP: usize = 40;
 
+/// Fewer places than this are not worth giving back.
+const SOME: usize = 1024;
+
 /// Values with their users.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     values: Vec<Option<Used<T>>>,
-    free: Vec<u32>,
+    /// Places without a value, the first ones first, so that the last ones can be given back. Some of them may have been given back, or taken again.
+    free: BinaryHeap<Reverse<u32>>,
     numbers: HashTable<u32>,
     bytes: usize,
 }
@@ -24,14 +31,16 @@ struct Used<T> {
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), free: Vec::new(), numbers: HashTable::new(), bytes: 0 }
+        Self { values: Vec::new(), free: BinaryHeap::new(), numbers: HashTable::new(), bytes: 0 }
     }
 }
 
 impl<T> Shared<T> {
     /// How many bytes they take: what their makers have said, and the upkeep.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.values.capacity() * size_of::<Option<Used<T>>>()
+        self.bytes
+            + self.values.capacity() * size_of::<Option<Used<T>>>()
+            + (self.free.capacity() + self.numbers.capacity()) * size_of::<u32>()
     }
 
     /// Finds a value of this hash that `is_it`, or makes it, with the bytes that it has elsewhere. It has one user more.
@@ -48,7 +57,7 @@ impl<T> Shared<T> {
         let (value, bytes) = make();
         let used = Used { value, users: 1, hash, bytes: bytes + UPKEEP };
         self.bytes += used.bytes;
-        let number = self.free.pop().unwrap_or(self.values.len() as u32);
+        let number = self.free_place();
         match self.values.get_mut(number as usize) {
             Some(free) => *free = Some(used),
             None => self.values.push(Some(used)),
@@ -86,8 +95,43 @@ impl<T> Shared<T> {
         if let Ok(found) = self.numbers.find_entry(used.hash, |known| *known == number) {
             found.remove();
         }
-        self.free.push(number);
+        self.free.push(Reverse(number));
+        self.trim();
         Some(used.value)
+    }
+
+    fn free_place(&mut self) -> u32 {
+        while let Some(Reverse(number)) = self.free.pop() {
+            if self.is_free(number) {
+                return number;
+            }
+        }
+        self.values.len() as u32
+    }
+
+    fn is_free(&self, number: u32) -> bool {
+        self.values.get(number as usize).is_some_and(Option::is_none)
+    }
+
+    /// Gives back places at the end.
+    fn trim(&mut self) {
+        while self.values.last().is_some_and(Option::is_none) {
+            self.values.pop();
+        }
+        let is_loose = |len: usize, capacity: usize| capacity > SOME && len < capacity / 4;
+        if is_loose(self.values.len(), self.values.capacity()) {
+            self.values.shrink_to(self.values.len() * 2);
+            let mut free = std::mem::take(&mut self.free).into_vec();
+            free.retain(|Reverse(number)| self.is_free(*number));
+            free.sort_unstable();
+            free.dedup();
+            free.shrink_to_fit();
+            self.free = free.into();
+        }
+        if is_loose(self.numbers.len(), self.numbers.capacity()) {
+            let values = &self.values;
+            self.numbers.shrink_to(self.numbers.len() * 2, |&number| at(values, number).hash);
+        }
     }
 }
 
@@ -100,6 +144,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn places_are_given_back_when_many_are_free() {
+        let mut shared = Shared::<u32>::default();
+        let numbers: Vec<u32> =
+            (0..10_000).map(|value| shared.enter(u64::from(value), |known| *known == value, || (value, 0))).collect();
+        let full = shared.bytes();
+        for number in &numbers[100..] {
+            shared.leave(*number);
+        }
+        assert!(shared.bytes() < full / 10, "{} of {full}", shared.bytes());
+        for value in 20_000..20_100 {
+            shared.enter(u64::from(value), |known| *known == value, || (value, 0));
+        }
+        assert!(numbers[..100].iter().all(|number| *shared.get(*number) == *number));
+        assert_eq!(shared.values().count(), 200);
+    }
 
     proptest! {
         #[test]

@@ -1,27 +1,40 @@
-//! What samplers are to see of traces, copied out of their shard: as requests, one or more for each trace.
+//! What samplers are to see of traces, copied out of their shard: as requests that are loaded as one batch.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use otlp::batch::{Incoming, RequestContext};
-use otlp::columns::{MAX_BYTES, MAX_ROWS};
+use otlp::columns::MAX_ROWS;
 use parking_lot::Mutex;
 
 use super::assemble::{Assembler, Part};
 use super::chunk::{Piece, gather};
 use super::envelope::Envelope;
 use super::shard::{Candidate, Shard};
+use super::slab::NONE;
 use crate::chain::sampler::{NO_ROOT, Show};
 
-/// How many bytes its buffers keep from one time to the next.
-const KEPT: usize = MAX_BYTES;
+/// How much may be shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Rows of a trace.
+    pub(super) rows: usize,
+    /// Bytes of all traces together, and of one.
+    pub(super) bytes: usize,
+    /// How many bytes buffers keep from one time to the next.
+    pub(super) kept: usize,
+}
 
 /// Copies traces out. Its buffers are used again.
 #[derive(Default)]
 pub(super) struct Shower {
     assembler: Assembler,
     records: Vec<u32>,
+    /// The envelopes of a trace.
+    seen: HashSet<u32, RandomState>,
     arena: Vec<u8>,
     plain: Vec<u8>,
     order: Vec<u32>,
@@ -40,22 +53,31 @@ pub(super) struct Shown {
     pub(super) whole: Vec<bool>,
 }
 
-/// A trace's spans as they come out of the shard.
+/// Spans as they come out of the shard, one trace behind the other.
+#[derive(Default)]
 struct Taken {
-    spans: Vec<(Arc<Envelope>, Piece)>,
+    envelopes: Vec<Arc<Envelope>>,
+    pieces: Vec<Piece>,
+    traces: Vec<TakenTrace>,
+}
+
+struct TakenTrace {
+    /// Where it ends among all spans.
+    end: usize,
+    /// Where its root is among them.
     root: Option<usize>,
     is_whole: bool,
 }
 
+/// Traces of which all spans came under the same, one behind the other: they travel in one request, so that what they share is read once.
+struct Run {
+    envelope: Arc<Envelope>,
+    parts: Vec<Part>,
+}
+
 impl Shower {
     /// At least one of the candidates, as many as a call may have rows, and about as many bytes.
-    pub(super) fn show(
-        &mut self,
-        shard: &Mutex<Shard>,
-        candidates: &[Candidate],
-        show: Show,
-        max_rows: usize,
-    ) -> Shown {
+    pub(super) fn show(&mut self, shard: &Mutex<Shard>, candidates: &[Candidate], show: Show, limits: Limits) -> Shown {
         if show == Show::NoSpans {
             let count = candidates.len();
             return Shown {
@@ -66,85 +88,157 @@ impl Shower {
             };
         }
         self.arena.clear();
-        let taken = self.take(&shard.lock(), candidates, show, max_rows);
-        let mut shown = Shown::default();
-        for trace in taken {
-            self.add(trace, &mut shown);
-        }
-        self.arena.shrink_to(KEPT);
-        self.plain.shrink_to(KEPT);
+        self.plain.clear();
+        let taken = self.take(&shard.lock(), candidates, show, limits);
+        // All at once, so that a packed chunk is unpacked once.
+        let places = gather(&taken.pieces, &self.arena, &mut self.plain);
+        let shown = self.assemble(taken, &places);
+        self.arena.shrink_to(limits.kept);
+        self.plain.shrink_to(limits.kept);
         shown
     }
 
-    fn take(&mut self, shard: &Shard, candidates: &[Candidate], show: Show, max_rows: usize) -> Vec<Taken> {
-        let mut taken = Vec::new();
-        let (mut rows, mut bytes) = (0, 0);
+    fn take(&mut self, shard: &Shard, candidates: &[Candidate], show: Show, limits: Limits) -> Taken {
+        let mut taken = Taken::default();
+        let mut bytes = 0;
         for candidate in candidates {
             let root = shard.root(candidate.slot);
-            let is_whole = if show == Show::Roots {
-                self.records.clear();
-                self.records.extend(root);
-                true
-            } else {
-                shard.records(candidate.slot, max_rows, MAX_BYTES, &mut self.records)
-            };
-            rows += self.records.len();
-            bytes += self.records.iter().map(|record| shard.spans.len_of(*record)).sum::<usize>();
-            if (rows > MAX_ROWS as usize || bytes > MAX_BYTES) && !taken.is_empty() {
+            let (is_whole, size) = self.pick(shard, candidate, root, show, limits);
+            bytes += size;
+            let is_too_much = taken.pieces.len() + self.records.len() > MAX_ROWS as usize || bytes > limits.bytes;
+            if is_too_much && !taken.traces.is_empty() {
                 break;
             }
-            let arena = &mut self.arena;
-            let spans = self
-                .records
-                .iter()
-                .map(|&record| (Arc::clone(shard.envelope(record)), shard.spans.piece(record, arena)));
-            let spans = spans.collect();
+            let begin = taken.pieces.len();
+            for &record in &self.records {
+                taken.envelopes.push(Arc::clone(shard.envelope(record)));
+                taken.pieces.push(shard.spans.piece(record, &mut self.arena));
+            }
             let root = root.and_then(|root| self.records.iter().position(|record| *record == root));
-            taken.push(Taken { spans, root, is_whole });
+            let root = root.map(|at| begin + at);
+            taken.traces.push(TakenTrace { end: taken.pieces.len(), root, is_whole });
         }
         taken
     }
 
-    /// Adds a trace as a request for each context that its spans came with.
-    fn add(&mut self, taken: Taken, shown: &mut Shown) {
-        let Taken { spans, root, mut is_whole } = taken;
-        let mut groups: Vec<(Arc<RequestContext>, Vec<Part>, Option<usize>)> = Vec::new();
-        self.plain.clear();
-        let (envelopes, pieces): (Vec<_>, Vec<_>) = spans.into_iter().unzip();
-        let places = gather(&pieces, &self.arena, &mut self.plain);
-        for (number, (envelope, place)) in envelopes.into_iter().zip(places).enumerate() {
-            let Some(place) = place else {
-                is_whole = false;
-                continue;
-            };
-            let context = &envelope.context;
-            let known = groups.iter().position(|(known, ..)| Arc::ptr_eq(known, context) || **known == **context);
-            let group = known.unwrap_or_else(|| {
-                groups.push((Arc::clone(context), Vec::new(), None));
-                groups.len() - 1
-            });
-            let (_, parts, its_root) = &mut groups[group];
-            if root == Some(number) {
-                *its_root = Some(parts.len());
-            }
-            parts.push(Part { envelope, span: place });
+    /// Picks the records of a trace that are shown: the first ones, and the root. Answers whether that is all, and how many bytes it comes to.
+    fn pick(
+        &mut self,
+        shard: &Shard,
+        candidate: &Candidate,
+        root: Option<u32>,
+        show: Show,
+        limits: Limits,
+    ) -> (bool, usize) {
+        let Self { records, seen, .. } = self;
+        records.clear();
+        seen.clear();
+        let mut weigh = |record: u32| {
+            let envelope = shard.spans.get(record).envelope;
+            let beside = if seen.insert(envelope) { shard.envelope(record).bytes() } else { 0 };
+            shard.spans.len_of(record) + beside
+        };
+        if show == Show::Roots {
+            records.extend(root);
+            return (true, root.map_or(0, weigh));
         }
-        let first = shown.rows.last().map_or(0, |rows| rows.end);
-        let mut next = first;
-        let mut root_row = NO_ROOT;
-        for (context, parts, its_root) in groups {
-            let mut body = Vec::with_capacity(parts.iter().map(|part| part.span.len()).sum::<usize>() + 1024);
-            self.assembler.assemble(&parts, &self.plain, &mut body, &mut self.order);
-            if let Some(root) = its_root
-                && let Some(at) = self.order.iter().position(|part| *part as usize == root)
-            {
-                root_row = next + at as u32;
+        let mut bytes = 0;
+        let mut next = shard.first(candidate.slot);
+        while next != NONE {
+            let size = weigh(next);
+            if records.len() >= limits.rows.max(1) || (bytes + size > limits.bytes && !records.is_empty()) {
+                if let Some(root) = root
+                    && !records.contains(&root)
+                    && let Some(last) = records.last_mut()
+                {
+                    *last = root;
+                }
+                return (false, bytes);
             }
-            next += parts.len() as u32;
-            shown.requests.push(Incoming { body: Bytes::from(body), context });
+            bytes += size;
+            records.push(next);
+            next = shard.spans.get(next).next;
         }
-        shown.rows.push(first..next);
-        shown.roots.push(root_row);
-        shown.whole.push(is_whole);
+        (true, bytes)
     }
+
+    /// Makes requests of them, in which the rows of each trace stand together.
+    fn assemble(&mut self, taken: Taken, places: &[Option<Range<usize>>]) -> Shown {
+        let mut shown = Shown::default();
+        let mut run: Option<Run> = None;
+        let mut begin = 0;
+        for TakenTrace { end, root, mut is_whole } in taken.traces {
+            let envelopes = &taken.envelopes[begin..end];
+            is_whole &= places[begin..end].iter().all(Option::is_some);
+            let first = shown.rows.last().map_or(0, |rows| rows.end);
+            let parts = (begin..end).filter_map(|at| {
+                let part = Part { envelope: Arc::clone(&taken.envelopes[at]), span: places[at].clone()? };
+                Some((at, part))
+            });
+            let alone = envelopes.first().filter(|one| envelopes.iter().all(|other| Arc::ptr_eq(one, other)));
+            let mut next = first;
+            let mut root_row = NO_ROOT;
+            if let Some(envelope) = alone {
+                if run.as_ref().is_some_and(|run| !Arc::ptr_eq(&run.envelope, envelope)) {
+                    self.end(run.take(), &mut shown);
+                }
+                let run = run.get_or_insert_with(|| Run { envelope: Arc::clone(envelope), parts: Vec::new() });
+                for (at, part) in parts {
+                    if root == Some(at) {
+                        root_row = next;
+                    }
+                    next += 1;
+                    run.parts.push(part);
+                }
+            } else {
+                if !envelopes.is_empty() {
+                    self.end(run.take(), &mut shown);
+                }
+                for (context, group) in by_context(parts) {
+                    let (numbers, parts): (Vec<usize>, Vec<Part>) = group.into_iter().unzip();
+                    self.request(&context, &parts, &mut shown);
+                    let place = self.order.iter().position(|part| root == Some(numbers[*part as usize]));
+                    if let Some(at) = place {
+                        root_row = next + at as u32;
+                    }
+                    next += parts.len() as u32;
+                }
+            }
+            shown.rows.push(first..next);
+            shown.roots.push(root_row);
+            shown.whole.push(is_whole);
+            begin = end;
+        }
+        self.end(run, &mut shown);
+        shown
+    }
+
+    fn end(&mut self, run: Option<Run>, shown: &mut Shown) {
+        if let Some(Run { envelope, parts }) = run {
+            self.request(&envelope.context, &parts, shown);
+        }
+    }
+
+    fn request(&mut self, context: &Arc<RequestContext>, parts: &[Part], shown: &mut Shown) {
+        let mut body = Vec::with_capacity(parts.iter().map(|part| part.span.len()).sum::<usize>() + 1024);
+        self.assembler.assemble(parts, &self.plain, &mut body, &mut self.order);
+        shown.requests.push(Incoming { body: Bytes::from(body), context: Arc::clone(context) });
+    }
+}
+
+type Group = (Arc<RequestContext>, Vec<(usize, Part)>);
+
+/// Spans of a trace by what they came with: mostly there is one such.
+fn by_context(parts: impl Iterator<Item = (usize, Part)>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (number, part) in parts {
+        let context = &part.envelope.context;
+        let known = groups.iter().position(|(known, _)| Arc::ptr_eq(known, context) || **known == **context);
+        let group = known.unwrap_or_else(|| {
+            groups.push((Arc::clone(context), Vec::new()));
+            groups.len() - 1
+        });
+        groups[group].1.push((number, part));
+    }
+    groups
 }

@@ -83,7 +83,7 @@ impl<T: Copy + Default> Slab<T> {
         let (page_number, at) = (number / PAGE as u32, number as usize % PAGE);
         let place = &mut self.pages[page_number as usize];
         let page = place.as_mut().expect("what is taken is on a page");
-        let value = std::mem::take(&mut page.values[at]);
+        let value = page.values[at];
         page.taken[at] = false;
         if page.free.is_empty() {
             self.with_room.insert(page_number);

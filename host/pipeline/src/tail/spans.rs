@@ -5,13 +5,13 @@
 //! that to let go of a span nothing of its chunk has to be read, wherever that is.
 
 use super::chunk::{Chunk, Packed, Piece, Plain};
-use super::slab::Slab;
+use super::slab::{NONE, Slab};
 
 /// What is known of one span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Record {
-    /// The one of the same trace that came before, or [`NONE`].
-    pub(super) before: u32,
+    /// The one of the same trace that came after it, or [`NONE`].
+    pub(super) next: u32,
     /// Under what it came: see [`Envelopes`](super::envelope::Envelopes).
     pub(super) envelope: u32,
     /// With what it came: see [`Origins`](super::origin::Origins).
@@ -31,9 +31,31 @@ pub(super) struct Spans {
     /// To which is appended.
     open: Option<u32>,
     chunk_size: usize,
-    /// What all chunks take in memory, and how much of them is wanted.
+    /// What all chunks take in memory, and how many bytes of spans are wanted of them.
     bytes: usize,
     live: usize,
+    /// Likewise of those that are not packed, and of those that are packed in memory: of the latter as they were before.
+    loose: Share,
+    packed: Share,
+}
+
+/// How much of some chunks is wanted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Share {
+    bytes: usize,
+    live: usize,
+}
+
+impl Share {
+    fn add(&mut self, bytes: usize, live: usize) {
+        self.bytes += bytes;
+        self.live += live;
+    }
+
+    fn remove(&mut self, bytes: usize, live: usize) {
+        self.bytes -= bytes;
+        self.live -= live;
+    }
 }
 
 #[derive(Debug)]
@@ -60,6 +82,8 @@ impl Spans {
             chunk_size,
             bytes: 0,
             live: 0,
+            loose: Share::default(),
+            packed: Share::default(),
         }
     }
 
@@ -74,8 +98,22 @@ impl Spans {
         pages * Slab::<Record>::PAGE_BYTES + spans * size_of::<u32>() * 2 + bytes + bytes / 8 + chunk
     }
 
-    /// Keeps a span, a field of its `ScopeSpans`, and answers its record.
-    pub(super) fn append(&mut self, before: u32, envelope: u32, origin: u32, span: &[u8]) -> u32 {
+    /// What spans of so many bytes take in memory, as the chunks are now: less if they are packed, and little if they are on the disk.
+    pub(super) fn in_memory(&self, bytes: usize) -> usize {
+        let share = self.bytes.min(self.live) as f64 / self.live.max(1) as f64;
+        (bytes as f64 * share) as usize
+    }
+
+    /// Keeps a span, a field of its `ScopeSpans`, behind another one of its trace, and answers its record.
+    pub(super) fn append(&mut self, behind: u32, envelope: u32, origin: u32, span: &[u8]) -> u32 {
+        let record = self.put(envelope, origin, span);
+        if behind != NONE {
+            self.records.get_mut(behind).next = record;
+        }
+        record
+    }
+
+    fn put(&mut self, envelope: u32, origin: u32, span: &[u8]) -> u32 {
         let number = self.chunk_for(span.len());
         let held = self.chunks[number as usize].as_mut().expect("a chunk was found");
         let Chunk::Open(bytes) = &mut held.chunk else { unreachable!("one to which is appended is open") };
@@ -83,16 +121,33 @@ impl Spans {
         bytes.extend_from_slice(span);
         held.live += span.len();
         self.live += span.len();
-        let record = Record { before, envelope, origin, chunk: number, at, len: span.len() as u32 };
+        self.loose.live += span.len();
+        let record = Record { next: NONE, envelope, origin, chunk: number, at, len: span.len() as u32 };
         let record = self.records.put(record);
         let capacity = held.records.capacity();
         held.records.push(record);
         self.bytes += (held.records.capacity() - capacity) * size_of::<u32>();
         if span.len() >= self.chunk_size {
-            held.chunk.close();
+            self.close(number);
             self.open = self.open.filter(|open| *open != number);
         }
         record
+    }
+
+    /// Nothing more is appended to a chunk.
+    fn close(&mut self, number: u32) {
+        let held = self.chunks[number as usize].as_mut().expect("the open one is there");
+        let before = held.chunk.bytes();
+        held.chunk.close();
+        let given_back = before - held.chunk.bytes();
+        self.bytes -= given_back;
+        self.loose.bytes -= given_back;
+    }
+
+    /// How many spans there are.
+    #[cfg(test)]
+    pub(super) fn records(&self) -> usize {
+        self.records.len()
     }
 
     /// A record that has not been released.
@@ -115,44 +170,80 @@ impl Spans {
     /// Lets go of a span, and answers what was known of it.
     pub(super) fn release(&mut self, record: u32) -> Record {
         let record = self.records.remove(record);
-        let held = self.chunks[record.chunk as usize].as_mut().expect("what is recorded is in a chunk");
-        held.live -= record.len as usize;
-        self.live -= record.len as usize;
-        if held.live == 0 {
+        self.forget(record.chunk, record.len as usize);
+        if self.held(record.chunk).live == 0 {
             self.is_empty(record.chunk);
         }
         record
     }
 
+    /// So many bytes of a chunk are not wanted any more.
+    fn forget(&mut self, number: u32, bytes: usize) {
+        let held = self.chunks[number as usize].as_mut().expect("what is recorded is in a chunk");
+        held.live -= bytes;
+        self.live -= bytes;
+        match &held.chunk {
+            Chunk::Open(_) | Chunk::Plain(_) => self.loose.live -= bytes,
+            Chunk::Packed(packed) if packed.is_in_memory() => self.packed.live -= bytes,
+            Chunk::Packed(_) => {}
+        }
+    }
+
+    /// Whether much of what is not packed is not wanted.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.loose.bytes > self.loose.live * 2 + 8 * self.chunk_size
+    }
+
     /// Moves what is wanted of the chunk that has the most of what is not, if that is more than half of it. Answers whether there was one.
     pub(super) fn compact(&mut self) -> bool {
-        let wasted = |held: &Held| held.chunk.bytes().saturating_sub(held.live);
-        let is_sparse = |held: &&Held| held.chunk.plain().is_some() && held.live * 2 < held.chunk.bytes();
         let all = (0..).zip(&self.chunks).filter_map(|(number, held)| Some((number, held.as_ref()?)));
-        let Some((number, _)) = all.filter(|(_, held)| is_sparse(held)).max_by_key(|(_, held)| wasted(held)) else {
-            return false;
-        };
-        let held = self.chunks[number as usize].as_ref().expect("it was found");
+        let sparse = all.filter_map(|(number, held)| {
+            let plain = held.chunk.plain().filter(|_| held.live * 2 < held.chunk.bytes())?;
+            Some((held.chunk.bytes() - held.live, number, plain))
+        });
+        let Some((_, number, plain)) = sparse.max_by_key(|(wasted, ..)| *wasted) else { return false };
+        let plain = plain.clone();
+        self.move_out(number, plain.bytes());
+        true
+    }
+
+    /// The packed chunk of which the least is wanted, if much of what is packed is not.
+    pub(super) fn sparse_packed(&self) -> Option<(Which, &Packed)> {
+        if self.packed.bytes <= self.packed.live * 4 + 8 * self.chunk_size {
+            return None;
+        }
+        let all = (0..).zip(&self.chunks).filter_map(|(number, held)| Some((number, held.as_ref()?)));
+        let packed = all.filter_map(|(number, held)| match &held.chunk {
+            Chunk::Packed(packed) if packed.is_in_memory() => Some((packed.len() - held.live, number, packed)),
+            _ => None,
+        });
+        packed.max_by_key(|(wasted, ..)| *wasted).map(|(_, number, packed)| (Which(number), packed))
+    }
+
+    /// Moves what is wanted of a packed chunk, of which these are the bytes, if it is still there.
+    pub(super) fn unpack(&mut self, which: Which, was: &Packed, bytes: &[u8]) {
+        if matches!(self.chunk(which), Some(Chunk::Packed(known)) if known.is(was)) {
+            self.move_out(which.0, bytes);
+        }
+    }
+
+    /// Moves what is wanted of a chunk that is not the open one, of which these are the bytes.
+    fn move_out(&mut self, number: u32, bytes: &[u8]) {
+        let held = self.held(number);
         let mut moved: Vec<u32> = held.records.iter().copied().filter(|&record| self.is_in(record, number)).collect();
         // Of a number that was used again in the same chunk there are two.
         moved.sort_unstable();
         moved.dedup();
-        let mut span = Vec::new();
         for record in moved {
             let was = *self.records.get(record);
-            span.clear();
-            let _here = self.piece(record, &mut span);
-            let copy = self.append(was.before, was.envelope, was.origin, &span);
-            let to = self.records.remove(copy);
-            let target = self.chunks[to.chunk as usize].as_mut().expect("it was appended there");
+            let copy = self.put(was.envelope, was.origin, &bytes[was.at as usize..][..was.len as usize]);
+            let to = Record { next: was.next, ..self.records.remove(copy) };
+            let target = self.chunks[to.chunk as usize].as_mut().expect("it was put there");
             *target.records.last_mut().expect("it is the last") = record;
             *self.records.get_mut(record) = to;
-            let held = self.chunks[number as usize].as_mut().expect("it goes when it is empty");
-            held.live -= was.len as usize;
-            self.live -= was.len as usize;
+            self.forget(number, was.len as usize);
         }
         self.is_empty(number);
-        true
     }
 
     /// A closed chunk that is not packed, the oldest there is, with its bytes.
@@ -171,14 +262,14 @@ impl Spans {
     /// Puts what a chunk was packed to in its place, if it is still there.
     pub(super) fn pack(&mut self, which: Which, was: &Plain, packed: Packed) {
         if self.chunk(which).and_then(Chunk::plain).is_some_and(|known| known.is(was)) {
-            self.put(which, packed);
+            self.exchange(which, packed);
         }
     }
 
     /// Puts what a chunk was spilled to in its place, if it is still there.
     pub(super) fn replace(&mut self, which: Which, was: &Packed, packed: Packed) {
         if matches!(self.chunk(which), Some(Chunk::Packed(known)) if known.is(was)) {
-            self.put(which, packed);
+            self.exchange(which, packed);
         }
     }
 
@@ -186,16 +277,32 @@ impl Spans {
         self.chunks.get(which.0 as usize)?.as_ref().map(|held| &held.chunk)
     }
 
-    fn put(&mut self, Which(number): Which, packed: Packed) {
+    fn exchange(&mut self, Which(number): Which, packed: Packed) {
         let held = self.chunks[number as usize].as_mut().expect("it is there");
-        let before = held.chunk.bytes();
-        held.chunk = Chunk::Packed(packed);
-        self.bytes = self.bytes + held.chunk.bytes() - before;
+        let was = std::mem::replace(&mut held.chunk, Chunk::Packed(packed));
+        let (live, now) = (held.live, held.chunk.bytes());
+        self.bytes = self.bytes + now - was.bytes();
+        self.leave(&was, live);
+        self.enter(number);
     }
 
-    /// Whether much of what is in memory is not wanted.
-    pub(super) fn is_sparse(&self) -> bool {
-        self.bytes > self.live * 2 + 8 * self.chunk_size
+    /// A chunk counts to its kind.
+    fn enter(&mut self, number: u32) {
+        let Held { chunk, live, .. } = self.chunks[number as usize].as_ref().expect("it is there");
+        match chunk {
+            Chunk::Open(_) | Chunk::Plain(_) => self.loose.add(chunk.bytes(), *live),
+            Chunk::Packed(packed) if packed.is_in_memory() => self.packed.add(packed.len(), *live),
+            Chunk::Packed(_) => {}
+        }
+    }
+
+    /// One of which so much is wanted does not any more.
+    fn leave(&mut self, chunk: &Chunk, live: usize) {
+        match chunk {
+            Chunk::Open(_) | Chunk::Plain(_) => self.loose.remove(chunk.bytes(), live),
+            Chunk::Packed(packed) if packed.is_in_memory() => self.packed.remove(packed.len(), live),
+            Chunk::Packed(_) => {}
+        }
     }
 
     fn oldest<'s, T>(&'s self, what: impl Fn(&'s Chunk) -> Option<T>) -> Option<(Which, T)> {
@@ -227,13 +334,13 @@ impl Spans {
             Some(free) => *free = Some(held),
             None => self.chunks.push(Some(held)),
         }
+        self.enter(number);
         // Of a span that fills a chunk alone nobody needs the rest.
         if size < self.chunk_size
             && let Some(closed) = self.open.replace(number)
         {
-            let held = self.chunks[closed as usize].as_mut().expect("the open one is there");
-            held.chunk.close();
-            if held.live == 0 {
+            self.close(closed);
+            if self.held(closed).live == 0 {
                 self.is_empty(closed);
             }
         }
@@ -252,8 +359,9 @@ impl Spans {
             held.records.clear();
             return;
         }
+        let Some(held) = place.take() else { return };
         self.bytes -= held.chunk.bytes() + held.records.capacity() * size_of::<u32>();
-        *place = None;
+        self.leave(&held.chunk, held.live);
         self.free.push(number);
     }
 }

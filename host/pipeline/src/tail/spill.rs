@@ -58,6 +58,12 @@ impl Spill {
         Ok(Some(spilled))
     }
 
+    /// Loses what is in it.
+    #[cfg(test)]
+    pub(super) fn spoil(&self) {
+        self.0.file.set_len(0).expect("its file can be cut off");
+    }
+
     /// How many bytes are in use.
     pub(super) fn used(&self) -> u64 {
         self.0.space.lock().used * UNIT

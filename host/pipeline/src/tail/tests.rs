@@ -2,6 +2,8 @@
 //! they are told to.
 
 mod durable;
+mod gone;
+mod memory;
 mod rig;
 mod samplers;
 mod simulation;

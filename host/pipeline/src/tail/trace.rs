@@ -21,7 +21,8 @@ pub(super) struct Trace {
     /// Which of all that had its place.
     pub(super) stamp: u32,
     pub(super) state: State,
-    /// The newest of its spans.
+    /// The first of its spans, and the newest.
+    pub(super) first: u32,
     pub(super) newest: u32,
     /// Its root's span.
     pub(super) root: u32,
@@ -29,7 +30,9 @@ pub(super) struct Trace {
     pub(super) times: Times,
     /// Of which samplers, as bits, a span has met the `early` since they were asked.
     pub(super) early: u64,
-    /// From so many spans on it is asked about early again.
+    /// Those that were asked early before.
+    pub(super) asked: u64,
+    /// From so many spans on they are asked early again.
     pub(super) early_from: u32,
 }
 
@@ -95,11 +98,13 @@ impl Trace {
             key,
             stamp,
             state: State::Waiting,
+            first: NONE,
             newest: NONE,
             root: NONE,
             summary: Summary { start: u64::MAX, ..Summary::default() },
             times: Times { first: now, last: now, root: NEVER, wait: 0, next: NEVER },
             early: 0,
+            asked: 0,
             early_from: 0,
         }
     }

@@ -8,20 +8,20 @@ use std::time::Duration;
 use otlp::batch::Batch;
 
 use super::budget::Pressure;
-use super::chunk::Packed;
+use super::chunk::Packer;
 use super::clocks::Nanos;
 use super::emit::Emitter;
 use super::intake::Sorter;
 use super::journal::Journal;
 use super::judge::{Judge, Outcome, Turn};
 use super::leaving::Leaving;
-use super::metrics::{DROP, DecisionLabels, DueLabel, KEEP};
 use super::outbox::{AGAIN, Outbox};
-use super::shard::{AT_ONCE, Candidate};
+use super::shard::{AT_ONCE, Candidate, SOME_SPANS};
+use super::show::Limits;
 use super::spill::Spill;
-use super::verdict::{Fate, Verdict};
+use super::tally::Tally;
+use super::verdict::Fate;
 use super::{Cell, Inner};
-use crate::chain::metrics::DropLabels;
 use crate::chain::sampler::Due;
 use crate::unix;
 
@@ -29,9 +29,7 @@ use crate::unix;
 const TICK: Duration = Duration::from_millis(20);
 /// How long it sleeps at most.
 const LOOK: Duration = Duration::from_secs(1);
-/// So much leaves at once.
-const LEAVE: usize = 1 << 20;
-/// And no more than this part of what the queues have room for: what they could never take would be lost.
+/// No more leaves at once than this part of what the queues have room for: what they could never take would be lost.
 const LEAVE_SHARE: usize = 4;
 /// So often it begins anew in one turn, before it looks at the clock.
 const ROUNDS: usize = 64;
@@ -45,6 +43,8 @@ pub(super) struct Worker {
     judge: Judge,
     emitter: Emitter,
     outbox: Outbox,
+    packer: Packer,
+    tally: Tally,
     candidates: Vec<Candidate>,
     journal: Option<Journal>,
     batch: Batch,
@@ -67,8 +67,10 @@ impl Worker {
         Self {
             number,
             judge: Judge::new(),
-            emitter: Emitter::default(),
-            outbox: Outbox::new(inner.ledger.clone()),
+            emitter: Emitter::new(inner.part),
+            outbox: Outbox::new(inner.ledger.clone(), inner.part),
+            packer: Packer::default(),
+            tally: Tally::new(&inner.ledger),
             candidates: Vec::new(),
             journal: inner.journals.clone().map(|journals| Journal::new(journals, shards)),
             batch: Batch::new(),
@@ -83,7 +85,7 @@ impl Worker {
             let turn = catch_unwind(AssertUnwindSafe(|| self.turn()));
             let is_idle = turn.unwrap_or_else(|_| {
                 tracing::error!("the trace buffer has failed in a turn; what was being decided is kept");
-                (self.judge, self.emitter, self.batch) = (Judge::new(), Emitter::default(), Batch::new());
+                (self.judge, self.emitter, self.batch) = (Judge::new(), Emitter::new(self.inner.part), Batch::new());
                 self.cell().shard.lock().forgive(self.inner.now(), &self.candidates);
                 self.candidates.clear();
                 false
@@ -115,6 +117,7 @@ impl Worker {
             is_first = false;
         }
         self.compact();
+        inner.budget().look_again();
         if let Some(durable) = &inner.durable {
             // What is undecided is on the disk, and may wait.
             return durable.is_empty() && self.outbox.is_empty() && !self.cell().shard.lock().is_leaving();
@@ -125,14 +128,17 @@ impl Worker {
     fn wait(&self) {
         let cell = self.cell();
         let mut shard = cell.shard.lock();
-        if std::mem::take(&mut shard.is_called) || self.inner.is_gone() {
+        let is_restoring = self.number == 0 && self.inner.restores();
+        if std::mem::take(&mut shard.is_called) || self.inner.is_gone() || is_restoring {
             return;
         }
         let now = self.inner.now();
         let until_next = shard.next().map_or(LOOK, |next| Duration::from_nanos(next.saturating_sub(now)));
         let least = if self.outbox.waits() { AGAIN } else { TICK };
-        let most = if self.inner.budget().pressure() == Pressure::None { LOOK } else { AGAIN };
+        let is_pressed = self.inner.budget().pressure() != Pressure::None || self.inner.is_log_full();
+        let most = if is_pressed { AGAIN } else { LOOK };
         let pause = until_next.min(most).max(least);
+        shard.rests_until = now + least.as_nanos() as u64;
         shard.wakes_at = now + pause.as_nanos() as u64;
         let _timed_out = cell.woken.wait_for(&mut shard, pause);
     }
@@ -143,23 +149,33 @@ impl Worker {
         let config = inner.config.load_full();
         let cell = &inner.cells[self.number];
         self.candidates.clear();
+        let (found, handed_over);
         {
             let mut shard = cell.shard.lock();
             shard.due(now, inner.is_ending().then_some(Due::ShuttingDown), &mut self.candidates);
-            let is_pressed = relieves && inner.budget().pressure() == Pressure::Early;
-            if is_pressed && self.candidates.len() < AT_ONCE {
-                let share = inner.budget().excess() / inner.cells.len();
-                shard.heaviest(now, share, &mut self.candidates);
+            if relieves && self.candidates.len() < AT_ONCE {
+                if inner.budget().pressure() == Pressure::Early {
+                    let share = inner.budget().excess() / inner.cells.len();
+                    shard.heaviest(now, share, &mut self.candidates);
+                }
+                let on_disk = inner.durable.as_ref().map_or(0, |durable| durable.excess());
+                shard.oldest(now, on_disk / inner.cells.len(), &mut self.candidates);
             }
+            found = self.candidates.len();
+            handed_over = shard.hand_over(&mut self.candidates);
+        }
+        inner.ledger.lost("handed_over", handed_over);
+        if handed_over > 0 {
+            self.let_go();
         }
         if self.candidates.is_empty() {
-            return 0;
+            return found;
         }
         let turn = Turn {
             now,
             unix: unix::nanos(),
             otherwise: config.default,
-            max_rows: config.max_rows as usize,
+            limits: Limits { rows: config.max_rows as usize, bytes: inner.shown_bytes(), kept: inner.part },
             shadows: inner.chains.shadows(),
             bit: &|name| inner.bits.of(name),
         };
@@ -169,11 +185,35 @@ impl Worker {
         for (candidate, outcome) in self.candidates.iter().zip(&outcomes) {
             let dropped = shard.settle(now, candidate.slot, outcome.settled());
             if let Outcome::By(verdict) = outcome {
-                self.count(candidate, verdict, dropped, now);
+                let waited = Duration::from_nanos(now.saturating_sub(candidate.first));
+                self.tally.add(verdict, candidate.due, waited, dropped);
             }
         }
         inner.settle(&mut shard);
-        self.candidates.len()
+        drop(shard);
+        self.let_go();
+        self.tally.settle(&inner.ledger);
+        self.tell(&outcomes);
+        found
+    }
+
+    /// Lets go of what was dropped. Mills get in between.
+    fn let_go(&self) {
+        let mut has_more = true;
+        while has_more {
+            let mut shard = self.cell().shard.lock();
+            has_more = shard.let_go(SOME_SPANS);
+            self.inner.settle(&mut shard);
+        }
+    }
+
+    /// Whoever waits for it hears which traces are kept.
+    fn tell(&self, outcomes: &[Outcome]) {
+        let kept = |outcome: &Outcome| matches!(outcome, Outcome::By(verdict) if verdict.fate != Fate::Drop);
+        let decisions = self.inner.chains.span_metrics().decisions();
+        for (candidate, _) in self.candidates.iter().zip(outcomes).filter(|(_, outcome)| kept(outcome)) {
+            decisions.kept(&candidate.key.id);
+        }
     }
 
     /// Before anything comes of it: after a crash the same is known.
@@ -190,23 +230,6 @@ impl Worker {
         }
     }
 
-    fn count(&self, candidate: &Candidate, verdict: &Verdict, dropped: u64, now: u64) {
-        let inner = &self.inner;
-        let (plugin, due) = (Arc::clone(&verdict.plugin), candidate.due.label());
-        let decision = if matches!(verdict.fate, Fate::Drop) { DROP } else { KEEP }.decision;
-        if decision == KEEP.decision {
-            inner.chains.span_metrics().decisions().kept(&candidate.key.id);
-        }
-        let metrics = &inner.ledger.tail;
-        metrics.decisions.get_or_create(&DecisionLabels { plugin, decision, due }).inc();
-        let waited = Duration::from_nanos(now.saturating_sub(candidate.first));
-        metrics.waits.get_or_create(&DueLabel { due }).observe(waited.as_secs_f64());
-        if dropped > 0 {
-            let labels = DropLabels { plugin: Arc::clone(&verdict.plugin), reason: Arc::clone(&verdict.reason) };
-            inner.ledger.dropped(&labels, dropped);
-        }
-    }
-
     /// Lets kept spans leave, as much as may at once. Answers whether there are more, and room for them.
     fn leave(&mut self) -> bool {
         let inner = Arc::clone(&self.inner);
@@ -218,7 +241,7 @@ impl Worker {
         let has_more = {
             let cell = self.cell();
             let mut shard = cell.shard.lock();
-            shard.leave(LEAVE.min(inner.outlet.room() / LEAVE_SHARE), &mut leaving);
+            shard.leave(inner.part.min(inner.outlet.room() / LEAVE_SHARE), &mut leaving);
             inner.settle(&mut shard);
             shard.is_leaving()
         };
@@ -230,7 +253,7 @@ impl Worker {
         let emitter = &mut self.emitter;
         let Ok(emitted) = catch_unwind(AssertUnwindSafe(|| emitter.emit(&mut leaving, note_reason))) else {
             inner.ledger.lost("internal_error", spans);
-            self.emitter = Emitter::default();
+            self.emitter = Emitter::new(inner.part);
             return has_more;
         };
         inner.ledger.lost("spill_unreadable", emitted.lost);
@@ -280,13 +303,13 @@ impl Worker {
     }
 
     /// Packs one chunk.
-    fn pack(&self) -> bool {
+    fn pack(&mut self) -> bool {
         let cell = self.cell();
         let found = cell.shard.lock().spans.oldest_plain().map(|(which, plain)| (which, plain.clone()));
         let Some((which, plain)) = found else { return false };
-        let Ok(packed) = Packed::pack(plain.bytes()) else { return false };
+        let Ok(packed) = self.packer.pack(plain.bytes()) else { return false };
         self.inner.ledger.tail.packed.inc_by(plain.bytes().len() as u64);
-        let mut shard = cell.shard.lock();
+        let mut shard = self.cell().shard.lock();
         shard.spans.pack(which, &plain, packed);
         drop(plain);
         self.inner.settle(&mut shard);
@@ -300,6 +323,15 @@ impl Worker {
             if !shard.spans.is_sparse() || !shard.spans.compact() {
                 break;
             }
+            self.inner.settle(&mut shard);
+        }
+        for _ in 0..CHUNKS {
+            let found = cell.shard.lock().spans.sparse_packed().map(|(which, packed)| (which, packed.clone()));
+            let Some((which, packed)) = found else { break };
+            // What is damaged is told of when somebody wants it.
+            let Ok(bytes) = packed.unpack() else { break };
+            let mut shard = cell.shard.lock();
+            shard.spans.unpack(which, &packed, &bytes);
             self.inner.settle(&mut shard);
         }
     }

@@ -1,12 +1,13 @@
 //! Between what comes in and the exports, and between the exports and the admin side.
 
-use control::admin::view::{Address, Destination, Endpoint, Kafka, KafkaPartition};
+use control::admin::view::{Address, Destination, Endpoint, Kafka, KafkaPartition, TraceBuffer};
 use otlp::signal::Signal;
 use pipeline::chain::outlet::Outlet;
 use pipeline::export::config::Protocol;
 use pipeline::export::{AddressStatus, DestinationStatus, EndpointStatus, Exports, Parcel, Taken};
 use pipeline::receive::kafka;
 use pipeline::request::Refusal;
+use pipeline::tail::{Status, Tail};
 
 /// The outlet of all signals: the queues of the destinations.
 pub struct Queues(pub Exports);
@@ -32,6 +33,15 @@ impl Outlet for Queues {
 /// What the admin side shows of them.
 pub fn destinations(exports: Exports) -> Box<dyn Fn() -> Vec<Destination> + Send + Sync> {
     Box::new(move || exports.status().into_iter().map(shown).collect())
+}
+
+/// What the admin side shows of the trace buffer.
+pub fn trace_buffer(tail: Tail) -> Box<dyn Fn() -> TraceBuffer + Send + Sync> {
+    Box::new(move || {
+        let Status { spans, traces, bytes, limit, mode, disk_bytes } = tail.status();
+        let mode = mode.to_owned();
+        TraceBuffer { traces, spans, memory_bytes: bytes, memory_limit_bytes: limit, mode, disk_bytes }
+    })
 }
 
 /// What the admin side shows of the consumer of Kafka.

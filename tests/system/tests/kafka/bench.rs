@@ -111,12 +111,19 @@ pub async fn has_partitions(proxy: &Proxy, wanted: impl Fn(usize) -> bool) -> Re
     wait::until_within(PATIENCE, "partitions", has).await.with_context(|| proxy.log())
 }
 
-/// Waits until all that was taken is settled and committed.
-pub async fn committed(proxy: &Proxy, messages_at_least: i64) -> Result<()> {
+/// Waits until all that was taken so far is settled and committed, of partitions that were read from their beginning.
+pub async fn all_is_committed(proxy: &Proxy) -> Result<()> {
+    let taken = proxy.metrics().await?.sum("tracemill_receive_kafka_messages_total", &[]);
+    committed(proxy, taken as i64).await
+}
+
+/// Waits until so many messages are settled and committed.
+async fn committed(proxy: &Proxy, messages_at_least: i64) -> Result<()> {
     let done = async || {
         let consumer = consumer(proxy).await.ok()?;
         let offsets: i64 = consumer["partitions"].as_array()?.iter().filter_map(|one| one["committed"].as_i64()).sum();
         (consumer["uncommitted"] == 0 && offsets >= messages_at_least).then_some(())
     };
-    wait::until_within(PATIENCE, "everything to be committed", done).await
+    let waited = wait::until_within(PATIENCE, "everything to be committed", done).await;
+    waited.with_context(|| format!("{messages_at_least} messages"))
 }

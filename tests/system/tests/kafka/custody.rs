@@ -1,7 +1,7 @@
 //! An offset is committed when its spans are delivered, and no sooner: what a node has taken into its memory and not delivered is delivered by
 //! another, whether the node ends well or not.
 
-use crate::bench::{PARTITIONS, arrived, committed, consumer, front, has_partitions, ids, node, send};
+use crate::bench::{PARTITIONS, all_is_committed, arrived, consumer, front, has_partitions, ids, node, send};
 use anyhow::Result;
 use harness::{Behaviour, Kafka, Sink};
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn what_a_node_has_not_delivered_is_delivered_by_the_next_however_it_ends(
         has_partitions(&second, |count| count == PARTITIONS).await?;
         let twice = arrived(&sink, &sent).await?;
         assert_eq!(twice, 0, "{topic}: none was delivered by the first");
-        committed(&second, 20).await?;
+        all_is_committed(&second).await?;
         assert!(second.stop().await?.success());
     }
     Ok(())
@@ -53,7 +53,7 @@ async fn what_is_on_the_disk_of_a_node_is_its_own_to_deliver() -> Result<()> {
     let sent = ids(&send(&front, 82, 20, 100).await?);
     reached(&first, "tracemill_admitted_spans_total", &[], 2000.0).await?;
     // The disk answers for them: nobody else needs them.
-    committed(&first, 20).await?;
+    all_is_committed(&first).await?;
     first.kill().await?;
     sink.behave(Behaviour::Accept);
     let mut again = start().await?;

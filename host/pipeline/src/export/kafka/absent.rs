@@ -12,6 +12,12 @@ pub(super) enum Producer {}
 #[derive(Debug)]
 pub(super) enum Unsent {}
 
+impl Unsent {
+    pub fn done_with(&self) -> (u64, u64) {
+        match *self {}
+    }
+}
+
 impl Producer {
     pub fn start(_: &DestinationConfig, _: &KafkaConfig, _: &Files) -> Result<Self, KafkaError> {
         Err(KafkaError::NotBuilt)

@@ -11,6 +11,8 @@ use hashbrown::HashMap;
 use otlp::signal::Signal;
 use otlp::wire::{Reader, Slice, WireError, field_len, put_header};
 
+use super::super::split::{Cutter, Piece};
+
 /// The field of a span that holds its trace's id.
 const TRACE_ID: u32 = 1;
 /// How long that is.
@@ -142,6 +144,36 @@ impl Plan {
         Ok(())
     }
 
+    /// Makes smaller messages of one that has several items. Answers these, of which one has its place.
+    pub fn split(&mut self, message: usize, signal: Signal) -> Option<Vec<usize>> {
+        let Message { key, items, made } = &mut self.messages[message];
+        if *items < 2 {
+            return None;
+        }
+        let more: Vec<Message> = match made {
+            Made::Of(spans) => {
+                let rest = spans.split_off(spans.len() / 2);
+                *items = spans.len() as u64;
+                vec![Message { key: key.clone(), items: rest.len() as u64, made: Made::Of(rest) }]
+            }
+            Made::Whole(at) => {
+                let (body, all) = (self.bodies[*at].clone(), u32::try_from(*items).unwrap_or(u32::MAX));
+                let mut parts = pieces(signal, body, all)?.into_iter();
+                let (first, of_first) = parts.next()?;
+                (self.bodies[*at], *items) = (first, u64::from(of_first));
+                let bodies = &mut self.bodies;
+                let mut add = |(body, items): (Bytes, u32)| {
+                    bodies.push(body);
+                    Message { key: None, items: u64::from(items), made: Made::Whole(bodies.len() - 1) }
+                };
+                parts.map(&mut add).collect()
+            }
+        };
+        let next = self.messages.len();
+        self.messages.extend(more);
+        Some(std::iter::once(message).chain(next..self.messages.len()).collect())
+    }
+
     /// How many messages there are.
     pub fn len(&self) -> usize {
         self.messages.len()
@@ -204,6 +236,20 @@ impl Plan {
             out.extend_from_slice(part(&self.bodies[owner.body], *beside));
         }
     }
+}
+
+/// A request in parts of about half its size, all of which are smaller than it; `None` where there are none.
+fn pieces(signal: Signal, body: Bytes, items: u32) -> Option<Vec<(Bytes, u32)>> {
+    let (half, less) = (body.len() / 2, body.len().saturating_sub(1));
+    let mut cutter = Cutter::new(signal, body, items, half, less);
+    let mut parts = Vec::new();
+    while let Some(piece) = cutter.next() {
+        match piece {
+            Piece::Fits { body, items, .. } => parts.push((body, items)),
+            Piece::Oversize(_) => return None,
+        }
+    }
+    Some(parts)
 }
 
 fn part(body: &[u8], part: Slice) -> &[u8] {

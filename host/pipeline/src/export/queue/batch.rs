@@ -102,8 +102,15 @@ impl Batch {
         self.delivered(all);
     }
 
-    /// The batch is given up.
-    pub fn dropped(mut self, reason: DropReason) {
+    /// The batch is given up, but for so many items that were delivered, and so many that were rejected.
+    pub fn given_up(mut self, sent: u64, rejected: u64, reason: DropReason) {
+        let sent = sent.min(self.items);
+        let rejected = rejected.min(self.items - sent);
+        let counters = &self.queue.counters;
+        counters.sent.inc_by(sent);
+        counters.rejected.inc_by(rejected);
+        counters.held.dec_by((sent + rejected) as i64);
+        self.items -= sent + rejected;
         self.drop_items(self.items, reason);
         self.settle();
     }

@@ -76,6 +76,7 @@ impl Queue {
         self.force(charged);
         let age = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let record = Prepared::of(&parcel, now().saturating_sub(age));
+        let syncs = self.is_durable() || parcel.custody.is_some();
         let (queue, kept) = (Arc::clone(self), parcel.clone());
         let unwritten = move |queue: &Arc<Self>, parcel: Parcel| {
             queue.release(charged);
@@ -102,7 +103,7 @@ impl Queue {
                 then(left);
             }
         });
-        if !disk.spool.stage(record, self.is_durable(), written) {
+        if !disk.spool.stage(record, syncs, written) {
             let left = unwritten(self, parcel);
             if let Some(then) = then.lock().take() {
                 then(left);

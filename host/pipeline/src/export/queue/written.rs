@@ -181,6 +181,8 @@ impl Queue {
             return self.count_dropped(items, self.why_no_room(charged));
         }
         let (record, since) = (Prepared::of(&parcel, now()), Instant::now());
+        // Whoever sent it lets go of it on the strength of this.
+        let syncs = parcel.custody.is_some();
         let (queue, kept) = (Arc::clone(self), parcel.clone());
         let written: Then = Box::new(move |written| match written {
             Ok(slot) => queue.show_written(charged, kept, since, &slot),
@@ -190,7 +192,7 @@ impl Queue {
                 queue.adopt(vec![Waiting::in_memory(kept)], false);
             }
         });
-        if !disk.spool.stage(record, false, written) {
+        if !disk.spool.stage(record, syncs, written) {
             self.release(charged);
             self.adopt(vec![Waiting::in_memory(parcel)], false);
         }

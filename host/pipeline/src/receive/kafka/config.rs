@@ -15,6 +15,8 @@ pub struct Config {
     pub topics: Vec<(String, Signal)>,
     /// Its group: all that name the same share the partitions.
     pub group: String,
+    /// Under which name it is the same member after a restart; another one each time without it.
+    pub group_instance_id: Option<String>,
     /// Where a group begins that has never said how far it is.
     pub initial_offset: InitialOffset,
     /// After how long without a sign of life another of the group gets its partitions.
@@ -35,6 +37,7 @@ impl Config {
             connect,
             topics: vec![(TOPICS[Signal::Traces as usize].to_owned(), Signal::Traces)],
             group: "tracemill".to_owned(),
+            group_instance_id: None,
             initial_offset: InitialOffset::default(),
             session_timeout: Duration::from_secs(45),
             commit_interval: Duration::from_secs(1),

@@ -1,18 +1,19 @@
 //! What librdkafka calls on the consumer's thread: partitions come and go, commits end, statistics are due.
 //!
-//! When partitions go, what is being delivered gets a moment to end, all that is settled of them is committed before they are let go, and the
-//! rest is forgotten: the next owner reads it again.
+//! When partitions go, what is on its way gets a moment to be settled, all that is settled of them is committed before they are let go, and the
+//! rest is forgotten: the next owner reads it again. What is not decided here by then never is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionListElem};
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::board::{Board, Place};
@@ -20,7 +21,7 @@ use super::flow::Flow;
 use super::metrics::Metrics;
 use crate::kafka::Logs;
 
-/// How long deliveries may take to end while the whole group waits for a partition.
+/// How long what is on its way may take to be settled while others wait for its partitions.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// What the thread, the callbacks and the status share.
@@ -34,8 +35,10 @@ pub(super) struct Common {
     pub logs: Logs,
     /// As the last statistics have it.
     pub lag: Mutex<BTreeMap<Place, i64>>,
-    /// What is known of partitions that came anew: that they are not paused.
+    /// Partitions that came: of these it is not known whether they are paused.
     pub came: Mutex<Vec<Place>>,
+    /// A broker has not believed who this is: perhaps a file has a newer password.
+    pub is_denied: AtomicBool,
 }
 
 impl Common {
@@ -65,6 +68,7 @@ impl Common {
             return;
         }
         let list = self.list(commits.iter().map(|(place, position)| (*place, Offset::Offset(*position))));
+        self.board.commits(&commits);
         match consumer.commit(&list, CommitMode::Sync) {
             Ok(()) => {
                 self.board.committed(&commits);
@@ -72,6 +76,7 @@ impl Common {
             }
             Err(error) => {
                 self.metrics.not_committed.inc();
+                self.board.not_committed(&commits.iter().map(|(place, _)| *place).collect::<Vec<_>>());
                 tracing::warn!(%error, "Kafka: a last commit has failed: what it was for is delivered once more by whoever reads on");
             }
         }
@@ -88,6 +93,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
+            self.0.is_denied.store(true, Ordering::Relaxed);
+        }
         self.0.logs.error(error, reason);
     }
 
@@ -119,13 +127,17 @@ impl ConsumerContext for Context {
         tracing::info!(partitions = places.len(), "Kafka: partitions go");
         // Once they are lost, others may have committed: nothing may be said of them any more.
         if !consumer.assignment_lost() {
-            self.0.flow.wait_until_idle(LAST_MOMENT);
+            self.0.board.leave(&places);
+            // At the end that was waited for already.
+            let most = if self.0.flow.stop.is_cancelled() { Duration::ZERO } else { LAST_MOMENT };
+            self.0.board.wait_until_settled(&places, most);
             self.0.commit_now(consumer, Some(&places));
         }
         for place in places {
             self.0.board.forget(place);
             self.0.metrics.forget(&self.0.topics[place.0], place.1);
         }
+        self.0.flow.went.notify_waiters();
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -147,6 +159,11 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         let Err(error) = result else {
             self.0.metrics.committed.inc();
+            let so_far = |element: &TopicPartitionListElem<'_>| match element.offset() {
+                Offset::Offset(position) => Some((self.0.place(element.topic(), element.partition())?, position)),
+                _ => None,
+            };
+            self.0.board.committed(&offsets.elements().iter().filter_map(so_far).collect::<Vec<_>>());
             return;
         };
         self.0.metrics.not_committed.inc();

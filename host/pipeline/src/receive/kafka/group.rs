@@ -1,4 +1,5 @@
-//! Messages that came together, joined to requests: a message is often one trace of a few spans, and each request has its price.
+//! Messages of a partition that came together, joined to requests: a message is often one trace of a few spans, and each request has its price.
+//! Those of different partitions stay apart, so that one that goes, or whose messages are refused, takes no other with it.
 //!
 //! Only whole fields are joined: a message whose framing ends in the middle of one would swallow the next message's first bytes. One
 //! like that stays alone, and is refused for what it is.
@@ -11,11 +12,13 @@ use otlp::batch::RequestContext;
 use otlp::signal::Signal;
 use otlp::wire::Reader;
 
-use super::board::Taken;
+use super::board::{Place, Taken};
 
 /// Messages on their way to the handler as one request.
 #[derive(Debug)]
 pub(super) struct Group {
+    /// The partition of all of them.
+    pub place: Place,
     pub signal: Signal,
     pub context: Arc<RequestContext>,
     pub body: Bytes,
@@ -26,8 +29,9 @@ pub(super) struct Group {
 impl Group {
     /// Each message as a group of its own.
     pub fn apart(self) -> impl Iterator<Item = Self> {
-        let Self { signal, context, body, parts } = self;
+        let Self { place, signal, context, body, parts } = self;
         parts.into_iter().map(move |(taken, range)| Self {
+            place,
             signal,
             context: Arc::clone(&context),
             parts: vec![(taken, 0..range.len())],
@@ -49,6 +53,7 @@ pub(super) struct Gather {
 
 #[derive(Debug)]
 struct Open {
+    place: Place,
     signal: Signal,
     context: Arc<RequestContext>,
     body: Vec<u8>,
@@ -57,8 +62,8 @@ struct Open {
 
 impl Open {
     fn close(self) -> Group {
-        let Self { signal, context, body, parts } = self;
-        Group { signal, context, body: body.into(), parts }
+        let Self { place, signal, context, body, parts } = self;
+        Group { place, signal, context, body: body.into(), parts }
     }
 }
 
@@ -79,12 +84,13 @@ impl Gather {
     pub fn add(&mut self, signal: Signal, context: Arc<RequestContext>, payload: &[u8], taken: Taken) {
         self.bytes += payload.len();
         self.messages += 1;
+        let place = taken.place;
         if !is_framed(payload) {
             let parts = vec![(taken, 0..payload.len())];
-            self.full.push(Group { signal, context, body: Bytes::copy_from_slice(payload), parts });
+            self.full.push(Group { place, signal, context, body: Bytes::copy_from_slice(payload), parts });
             return;
         }
-        let joins = |open: &Open| open.signal == signal && open.context == context;
+        let joins = |open: &Open| open.place == place && open.context == context;
         if let Some(at) = self.open.iter().position(joins) {
             let open = &mut self.open[at];
             if open.body.len() + payload.len() <= self.most {
@@ -95,7 +101,8 @@ impl Gather {
             }
             self.full.push(self.open.swap_remove(at).close());
         }
-        self.open.push(Open { signal, context, body: payload.to_vec(), parts: vec![(taken, 0..payload.len())] });
+        let parts = vec![(taken, 0..payload.len())];
+        self.open.push(Open { place, signal, context, body: payload.to_vec(), parts });
     }
 
     pub fn finish(self) -> impl Iterator<Item = Group> {
@@ -133,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_one_signal_and_context_are_joined_up_to_the_bound_and_can_be_told_apart() {
+    fn messages_of_one_partition_and_context_are_joined_up_to_the_bound_and_can_be_told_apart() {
         let board = Board::default();
         board.begin(PLACE);
         let mut gather = Gather::new(12);
@@ -158,6 +165,21 @@ mod tests {
         let wanted: Vec<_> =
             (0..).zip(messages).map(|(at, (tenant, field))| (at, tenant.to_owned(), bytes(field))).collect();
         assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn partitions_are_not_joined() {
+        let board = Board::default();
+        let mut gather = Gather::new(1000);
+        for (partition, offset) in [(0, 5), (1, 5), (0, 6), (1, 6)] {
+            if offset == 5 {
+                board.begin((0, partition));
+            }
+            gather.add(Signal::Traces, Arc::default(), &bytes(b"x"), board.take((0, partition), offset).unwrap());
+        }
+        let mut groups: Vec<_> = gather.finish().map(|group| (group.place, group.parts.len())).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, [((0, 0), 2), ((0, 1), 2)]);
     }
 
     #[test]

@@ -33,15 +33,18 @@ struct OutcomeLabels {
 pub(super) enum Skipped {
     Malformed,
     TooLarge,
+    /// Each attempt ended in a fault of ours.
+    Internal,
 }
 
-const SKIPPED: [Skipped; 2] = [Skipped::Malformed, Skipped::TooLarge];
+const SKIPPED: [Skipped; 3] = [Skipped::Malformed, Skipped::TooLarge, Skipped::Internal];
 
 impl Skipped {
     fn label(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
+            Self::Internal => "internal",
         }
     }
 }

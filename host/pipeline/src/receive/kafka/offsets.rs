@@ -11,9 +11,13 @@ pub(super) struct Offsets {
     taken: VecDeque<(i64, State)>,
     /// All below is done.
     position: Option<i64>,
+    /// The lowest offset that may come next: lower ones were passed.
+    next: i64,
     /// Where reading began: the group knows that.
     begun: Option<i64>,
-    /// What was committed last.
+    /// How far a commit is under way, or has succeeded.
+    asked: Option<i64>,
+    /// How far one has succeeded.
     committed: Option<i64>,
     /// How many are on their way.
     open: usize,
@@ -30,8 +34,19 @@ enum State {
 }
 
 impl Offsets {
+    /// Reading goes back to there, or does not.
+    pub fn reads_again(&mut self, offset: i64) {
+        self.next = self.next.min(offset);
+    }
+
+    /// Whether a message comes that stands before one that came, though reading did not go back: offsets mean other messages than they did.
+    pub fn goes_back(&self, offset: i64) -> bool {
+        offset < self.next
+    }
+
     /// A message came. Whether it is to be worked on: it is not if it came again while it is on its way, or done.
     pub fn take(&mut self, offset: i64) -> bool {
+        self.next = offset + 1;
         if self.position.is_some_and(|position| offset < position) {
             return false;
         }
@@ -93,23 +108,34 @@ impl Offsets {
 
     /// What to commit: the offset of the next message, if that is news.
     pub fn to_commit(&self) -> Option<i64> {
-        self.position.filter(|position| self.committed.or(self.begun).is_none_or(|known| *position > known))
+        self.position.filter(|position| self.asked.or(self.begun).is_none_or(|known| *position > known))
     }
 
-    /// It was committed so far.
+    /// A commit is begun.
+    pub fn commits(&mut self, position: i64) {
+        self.asked = self.asked.max(Some(position));
+    }
+
+    /// That has succeeded; if it was none of this time here, it says nothing.
     pub fn has_committed(&mut self, position: i64) {
-        self.committed = Some(self.committed.map_or(position, |known| known.max(position)));
+        if self.asked >= Some(position) {
+            self.committed = self.committed.max(Some(position));
+        }
     }
 
     /// What was last committed.
-    #[cfg(feature = "kafka")]
     pub fn committed(&self) -> Option<i64> {
         self.committed
     }
 
-    /// The commit came to nothing: it is to be made again.
+    /// A commit came to nothing: it is to be made again.
     pub fn has_not_committed(&mut self) {
-        self.committed = None;
+        self.asked = self.committed;
+    }
+
+    /// Whether it is not known yet what becomes of a commit.
+    pub fn is_committing(&self) -> bool {
+        self.asked > self.committed
     }
 
     /// How many are on their way.
@@ -138,14 +164,18 @@ mod tests {
         assert_eq!(offsets.to_commit(), None);
         offsets.done(5);
         assert_eq!(offsets.to_commit(), Some(9), "what is not there needs not be done");
+        offsets.commits(9);
+        assert_eq!((offsets.to_commit(), offsets.committed(), offsets.is_committing()), (None, None, true));
         offsets.has_committed(9);
-        assert_eq!(offsets.to_commit(), None);
+        assert_eq!((offsets.to_commit(), offsets.committed(), offsets.is_committing()), (None, Some(9), false));
         offsets.done(9);
         assert_eq!(offsets.to_commit(), Some(10));
         assert!(!offsets.is_full(1));
-        offsets.has_committed(10);
+        offsets.commits(10);
         offsets.has_not_committed();
-        assert_eq!(offsets.to_commit(), Some(10), "a commit that failed is made again");
+        assert_eq!((offsets.to_commit(), offsets.committed()), (Some(10), Some(9)), "one that failed is made again");
+        offsets.has_committed(500);
+        assert_eq!(offsets.committed(), Some(9), "that is another time's");
     }
 
     #[test]
@@ -165,6 +195,25 @@ mod tests {
             offsets.done(offset);
         }
         assert_eq!(offsets.to_commit(), Some(5));
+    }
+
+    #[test]
+    fn only_what_comes_again_of_our_own_doing_does_not_go_back() {
+        let mut offsets = Offsets::default();
+        assert!(!offsets.goes_back(0));
+        assert!((5..8).all(|offset| !offsets.goes_back(offset) && offsets.take(offset)));
+        assert!(offsets.goes_back(0) && offsets.goes_back(7));
+        offsets.fail(6);
+        offsets.reads_again(6);
+        assert!(offsets.goes_back(5) && !offsets.goes_back(6));
+        assert_eq!(
+            [6, 7].map(|offset| (offsets.goes_back(offset), offsets.take(offset))),
+            [(false, true), (false, false)]
+        );
+        offsets.done(5);
+        offsets.done(6);
+        offsets.done(7);
+        assert!(offsets.goes_back(7) && !offsets.goes_back(8));
     }
 
     #[derive(Debug, Clone, Copy)]
@@ -225,6 +274,7 @@ mod tests {
                         prop_assert!(position > highest, "news only");
                         prop_assert!(model.iter().all(|(offset, state)| *offset >= position || *state == Some(true)));
                         highest = position;
+                        offsets.commits(position);
                         offsets.has_committed(position);
                     },
                 }

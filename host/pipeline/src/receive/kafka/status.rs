@@ -9,7 +9,7 @@ pub struct Status {
     pub partitions: Vec<PartitionStatus>,
     /// Messages that are on their way.
     pub uncommitted: u64,
-    /// Whether it takes nothing now, because what it took is refused or has no room.
+    /// Whether it takes nothing of some partitions now, because what it took of them is refused or has no room.
     pub paused: bool,
     /// What went wrong last, if something did since the last message.
     pub trouble: Option<String>,

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tail::chunk::gather;
+use crate::tail::chunk::{Packer, gather};
 use crate::tail::slab::NONE;
 
 const CHUNK: usize = 4096;
@@ -73,12 +73,57 @@ fn what_is_wanted_of_a_sparse_chunk_is_moved_and_the_chunk_given_back() {
     }
 }
 
+#[test]
+fn what_is_wanted_of_packed_chunks_is_moved_when_it_is_little() {
+    let mut spans = Spans::new(CHUNK);
+    let noise =
+        |n: u32| -> Vec<u8> { (0..400_u32).map(|at| (n.wrapping_mul(0x9e37_79b9) >> (at % 24)) as u8).collect() };
+    let records: Vec<u32> = (0..1000_u32).map(|n| spans.append(NONE, n, 0, &noise(n))).collect();
+    while let Some((which, plain)) = spans.oldest_plain() {
+        let plain = plain.clone();
+        spans.pack(which, &plain, Packer::default().pack(plain.bytes()).unwrap());
+    }
+    assert!(spans.sparse_packed().is_none(), "all of it is wanted");
+    for (_, record) in (0..).zip(&records).filter(|(number, _)| number % 10 != 0) {
+        spans.release(*record);
+    }
+    let before = spans.chunks.iter().flatten().count();
+    while let Some((which, packed)) = spans.sparse_packed() {
+        let packed = packed.clone();
+        spans.unpack(which, &packed, &packed.unpack().unwrap());
+    }
+    assert!(spans.chunks.iter().flatten().count() < before / 2);
+    for number in (0..1000).step_by(10) {
+        assert_eq!(read(&spans, records[number]), noise(number as u32));
+    }
+}
+
+#[test]
+fn spans_of_a_trace_are_linked_in_the_order_in_which_they_came() {
+    let mut spans = Spans::new(CHUNK);
+    let first = spans.append(NONE, 0, 0, &[0; 900]);
+    let mut newest = first;
+    for number in 1..40 {
+        let other = spans.append(NONE, 99, 0, &[9; 900]);
+        newest = spans.append(newest, number, 0, &[number as u8; 900]);
+        spans.release(other);
+    }
+    while spans.compact() {}
+    let mut next = first;
+    for number in 0..40 {
+        assert_eq!((spans.get(next).envelope, read(&spans, next)), (number, vec![number as u8; 900]));
+        next = spans.get(next).next;
+    }
+    assert_eq!(next, NONE);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Append(usize),
     Release(usize),
     Compact,
     Pack,
+    Unpack,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -87,6 +132,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => any::<usize>().prop_map(Step::Release),
         1 => Just(Step::Compact),
         1 => Just(Step::Pack),
+        1 => Just(Step::Unpack),
     ];
     proptest::collection::vec(step, 1..400)
 }
@@ -115,10 +161,27 @@ proptest! {
                 Step::Pack => {
                     if let Some((which, plain)) = spans.oldest_plain() {
                         let plain = plain.clone();
-                        spans.pack(which, &plain, Packed::pack(plain.bytes()).unwrap());
+                        spans.pack(which, &plain, Packer::default().pack(plain.bytes()).unwrap());
+                    }
+                }
+                Step::Unpack => {
+                    let packed = (0..).zip(&spans.chunks).find_map(|(number, held)| match &held.as_ref()?.chunk {
+                        Chunk::Packed(packed) => Some((Which(number), packed.clone())),
+                        _ => None,
+                    });
+                    if let Some((which, packed)) = packed {
+                        spans.unpack(which, &packed, &packed.unpack().unwrap());
                     }
                 }
             }
+            let mut shares = [Share::default(); 2];
+            for held in spans.chunks.iter().flatten() {
+                match &held.chunk {
+                    Chunk::Packed(packed) => shares[1].add(packed.len(), held.live),
+                    chunk => shares[0].add(chunk.bytes(), held.live),
+                }
+            }
+            prop_assert_eq!([spans.loose, spans.packed], shares);
             prop_assert_eq!(spans.live, model.values().map(|(_, span)| span.len()).sum::<usize>());
             prop_assert_eq!(spans.bytes, chunk_bytes(&spans));
         }

@@ -204,4 +204,26 @@ fn a_log_that_is_larger_than_memory_comes_back_piece_by_piece() {
     assert_eq!((left(&mut second).len(), second.metrics.held.get()), (40_000, 0));
 }
 
+#[test]
+fn nothing_is_decided_before_all_of_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = rig(config(folder.path(), true));
+    first.send_safely(&[Sent::new(1, 0)]).unwrap();
+    // So much lies between the spans of the first trace that it takes some turns.
+    for number in 1..16 {
+        first.send_safely(&[Sent { is_root: false, size: 1 << 20, ..Sent::new(2, number) }]).unwrap();
+    }
+    first.send_safely(&[error(1, 1)]).unwrap();
+    drop(first);
+    let mut second = rig(config(folder.path(), true));
+    // Without them its root would have been decided long before.
+    for _ in 0..4 {
+        assert!(second.inner().restores());
+        second.after(3 * SECOND);
+    }
+    second.after(6 * SECOND);
+    assert_eq!(left(&mut second).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(second.dropped("tail", "late"), 0);
+}
+
 const SMALL: crate::tail::config::Remember = crate::tail::config::Remember { kept: 1000, dropped: 1000 };

@@ -27,7 +27,7 @@ use crate::export::{Parcel, Taken};
 use crate::request::Refusal;
 use crate::tail::intake::{Intaken, Sorter};
 use crate::tail::worker::Worker;
-use crate::tail::{Handle, Inner, Metrics, Origin, Tail, TailConfig};
+use crate::tail::{Handle, Inner, Metrics, Origin, StartError, Tail, TailConfig};
 
 pub const SECOND: u64 = 1_000_000_000;
 
@@ -199,18 +199,22 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(shards: usize, config: TailConfig) -> Self {
+        Self::try_new(shards, config).unwrap()
+    }
+
+    pub fn try_new(shards: usize, config: TailConfig) -> Result<Self, StartError> {
         let chain_metrics = ChainMetrics::default();
         let chains = Chains::new(shards, chain_metrics.clone());
         let (outlet, metrics) = (Arc::new(Queues::default()), Metrics::default());
-        let now = Arc::new(AtomicU64::new(1));
+        let now = Arc::new(AtomicU64::new(SECOND));
         let clock = Arc::clone(&now);
         let clock = Box::new(move || clock.load(Ordering::SeqCst));
-        let inner = Inner::new(config, chains.clone(), outlet.clone(), metrics.clone(), clock).unwrap();
+        let inner = Inner::new(config, chains.clone(), outlet.clone(), metrics.clone(), clock)?;
         inner.is_open.store(true, Ordering::SeqCst);
         let inner = Arc::new(inner);
-        let workers = (0..shards).map(|number| Worker::new(Arc::clone(&inner), number)).collect();
+        let workers = (0..inner.cells.len()).map(|number| Worker::new(Arc::clone(&inner), number)).collect();
         let tail = Tail(Arc::new(Handle(inner)));
-        Self { tail, chains, chain_metrics, metrics, outlet, now, workers, sorter: Sorter::default(), seen: 0 }
+        Ok(Self { tail, chains, chain_metrics, metrics, outlet, now, workers, sorter: Sorter::default(), seen: 0 })
     }
 
     pub fn stage(&self, name: &str, program: Native) -> Arc<Stage> {

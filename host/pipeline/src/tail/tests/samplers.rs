@@ -49,14 +49,14 @@ fn quiet() -> SamplerPlan {
     plan(Show::NoSpans, Vec::new())
 }
 
-fn rig(samplers: Vec<(&str, Native)>, config: TailConfig) -> Rig {
+pub fn rig(samplers: Vec<(&str, Native)>, config: TailConfig) -> Rig {
     let rig = Rig::new(2, config);
     let stages: Vec<_> = samplers.into_iter().map(|(name, native)| rig.stage(name, native)).collect();
     rig.chains.publish(stages);
     rig
 }
 
-fn native(decide: Decide) -> Native {
+pub fn native(decide: Decide) -> Native {
     Native::new(quiet(), Vec::new(), decide)
 }
 

@@ -5,7 +5,7 @@ mod trials;
 
 use std::fmt::Write as _;
 
-use control::admin::view::{Address, Destination, Endpoint, Kafka, Status};
+use control::admin::view::{Address, Destination, Endpoint, Kafka, Status, TraceBuffer};
 use control::config::units::show_size;
 use control::plugins::status::{Stage, State};
 use control::tables::status::Status as Table;
@@ -40,7 +40,11 @@ pub fn show(status: &Status) -> String {
             line(&mut out, &format!("  Kafka: {error}"));
         }
     }
-    line(&mut out, &format!("received {} spans, admitted {}\n", spans.received, spans.admitted));
+    line(&mut out, &format!("received {} spans, admitted {}", spans.received, spans.admitted));
+    if let Some(buffer) = &status.trace_buffer {
+        line(&mut out, &waiting(buffer));
+    }
+    line(&mut out, "");
 
     if status.plugins.stages.is_empty() {
         line(&mut out, &format!("no plugins in {}: spans pass untouched", status.plugins.folder));
@@ -116,6 +120,16 @@ fn consumer(kafka: &Kafka) -> String {
     format!(
         "takes {} partitions of Kafka in group {group}: {uncommitted} messages on their way, {lag} behind{paused}",
         partitions.len()
+    )
+}
+
+fn waiting(buffer: &TraceBuffer) -> String {
+    let TraceBuffer { traces, spans, memory_bytes, memory_limit_bytes, mode, disk_bytes } = buffer;
+    let percent = (memory_bytes * 100).checked_div(*memory_limit_bytes).unwrap_or(0);
+    let disk = disk_bytes.map(|bytes| format!(", {mode}, {} MiB on disk", bytes.div_ceil(1 << 20))).unwrap_or_default();
+    format!(
+        "{spans} of them in {traces} traces wait in the trace buffer: {percent}% of {}{disk}",
+        show_size(*memory_limit_bytes)
     )
 }
 

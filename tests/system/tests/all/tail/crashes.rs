@@ -96,7 +96,7 @@ async fn what_was_acknowledged_is_decided_however_often_the_process_is_killed() 
             let first = (crash * SENDERS + sender) * 1_000_000;
             senders.spawn(send_all(client.clone(), first, Arc::clone(&count)));
         }
-        let until = random.random_range(100..1500);
+        let until = random.random_range(100..600);
         wait::until("spans to be acknowledged", async || (count.load(Ordering::Relaxed) >= until).then_some(()))
             .await?;
         proxy.kill().await?;

@@ -118,3 +118,32 @@ fn what_is_no_trace_goes_as_it_came_and_without_a_key() {
 fn what_is_no_otlp_is_an_error() {
     assert!(Plan::by_trace(vec![Bytes::from_static(&[0x0a, 0x7f, 1])]).is_err());
 }
+
+#[test]
+fn a_message_that_is_split_keeps_its_key_and_loses_nothing() {
+    let body = Bytes::from(request(&[vec![vec![7, 8, 7], vec![7]], vec![vec![7, 7]]], &mut 0).encode_to_vec());
+    let mut plan = Plan::by_trace(vec![body.clone()]).unwrap();
+    let mut whole = vec![0];
+    let mut single = Vec::new();
+    while let Some(message) = whole.pop() {
+        match plan.split(message, Signal::Traces) {
+            Some(parts) => whole.extend(parts),
+            None => single.push(message),
+        }
+    }
+    let spans: Vec<_> = single.iter().flat_map(|message| flat(&plan.body(*message))).collect();
+    assert_eq!(spans.len(), 5);
+    assert!(single.iter().all(|message| plan.items(*message) == 1 && plan.key(*message) == plan.key(0)));
+    assert!(flat(&body).into_iter().filter(|(.., span)| span.trace_id[0] == 7).all(|span| spans.contains(&span)));
+}
+
+#[test]
+fn requests_that_are_split_hold_the_same_together() {
+    let body = Bytes::from(request(&[vec![vec![1, 2, 3], vec![4]], vec![vec![5, 6]]], &mut 0).encode_to_vec());
+    let mut plan = Plan::whole(vec![(body.clone(), 6)]);
+    let parts = plan.split(0, Signal::Traces).unwrap();
+    assert!(parts.len() > 1 && parts.iter().all(|part| plan.body(*part).len() < body.len()));
+    assert_eq!(parts.iter().map(|part| plan.items(*part)).sum::<u64>(), 6);
+    assert_eq!(parts.iter().flat_map(|part| flat(&plan.body(*part))).collect::<Vec<_>>(), flat(&body));
+    assert_eq!(Plan::whole(vec![(body, 1)]).split(0, Signal::Traces), None);
+}

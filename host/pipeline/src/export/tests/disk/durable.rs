@@ -45,14 +45,15 @@ async fn after_a_crash_all_that_was_not_delivered_is_sent_and_what_was_is_not() 
 #[tokio::test]
 async fn what_is_more_than_memory_may_hold_waits_on_disk_and_comes_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    let sink = Sink::new([], BUSY);
+    let sink = Sink::new([], Reply::Status(503, 14, Some(Duration::from_mins(1))));
     let mut config = durable("back", &sink, folder.path()).await;
     config.concurrency = 1;
     config.queue.memory_bytes = 5 * parcel(0..10).body.len();
     let bench = Bench::new(vec![config.clone()]);
     bench.send_durably(parcel(0..10)).await.unwrap();
-    // Its only sender has something to do, and reads nothing meanwhile.
-    sink.until(|seen| !seen.requests.is_empty()).await;
+    // Its only sender has something to wait for, and reads nothing meanwhile; nor is it in the middle of a request when another takes its place.
+    let refused = "requests_total{destination=\"back\",signal=\"traces\",outcome=\"retry\"}";
+    until(async || bench.value(refused) == 1).await;
     for n in 1..300 {
         bench.send_durably(parcel(n * 10..n * 10 + 10)).await.unwrap();
     }

@@ -1,6 +1,9 @@
 //! Queues that go to the disk only when they must.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
+use crate::custody::{Custody, Fate};
 use crate::export::config::Endpoints;
 
 async fn spill(sink: &Sink, folder: &Path) -> DestinationConfig {
@@ -48,6 +51,37 @@ async fn what_memory_has_no_room_for_goes_to_the_disk_and_comes_back() {
     assert!(seen.taken.values().all(|&times| times == 1));
     bench.until_quiet("back").await;
     bench.until_disk_is_free("back").await;
+}
+
+#[tokio::test]
+async fn what_somebody_answers_for_is_synced_before_they_let_go_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Sink::new([], HANG);
+    let mut config = spill(&sink, folder.path()).await;
+    config.concurrency = 1;
+    let bench = Bench::new(vec![config.clone()]);
+    bench.send(parcel(0..10)).unwrap();
+    sink.until(|seen| seen.requests.len() == 1).await;
+    for n in 1..20 {
+        bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
+    }
+    until(async || unread(&bench) > 0).await;
+    let fates = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let told = Arc::clone(&fates);
+    let custody = Custody::new(move |fate| told.lock().push(fate));
+    bench.spool(0).store().faults().sync.store(true, Ordering::Relaxed);
+    let before = unread(&bench);
+    bench.send(Parcel { custody: Some(custody), ..parcel(200..210) }).unwrap();
+    let failed = async || bench.of_traces("queue_failed_commits_total", "back") > 0;
+    until(async || failed().await || unread(&bench) > before).await;
+    assert_eq!(*fates.lock(), [], "it is on no disk that would survive");
+    // It is in memory then, and whoever answers for it is told when it is delivered.
+    let alive = Sink::new([], Reply::Ok);
+    config.endpoints = endpoint(Protocol::Http, alive.listen().await).into();
+    bench.exports.reconfigure(vec![config]).unwrap();
+    alive.until(|seen| seen.taken.len() == 210).await;
+    bench.until_quiet("back").await;
+    assert_eq!(*fates.lock(), [Fate::Settled]);
 }
 
 #[tokio::test]
