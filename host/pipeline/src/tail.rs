@@ -229,6 +229,7 @@ impl Tail {
         inner.budget().set_limit(config.max_bytes.saturating_sub(inner.begun));
         inner.ledger.tail.limit.set(config.max_bytes as i64);
         let waits = waits(&config);
+        inner.chains.span_metrics().decisions().take_at_most(config.longest);
         inner.config.store(Arc::new(config));
         for cell in &inner.cells {
             cell.shard.lock().set_waits(waits);
@@ -285,6 +286,7 @@ impl Inner {
         };
         let cells = (0..shards).map(cell).collect::<Result<Vec<_>, _>>()?;
         metrics.limit.set(config.max_bytes as i64);
+        chains.span_metrics().decisions().take_at_most(config.longest);
         let part = (config.max_bytes / shards / 64).clamp(64 << 10, 1 << 20);
         let begun = shards * (Shard::growth(chunk, 0, 0) + PARTS * part);
         let budget = Arc::new(Budget::new(config.max_bytes.saturating_sub(begun)));
