@@ -323,7 +323,7 @@ impl Inner {
         for cell in &inner.cells {
             inner.settle(&mut cell.shard.lock());
         }
-        inner.fixed = inner.budget().used();
+        inner.fixed = inner.budget().used().max(inner.config.load().remember.bytes());
         let memory = inner.config.load().max_bytes;
         if memory < inner.least() {
             return Err(StartError::Memory { memory, fixed: inner.begun + inner.fixed, least: inner.least() });
@@ -375,12 +375,12 @@ impl Inner {
 
     /// Has the budget know what a shard has come to.
     fn settle(&self, shard: &mut Shard) {
-        let (bytes, traces, leaving) = (shard.bytes(), shard.traces(), shard.leaving_bytes());
+        let (bytes, traces, leaving) = (shard.bytes(), shard.traces(), shard.decided_bytes());
         let before = std::mem::replace(&mut shard.settled, (bytes, traces, leaving));
         self.budget().settle(before.0, bytes);
         self.budget().settle_leaving(before.2, leaving);
         let metrics = &self.ledger.tail;
-        metrics.bytes.set(self.budget().used() as i64);
+        metrics.bytes.set((self.budget().used() + self.begun) as i64);
         metrics.traces.inc_by(traces as i64 - before.1 as i64);
         let shard::Events { late_kept, late_dropped, forgotten, forgotten_dropped } = std::mem::take(&mut shard.events);
         for (family, label, count) in [

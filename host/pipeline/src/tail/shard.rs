@@ -48,7 +48,7 @@ pub(super) struct Shard {
     pub(super) wakes_at: Nanos,
     /// Until when it does not want to be woken: what is due by then is done together.
     pub(super) rests_until: Nanos,
-    /// Its bytes and traces as the others know them.
+    /// Its bytes, its traces, and of the bytes those that deciding frees none of, as the others know them.
     pub(super) settled: (usize, usize, usize),
     /// Somebody wants its thread to look now.
     pub(super) is_called: bool,
@@ -120,7 +120,7 @@ pub(super) const AT_ONCE: usize = 2048;
 /// For so many what is read of memory is asked for together.
 pub(super) const TOGETHER: usize = 32;
 
-/// How many spans of a dropped trace are let go of while it is settled.
+/// How many spans are let go of before others get the lock.
 pub(super) const SOME_SPANS: usize = 4096;
 
 impl Shard {
@@ -173,9 +173,10 @@ impl Shard {
         self.traces.len()
     }
 
-    /// How many bytes of memory the kept spans take that have yet to leave.
-    pub(super) fn leaving_bytes(&self) -> usize {
-        self.spans.in_memory(self.leaving_bytes)
+    /// How many bytes of memory are taken by what is decided already: by kept spans that have yet to leave, and by spans in packed chunks that nobody wants
+    /// any more.
+    pub(super) fn decided_bytes(&self) -> usize {
+        self.spans.in_memory(self.leaving_bytes) + self.spans.wasted()
     }
 
     /// Whether kept spans have yet to leave.
@@ -434,9 +435,6 @@ impl Shard {
             Fate::Drop => {
                 let Trace { first, summary, .. } = *self.traces.get(slot);
                 self.going.push(first);
-                if self.going.len() == 1 {
-                    self.let_go(SOME_SPANS);
-                }
                 let rotations = self.remembered.rotations();
                 self.remembered.drop(hash);
                 self.events.forgotten_dropped += self.remembered.rotations() - rotations;
@@ -446,12 +444,11 @@ impl Shard {
         }
     }
 
-    /// Lets go of spans of dropped traces, so many at most. Answers whether there are more.
-    pub(super) fn let_go(&mut self, most: usize) -> bool {
-        let mut left = most;
+    /// Lets go of spans of dropped traces, `left` of them at most, which becomes so much less. Answers whether there are more.
+    pub(super) fn let_go(&mut self, left: &mut usize) -> bool {
         while let Some(mut next) = self.going.pop() {
             while next != NONE {
-                if left == 0 {
+                if *left == 0 {
                     self.going.push(next);
                     return true;
                 }
@@ -459,7 +456,7 @@ impl Shard {
                 self.envelopes.leave(record.envelope);
                 self.origins.leave(record.origin);
                 next = record.next;
-                left -= 1;
+                *left -= 1;
             }
         }
         false
@@ -490,12 +487,8 @@ impl Shard {
                 next = record.next;
             }
             out.traces.push(leaving);
-            let trace_left = self.traces.get_mut(slot);
-            trace_left.first = next;
-            if next == NONE {
-                trace_left.newest = NONE;
-            }
             if next != NONE {
+                self.traces.get_mut(slot).first = next;
                 return;
             }
             self.ready.pop_front();
