@@ -19,7 +19,11 @@ pub type Kept = std::collections::HashSet<TraceId, RandomState>;
 
 /// What one mill has recorded since it was taken last.
 #[derive(Debug, Default)]
-pub struct Deltas(HashMap<Box<[u8]>, Recorded, RandomState>);
+pub struct Deltas {
+    series: HashMap<Box<[u8]>, Recorded, RandomState>,
+    /// How many of them do not stand for what is too much.
+    own: usize,
+}
 
 impl Deltas {
     /// Records one. Nothing is allocated for a series that is known.
@@ -30,7 +34,7 @@ impl Deltas {
 
     /// Adds what another table has.
     pub fn add(&mut self, others: Self, config: &SeriesConfig) {
-        for (key, recorded) in others.0 {
+        for (key, recorded) in others.series {
             self.of(&key, config, |series| series.add(recorded, config.max_buckets));
         }
     }
@@ -38,21 +42,22 @@ impl Deltas {
     /// How many series it has.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.series.len()
     }
 
     /// Acts on the series of a key, or on the one of what is too much.
     #[inline]
     fn of(&mut self, key: &[u8], config: &SeriesConfig, act: impl FnOnce(&mut Recorded)) {
-        if let Some(known) = self.0.get_mut(key) {
+        if let Some(known) = self.series.get_mut(key) {
             return act(known);
         }
         // Invariant: there are never more than this, and one for each family beside them.
-        let key = if self.0.len() < config.max_series { key } else { overflow(key) };
-        match self.0.get_mut(key) {
-            Some(known) => act(known),
-            None => act(self.0.entry(key.into()).or_default()),
-        }
+        let key = if self.own < config.max_series { key } else { overflow(key) };
+        let series = self.series.entry_ref(key).or_insert_with(|| {
+            self.own += usize::from(!is_overflow(key));
+            Recorded::default()
+        });
+        act(series);
     }
 }
 
@@ -118,7 +123,7 @@ impl Totals {
     }
 
     fn add(&mut self, deltas: Deltas, now: Instant, config: &SeriesConfig, waits: bool) {
-        for (key, recorded) in deltas.0 {
+        for (key, recorded) in deltas.series {
             let is_known = self.series.contains_key(&key);
             let key = if is_known || self.own < config.max_series { key } else { overflow(&key).into() };
             self.own += usize::from(!is_known && !is_overflow(&key));
