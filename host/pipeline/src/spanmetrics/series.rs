@@ -53,11 +53,13 @@ impl Deltas {
         }
         // Invariant: there are never more than this, and one for each family beside them.
         let key = if self.own < config.max_series { key } else { overflow(key) };
-        let series = self.series.entry_ref(key).or_insert_with(|| {
-            self.own += usize::from(!is_overflow(key));
-            Recorded::default()
-        });
-        act(series);
+        match self.series.get_mut(key) {
+            Some(known) => act(known),
+            None => {
+                self.own += usize::from(!is_overflow(key));
+                act(self.series.entry(key.into()).or_default());
+            }
+        }
     }
 }
 
