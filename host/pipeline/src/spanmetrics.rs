@@ -15,6 +15,7 @@ mod histogram;
 mod key;
 mod message;
 mod metrics;
+mod now;
 mod rows;
 mod schema;
 pub mod send;
@@ -24,6 +25,7 @@ mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use otlp::batch::Batch;
@@ -32,11 +34,10 @@ use config::{GraphConfig, SpanConfig};
 use exemplar::Decisions;
 use graph::Graph;
 pub use metrics::Metrics;
+use now::Now;
 use rows::{Held, Rows};
 use series::{Deltas, Part};
 use spans::Spans;
-
-use crate::unix::nanos as now;
 
 /// What is counted of spans. Clones are handles to the same.
 #[derive(Debug, Clone)]
@@ -81,7 +82,7 @@ impl SpanMetrics {
     /// Counts by these settings from now on. What stays as it was goes on; what changes begins anew.
     pub fn reconfigure(&self, spans: Option<SpanConfig>, graph: Option<GraphConfig>) {
         let old = self.0.live.load_full().unwrap_or_default();
-        let (mills, now) = (self.0.mills, now());
+        let (mills, now) = (self.0.mills, Now::read());
         let spans = spans.map(|config| match &old.spans {
             Some(known) if known.config == config => known.clone(),
             _ => Arc::new(Spans::new(config, mills, now)),
@@ -110,11 +111,11 @@ impl SpanMetrics {
     /// All of them as `OpenMetrics` text, up to now; `None` where nothing is counted.
     #[must_use]
     pub fn text(&self) -> Option<String> {
-        self.collect(now()).map(|live| text::of(live.parts()))
+        self.collect(Now::read()).map(|live| text::of(live.parts()))
     }
 
-    /// Adds up what the mills have recorded until `now`, in nanoseconds since the Unix epoch.
-    fn collect(&self, now: u64) -> Option<Arc<Live>> {
+    /// Adds up what the mills have recorded until now.
+    fn collect(&self, now: Now) -> Option<Arc<Live>> {
         let live = self.0.live.load_full();
         let kept = self.0.decisions.take();
         let metrics = &self.0.metrics;
@@ -123,7 +124,7 @@ impl SpanMetrics {
             spans.part.collect(Deltas::default(), now, &self.0.decisions, &kept);
         }
         if let Some(graph) = graph {
-            graph.part.collect(graph.expired(now), now, &self.0.decisions, &kept);
+            graph.part.collect(graph.expired(now.steady), now, &self.0.decisions, &kept);
         }
         let count = |part: Option<&Part>| part.map_or(0, |part| part.totals().count() as i64);
         metrics.span_series.set(count(spans.map(|spans| &spans.part)));
@@ -141,20 +142,20 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Counts a batch that was taken. `now` is in nanoseconds since the Unix epoch.
+    /// Counts a batch that was taken.
     #[inline]
-    pub fn record(&mut self, metrics: &SpanMetrics, batch: &Batch, now: u64) {
+    pub fn record(&mut self, metrics: &SpanMetrics, batch: &Batch) {
         let live = metrics.0.live.load();
         let Some(live) = &*live else { return };
         let mill = self.mill(metrics);
-        self.rows.record(batch, live.spans.as_deref(), live.graph.as_deref(), mill, now);
+        self.rows.record(batch, live.spans.as_deref(), live.graph.as_deref(), mill, Instant::now());
     }
 
     /// Measures a batch of which it is not known yet whether it is taken.
-    pub fn measure(&mut self, metrics: &SpanMetrics, batch: &Batch, now: u64) -> Measured {
+    pub fn measure(&mut self, metrics: &SpanMetrics, batch: &Batch) -> Measured {
         let Some(live) = metrics.0.live.load_full() else { return Measured(None) };
         let mill = self.mill(metrics);
-        let held = self.rows.hold(batch, live.spans.as_deref(), live.graph.as_deref(), now);
+        let held = self.rows.hold(batch, live.spans.as_deref(), live.graph.as_deref(), Instant::now());
         Measured(Some((live, held, mill)))
     }
 

@@ -229,6 +229,7 @@ impl Tail {
         inner.budget().set_limit(config.max_bytes.saturating_sub(inner.begun));
         inner.ledger.tail.limit.set(config.max_bytes as i64);
         let waits = waits(&config);
+        inner.chains.span_metrics().decisions().take_at_most(config.longest);
         inner.config.store(Arc::new(config));
         for cell in &inner.cells {
             cell.shard.lock().set_waits(waits);
@@ -285,6 +286,7 @@ impl Inner {
         };
         let cells = (0..shards).map(cell).collect::<Result<Vec<_>, _>>()?;
         metrics.limit.set(config.max_bytes as i64);
+        chains.span_metrics().decisions().take_at_most(config.longest);
         let part = (config.max_bytes / shards / 64).clamp(64 << 10, 1 << 20);
         let begun = shards * (Shard::growth(chunk, 0, 0) + PARTS * part);
         let budget = Arc::new(Budget::new(config.max_bytes.saturating_sub(begun)));
@@ -321,7 +323,7 @@ impl Inner {
         for cell in &inner.cells {
             inner.settle(&mut cell.shard.lock());
         }
-        inner.fixed = inner.budget().used();
+        inner.fixed = inner.budget().used().max(inner.config.load().remember.bytes());
         let memory = inner.config.load().max_bytes;
         if memory < inner.least() {
             return Err(StartError::Memory { memory, fixed: inner.begun + inner.fixed, least: inner.least() });
@@ -373,12 +375,12 @@ impl Inner {
 
     /// Has the budget know what a shard has come to.
     fn settle(&self, shard: &mut Shard) {
-        let (bytes, traces, leaving) = (shard.bytes(), shard.traces(), shard.leaving_bytes());
+        let (bytes, traces, leaving) = (shard.bytes(), shard.traces(), shard.decided_bytes());
         let before = std::mem::replace(&mut shard.settled, (bytes, traces, leaving));
         self.budget().settle(before.0, bytes);
         self.budget().settle_leaving(before.2, leaving);
         let metrics = &self.ledger.tail;
-        metrics.bytes.set(self.budget().used() as i64);
+        metrics.bytes.set((self.budget().used() + self.begun) as i64);
         metrics.traces.inc_by(traces as i64 - before.1 as i64);
         let shard::Events { late_kept, late_dropped, forgotten, forgotten_dropped } = std::mem::take(&mut shard.events);
         for (family, label, count) in [

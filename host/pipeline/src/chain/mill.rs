@@ -153,7 +153,7 @@ impl Mill {
                 Err(refusal) => return refused(&self.run, full_label(tail), refusal),
             }
         }
-        self.recorder.record(chains.span_metrics(), &self.run.batch, self.run.now);
+        self.recorder.record(chains.span_metrics(), &self.run.batch);
         self.run.tally.count_admitted(Rows::of(&self.run.batch), chains.metrics());
         Ok(())
     }
@@ -198,14 +198,14 @@ impl Mill {
         if intaken.dropped > 0 {
             self.run.tally.dropped(tail::late(), intaken.dropped);
         }
-        self.recorder.record(chains.span_metrics(), &self.run.batch, self.run.now);
+        self.recorder.record(chains.span_metrics(), &self.run.batch);
         self.run.tally.count_held(Rows::of(&self.run.batch), chains.metrics());
         Ok(Handed::Counted)
     }
 
     /// What the batch adds to the metrics of spans, once it is taken.
     fn measure(&mut self, chains: &Chains) -> Measured {
-        self.recorder.measure(chains.span_metrics(), &self.run.batch, self.run.now)
+        self.recorder.measure(chains.span_metrics(), &self.run.batch)
     }
 
     fn reject_invalid_ids(&mut self) {

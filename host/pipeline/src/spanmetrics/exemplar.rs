@@ -4,7 +4,8 @@
 //! highest is kept if any is. Where traces are decided later ([`Decisions::await_decisions`]), a span waits until its trace is said to be kept.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
@@ -12,8 +13,12 @@ use parking_lot::Mutex;
 /// A trace's id.
 pub type TraceId = [u8; 16];
 
-/// How many undecided spans of a series wait; the oldest make way.
-const WAITING: usize = 32;
+/// How many undecided spans of a bucket wait: one that has its time, and the newest of those that came since.
+const WAITING: usize = 2;
+/// How many exemplars of a series are sent at once.
+const FRESH: usize = 32;
+/// How long decisions take at most, where nobody has said it.
+const LONGEST: Duration = Duration::from_secs(30);
 /// How many shards there are of what was decided, so that whoever decides traces does not wait for others.
 const SHARDS: usize = 16;
 /// How many kept traces a shard remembers until somebody looks: exemplars are chosen from far fewer.
@@ -70,35 +75,48 @@ pub struct Shown {
     by_bucket: Vec<(usize, Candidate)>,
     /// Those that were not sent yet.
     fresh: Vec<Candidate>,
-    waiting: VecDeque<(usize, Candidate)>,
+    waiting: Vec<Waiting>,
+}
+
+/// One whose trace is not decided yet.
+#[derive(Debug)]
+struct Waiting {
+    bucket: usize,
+    candidate: Candidate,
+    since: Instant,
 }
 
 impl Shown {
-    /// Takes what was chosen: to be shown, or to wait for its decision.
-    pub fn take(&mut self, candidates: Candidates, waits: bool) {
+    /// Takes what was chosen: to be shown, or to wait since then for its decision.
+    pub fn take(&mut self, candidates: Candidates, waits_since: Option<Instant>) {
         for (bucket, candidate) in candidates.0 {
-            if waits {
-                if self.waiting.len() == WAITING {
-                    self.waiting.pop_front();
-                }
-                self.waiting.push_back((bucket, candidate));
-            } else {
-                self.show(bucket, candidate);
+            match waits_since {
+                Some(since) => self.wait(Waiting { bucket, candidate, since }),
+                None => self.show(bucket, candidate),
             }
         }
     }
 
-    /// Shows those whose traces were kept.
-    pub fn confirm(&mut self, kept: &HashSet<TraceId, RandomState>) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.retain(|&(bucket, candidate)| {
-            let is_kept = kept.contains(&candidate.trace);
-            if is_kept {
-                self.show(bucket, candidate);
+    /// Shows those whose traces were kept, and forgets those that have waited for twice as long as decisions take: their traces were
+    /// dropped.
+    pub fn confirm(&mut self, kept: &HashSet<TraceId, RandomState>, now: Instant, longest: Duration) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for waiting in waiting {
+            if kept.contains(&waiting.candidate.trace) {
+                self.show(waiting.bucket, waiting.candidate);
+            } else if now.saturating_duration_since(waiting.since) <= longest.saturating_mul(2) {
+                self.waiting.push(waiting);
             }
-            !is_kept
-        });
-        self.waiting = waiting;
+        }
+    }
+
+    /// The oldest has its time. If each made way for the next, none would be there when its trace is decided.
+    fn wait(&mut self, new: Waiting) {
+        let of_bucket = self.waiting.iter().filter(|waiting| waiting.bucket == new.bucket).count();
+        match self.waiting.iter_mut().rfind(|waiting| waiting.bucket == new.bucket) {
+            Some(newest) if of_bucket >= WAITING => *newest = new,
+            _ => self.waiting.push(new),
+        }
     }
 
     /// The one of a bucket.
@@ -121,7 +139,7 @@ impl Shown {
             Some((_, shown)) => *shown = candidate,
             None => self.by_bucket.push((bucket, candidate)),
         }
-        if self.fresh.len() < WAITING {
+        if self.fresh.len() < FRESH {
             self.fresh.push(candidate);
         }
     }
@@ -131,6 +149,8 @@ impl Shown {
 #[derive(Debug, Default)]
 pub struct Decisions {
     awaited: AtomicBool,
+    /// See [`Decisions::take_at_most`], in nanoseconds; 0 where nobody has said it.
+    longest: AtomicU64,
     kept: [Mutex<VecDeque<TraceId>>; SHARDS],
 }
 
@@ -150,6 +170,18 @@ impl Decisions {
             kept.pop_front();
         }
         kept.push_back(*trace);
+    }
+
+    /// How long a decision takes at most.
+    pub fn take_at_most(&self, longest: Duration) {
+        self.longest.store(u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn longest(&self) -> Duration {
+        match self.longest.load(Ordering::Relaxed) {
+            0 => LONGEST,
+            longest => Duration::from_nanos(longest),
+        }
     }
 
     pub(super) fn are_awaited(&self) -> bool {
@@ -177,7 +209,7 @@ mod tests {
             candidates.offer(bucket, candidate(last));
         }
         let mut shown = Shown::default();
-        shown.take(candidates, false);
+        shown.take(candidates, None);
         assert_eq!(shown.of(0), Some(&candidate(9)));
         assert_eq!((shown.of(1), shown.of(2)), (Some(&candidate(2)), None));
         assert_eq!(shown.fresh().len(), 2);
@@ -191,32 +223,63 @@ mod tests {
         decisions.kept(&[1; 16]);
         assert!(decisions.take().is_empty(), "nobody waits");
         decisions.await_decisions(true);
-        let mut shown = Shown::default();
+        let (mut shown, now) = (Shown::default(), Instant::now());
         for last in [1, 2] {
             let mut candidates = Candidates::default();
             candidates.offer(0, candidate(last));
-            shown.take(candidates, true);
+            shown.take(candidates, Some(now));
         }
-        shown.confirm(&decisions.take());
+        shown.confirm(&decisions.take(), now, LONGEST);
         assert_eq!(shown.of(0), None);
         decisions.kept(&[1; 16]);
-        shown.confirm(&decisions.take());
+        shown.confirm(&decisions.take(), now, LONGEST);
         assert_eq!(shown.of(0), Some(&candidate(1)));
         assert!(decisions.take().is_empty());
+    }
+
+    #[test]
+    fn whoever_waits_has_its_time_however_many_come_after_it() {
+        let decisions = Decisions::default();
+        decisions.await_decisions(true);
+        decisions.take_at_most(Duration::from_secs(10));
+        let (mut shown, begin) = (Shown::default(), Instant::now());
+        let mut collect = |last: u8, seconds: u64| {
+            let now = begin + Duration::from_secs(seconds);
+            let mut candidates = Candidates::default();
+            candidates.offer(0, candidate(last));
+            let kept = decisions.take();
+            shown.confirm(&kept, now, decisions.longest());
+            shown.take(candidates, Some(now));
+            shown.confirm(&kept, now, decisions.longest());
+            shown.of(0).map(|candidate| candidate.trace[0])
+        };
+        for second in 0..20 {
+            assert_eq!(collect(second as u8, second), None);
+        }
+        decisions.kept(&[0; 16]);
+        assert_eq!(collect(20, 20), Some(0), "the first was there for twice as long as decisions take");
+        // Of a trace that was dropped nothing is heard: it makes way in time.
+        for second in 21..60 {
+            collect(second as u8, second);
+        }
+        decisions.kept(&[20; 16]);
+        assert_eq!(collect(60, 60), Some(0));
+        decisions.kept(&[60; 16]);
+        assert_eq!(collect(61, 61), Some(60), "the newest waits beside the oldest");
     }
 
     #[test]
     fn what_waits_and_what_is_remembered_is_bounded() {
         let decisions = Decisions::default();
         decisions.await_decisions(true);
-        let mut shown = Shown::default();
+        let (mut shown, now) = (Shown::default(), Instant::now());
         for number in 0..100_000u32 {
             let mut trace = [0; 16];
             trace[..4].copy_from_slice(&number.to_be_bytes());
             decisions.kept(&trace);
             let mut candidates = Candidates::default();
             candidates.offer(0, Candidate { trace, ..candidate(0) });
-            shown.take(candidates, true);
+            shown.take(candidates, Some(now));
         }
         assert_eq!((decisions.take().len(), shown.waiting.len()), (REMEMBERED, WAITING));
     }

@@ -3,11 +3,18 @@
 pub mod edge;
 pub mod half;
 mod join;
+pub mod names;
 mod store;
 
+use std::hash::BuildHasher as _;
+use std::time::Instant;
+
+use foldhash::fast::RandomState;
+use otlp::batch::RequestContext;
 use parking_lot::Mutex;
 
 use super::config::GraphConfig;
+use super::now::Now;
 use super::schema::Schema;
 use super::series::{Deltas, Part};
 use half::Peers;
@@ -29,18 +36,26 @@ pub struct Graph {
     pub part: Part,
     /// By trace.
     stores: Vec<Mutex<Store>>,
+    /// Of tenants.
+    hasher: RandomState,
 }
 
 impl Graph {
     /// Begins with nothing.
-    pub fn new(config: GraphConfig, mills: usize, now: u64) -> Self {
+    pub fn new(config: GraphConfig, mills: usize, now: Now) -> Self {
         let stores = (0..STORES).map(|_| Mutex::new(store(&config))).collect();
         Self {
             part: Part::new(config.series.clone(), Schema::of_edges(), mills, now),
             peers: Peers::new(&config.peers),
             stores,
+            hasher: RandomState::default(),
             config,
         }
+    }
+
+    /// The tenant of a request as a number: spans of two tenants are never joined.
+    pub fn tenant(&self, context: &RequestContext) -> u64 {
+        self.hasher.hash_one(&context.tenant)
     }
 
     /// A store with as much room as each has.
@@ -49,7 +64,7 @@ impl Graph {
     }
 
     /// The edges of what has waited in vain.
-    pub fn expired(&self, now: u64) -> Deltas {
+    pub fn expired(&self, now: Instant) -> Deltas {
         let (mut deltas, mut edges) = (Deltas::default(), Edges::default());
         for store in &self.stores {
             store.lock().expire(now, usize::MAX, &mut edges.list);

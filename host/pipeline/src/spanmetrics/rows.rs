@@ -2,6 +2,7 @@
 //! taken.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use otlp::batch::{Batch, Span};
 use otlp::lookup;
@@ -11,7 +12,8 @@ use otlp::weight;
 use super::config::Dimension;
 use super::durations::Sample;
 use super::exemplar::Candidate;
-use super::graph::half::{Half, Peers, Side};
+use super::graph::half::{Half, Side};
+use super::graph::names::Names;
 use super::graph::{self, Graph, Joining};
 use super::key;
 use super::schema::{CALLS, SpanKey};
@@ -33,6 +35,8 @@ pub struct Rows {
     key: Vec<u8>,
     /// The beginning of the keys of a scope's spans.
     prefix: Vec<u8>,
+    /// Of services and peers.
+    names: Names,
 }
 
 /// What a batch adds once it is taken: no more series than there may be, and no more halves than have room.
@@ -43,8 +47,8 @@ pub struct Held {
 }
 
 impl Rows {
-    /// Records a batch that is taken, in the table of a mill. `now` is in nanoseconds since the Unix epoch.
-    pub fn record(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>, mill: usize, now: u64) {
+    /// Records a batch that is taken, in the table of a mill.
+    pub fn record(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>, mill: usize, now: Instant) {
         let mut table = spans.map(|spans| (spans.part.mill(mill), &spans.part.config));
         let mut joining = graph.map(|graph| Joining::begin(graph, mill, now));
         let row = |key: &[u8], sample: &Sample| {
@@ -61,7 +65,7 @@ impl Rows {
     }
 
     /// Measures a batch of which it is not known yet whether it is taken.
-    pub fn hold(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>, now: u64) -> Held {
+    pub fn hold(&mut self, batch: &Batch, spans: Option<&Spans>, graph: Option<&Graph>, now: Instant) -> Held {
         let mut held = Held { spans: Deltas::default(), graph: graph.map(|graph| graph::Held::new(graph, now)) };
         let row = |key: &[u8], sample: &Sample| {
             if let Some(spans) = spans {
@@ -87,6 +91,8 @@ impl Rows {
         mut take_half: impl FnMut(Half),
     ) {
         let mut scope = NO_SCOPE;
+        // Of a request: its number and its tenant.
+        let mut sender = None;
         let mut service: Option<Arc<str>> = None;
         for (row, span) in (0..).zip(batch.spans()) {
             if span.dropped && !span.sampled_out {
@@ -110,14 +116,49 @@ impl Rows {
                 && let Some(side) = Side::of(span.kind)
             {
                 let most = graph.part.config.max_value_length;
-                let service = service.get_or_insert_with(|| service_of(batch, row, most));
+                let service = service.get_or_insert_with(|| self.names.of(service_of(batch, row, most))).clone();
+                let tenant = match sender {
+                    Some((request, tenant)) if request == span.request => tenant,
+                    _ => graph.tenant(&batch.requests()[span.request as usize].context),
+                };
+                sender = Some((span.request, tenant));
                 let exemplar = graph.part.config.exemplars.then(|| candidate(batch, span, seconds)).flatten();
                 let measured = (weight, seconds, exemplar);
-                if let Some(half) = half(batch, span, side, service, &graph.peers, measured, most) {
+                if let Some(half) = self.half(batch, span, graph, side, (tenant, service), measured) {
                     take_half(half);
                 }
             }
         }
+    }
+
+    /// One side of a call; `None` where its trace or span id is not whole.
+    fn half(
+        &mut self,
+        batch: &Batch,
+        span: &Span,
+        graph: &Graph,
+        side: Side,
+        (tenant, service): (u64, Arc<str>),
+        (weight, seconds, exemplar): (f64, f64, Option<Candidate>),
+    ) -> Option<Half> {
+        let trace = batch.get(span.trace_id).try_into().ok()?;
+        let own: [u8; 8] = batch.get(span.span_id).try_into().ok()?;
+        let parent: Option<[u8; 8]> = batch.get(span.parent_span_id).try_into().ok().filter(|id| *id != [0; 8]);
+        let most = graph.part.config.max_value_length;
+        let (peer, is_database) = if side.is_calling() { graph.peers.find(batch, span, most) } else { (None, false) };
+        Some(Half {
+            tenant,
+            trace,
+            joint: if side.is_calling() { Some(own) } else { parent },
+            side,
+            is_database,
+            service,
+            peer: peer.map(|peer| self.names.of(peer)),
+            failed: span.status_code == ERROR,
+            seconds,
+            weight,
+            exemplar,
+        })
     }
 
     fn begin_scope(&mut self, batch: &Batch, row: u32, wanted: &SpanKey, most: usize) {
@@ -204,36 +245,6 @@ fn service_name(batch: &Batch, row: u32) -> Option<&[u8]> {
     }
 }
 
-fn service_of(batch: &Batch, row: u32, most: usize) -> Arc<str> {
-    match service_name(batch, row) {
-        Some(text) => String::from_utf8_lossy(key::cut(text, most)).into(),
-        None => UNKNOWN_SERVICE.into(),
-    }
-}
-
-fn half(
-    batch: &Batch,
-    span: &Span,
-    side: Side,
-    service: &Arc<str>,
-    peers: &Peers,
-    (weight, seconds, exemplar): (f64, f64, Option<Candidate>),
-    most: usize,
-) -> Option<Half> {
-    let trace = batch.get(span.trace_id).try_into().ok()?;
-    let own: [u8; 8] = batch.get(span.span_id).try_into().ok()?;
-    let parent: Option<[u8; 8]> = batch.get(span.parent_span_id).try_into().ok().filter(|id| *id != [0; 8]);
-    let (peer, is_database) = if side.is_calling() { peers.find(batch, span, most) } else { (None, false) };
-    Some(Half {
-        trace,
-        joint: if side.is_calling() { Some(own) } else { parent },
-        side,
-        is_database,
-        service: service.clone(),
-        peer,
-        failed: span.status_code == ERROR,
-        seconds,
-        weight,
-        exemplar,
-    })
+fn service_of(batch: &Batch, row: u32, most: usize) -> &[u8] {
+    service_name(batch, row).map_or(UNKNOWN_SERVICE.as_bytes(), |text| key::cut(text, most))
 }

@@ -5,15 +5,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use otlp::signal::Signal;
 
+use super::SpanMetrics;
 use super::config::Temporality;
 use super::durations::Values;
 use super::message::{Message, messages};
+use super::now::Now;
 use super::series::{Part, Totals};
-use super::{SpanMetrics, now};
 use crate::chain::outlet::Outlet;
 use crate::export::{Parcel, Taken};
 use crate::forward::Metrics as Counted;
@@ -56,13 +57,13 @@ fn run(metrics: &SpanMetrics, outlet: &dyn Outlet, counted: &Counted, stopped: &
     loop {
         let ends = !matches!(stopped.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
         patience = TICK;
-        let now = now();
+        let now = Now::read();
         if let Some(live) = metrics.collect(now) {
             for part in live.parts() {
-                if ends || due(part, now).is_zero() {
-                    send(part, outlet, counted);
+                if ends || due(part, now.steady).is_zero() {
+                    send(part, outlet, counted, now.steady);
                 }
-                patience = patience.min(due(part, now));
+                patience = patience.min(due(part, now.steady));
             }
         }
         if ends {
@@ -72,17 +73,16 @@ fn run(metrics: &SpanMetrics, outlet: &dyn Outlet, counted: &Counted, stopped: &
 }
 
 /// How long it is until a part is to be sent.
-fn due(part: &Part, now: u64) -> Duration {
-    let since = Duration::from_nanos(now.saturating_sub(part.totals().sent));
-    let left = part.config.interval.saturating_sub(since);
+fn due(part: &Part, now: Instant) -> Duration {
+    let left = part.config.interval.saturating_sub(now.saturating_duration_since(part.totals().sent));
     if left.is_zero() { Duration::ZERO } else { left.max(Duration::from_millis(1)) }
 }
 
 /// Sends what there is, if there is somebody who takes it. What is refused is kept: it is sent with what has come until the next time.
 /// Whoever shows the sums does not wait for queues and disks.
-fn send(part: &Part, outlet: &dyn Outlet, counted: &Counted) {
+fn send(part: &Part, outlet: &dyn Outlet, counted: &Counted, now: Instant) {
     let mut totals = part.totals();
-    totals.sent = totals.upto;
+    totals.sent = now;
     if !outlet.takes(Signal::Metrics) {
         return;
     }

@@ -2,6 +2,8 @@
 //!
 //! Invariant: whoever adds up takes a mill's table whole, in the time that it takes to put an empty one there. A mill waits for nothing else.
 
+use std::time::Instant;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
@@ -9,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::config::{SeriesConfig, Temporality};
 use super::durations::{Recorded, Sample, Values};
 use super::exemplar::{Decisions, Shown, TraceId};
+use super::now::Now;
 use super::schema::Schema;
 
 /// Traces that were kept.
@@ -16,7 +19,11 @@ pub type Kept = std::collections::HashSet<TraceId, RandomState>;
 
 /// What one mill has recorded since it was taken last.
 #[derive(Debug, Default)]
-pub struct Deltas(HashMap<Box<[u8]>, Recorded, RandomState>);
+pub struct Deltas {
+    series: HashMap<Box<[u8]>, Recorded, RandomState>,
+    /// How many of them do not stand for what is too much.
+    own: usize,
+}
 
 impl Deltas {
     /// Records one. Nothing is allocated for a series that is known.
@@ -27,7 +34,7 @@ impl Deltas {
 
     /// Adds what another table has.
     pub fn add(&mut self, others: Self, config: &SeriesConfig) {
-        for (key, recorded) in others.0 {
+        for (key, recorded) in others.series {
             self.of(&key, config, |series| series.add(recorded, config.max_buckets));
         }
     }
@@ -35,20 +42,23 @@ impl Deltas {
     /// How many series it has.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.series.len()
     }
 
     /// Acts on the series of a key, or on the one of what is too much.
     #[inline]
     fn of(&mut self, key: &[u8], config: &SeriesConfig, act: impl FnOnce(&mut Recorded)) {
-        if let Some(known) = self.0.get_mut(key) {
+        if let Some(known) = self.series.get_mut(key) {
             return act(known);
         }
         // Invariant: there are never more than this, and one for each family beside them.
-        let key = if self.0.len() < config.max_series { key } else { overflow(key) };
-        match self.0.get_mut(key) {
+        let key = if self.own < config.max_series { key } else { overflow(key) };
+        match self.series.get_mut(key) {
             Some(known) => act(known),
-            None => act(self.0.entry(key.into()).or_default()),
+            None => {
+                self.own += usize::from(!is_overflow(key));
+                act(self.series.entry(key.into()).or_default());
+            }
         }
     }
 }
@@ -69,7 +79,7 @@ pub struct Series {
     /// When it began, in nanoseconds since the Unix epoch: nothing of it is older.
     pub start: u64,
     /// When it was last added to.
-    seen: u64,
+    seen: Instant,
     /// What rounding has left over.
     carry: f64,
     /// Since it began.
@@ -91,12 +101,12 @@ pub struct Totals {
     /// Until when everything is in here.
     pub upto: u64,
     /// When they were sent last.
-    pub sent: u64,
+    pub sent: Instant,
 }
 
 impl Totals {
-    fn new(now: u64) -> Self {
-        Self { series: HashMap::default(), own: 0, upto: now, sent: now }
+    fn new(now: Now) -> Self {
+        Self { series: HashMap::default(), own: 0, upto: now.unix, sent: now.steady }
     }
 
     /// Their keys and values.
@@ -114,8 +124,8 @@ impl Totals {
         self.series.len()
     }
 
-    fn add(&mut self, deltas: Deltas, now: u64, config: &SeriesConfig, waits: bool) {
-        for (key, recorded) in deltas.0 {
+    fn add(&mut self, deltas: Deltas, now: Instant, config: &SeriesConfig, waits: bool) {
+        for (key, recorded) in deltas.series {
             let is_known = self.series.contains_key(&key);
             let key = if is_known || self.own < config.max_series { key } else { overflow(&key).into() };
             self.own += usize::from(!is_known && !is_overflow(&key));
@@ -134,19 +144,25 @@ impl Totals {
             if let Some(unsent) = &mut series.unsent {
                 unsent.add(&values, config.max_buckets);
             }
-            series.exemplars.take(candidates, waits);
+            series.exemplars.take(candidates, waits.then_some(now));
             series.seen = now;
         }
     }
 
-    fn settle(&mut self, now: u64, config: &SeriesConfig, kept: &Kept) {
-        let idle = u64::try_from(config.idle_after.as_nanos()).unwrap_or(u64::MAX);
+    /// What waits is decided before others come that it may have to make way for.
+    fn confirm(&mut self, now: Now, decisions: &Decisions, kept: &Kept) {
+        let longest = decisions.longest();
+        self.series.values_mut().for_each(|series| series.exemplars.confirm(kept, now.steady, longest));
+    }
+
+    fn settle(&mut self, now: Now, config: &SeriesConfig, decisions: &Decisions, kept: &Kept) {
+        let longest = decisions.longest();
         self.series.retain(|_, series| {
-            series.exemplars.confirm(kept);
-            now.saturating_sub(series.seen) <= idle
+            series.exemplars.confirm(kept, now.steady, longest);
+            now.steady.saturating_duration_since(series.seen) <= config.idle_after
         });
         self.own = self.series.keys().filter(|key| !is_overflow(key)).count();
-        self.upto = now;
+        self.upto = now.unix;
     }
 }
 
@@ -163,7 +179,7 @@ pub struct Part {
 
 impl Part {
     /// Begins with nothing, at this time.
-    pub fn new(config: SeriesConfig, schema: Schema, mills: usize, now: u64) -> Self {
+    pub fn new(config: SeriesConfig, schema: Schema, mills: usize, now: Now) -> Self {
         let mills = (0..mills.max(1)).map(|_| Mutex::default()).collect();
         Self { config, schema, mills, totals: Mutex::new(Totals::new(now)) }
     }
@@ -174,15 +190,16 @@ impl Part {
     }
 
     /// Adds up what the mills have, and `more`; forgets what is idle.
-    pub fn collect(&self, more: Deltas, now: u64, decisions: &Decisions, kept: &Kept) {
+    pub fn collect(&self, more: Deltas, now: Now, decisions: &Decisions, kept: &Kept) {
         let mut totals = self.totals.lock();
         let waits = decisions.are_awaited();
-        totals.add(more, now, &self.config, waits);
+        totals.confirm(now, decisions, kept);
+        totals.add(more, now.steady, &self.config, waits);
         for mill in &self.mills {
             let deltas = std::mem::take(&mut *mill.lock());
-            totals.add(deltas, now, &self.config, waits);
+            totals.add(deltas, now.steady, &self.config, waits);
         }
-        totals.settle(now, &self.config, kept);
+        totals.settle(now, &self.config, decisions, kept);
     }
 
     /// The sums. Not for mills.

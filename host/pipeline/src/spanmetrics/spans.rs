@@ -1,6 +1,7 @@
 //! Requests, errors and durations by service, span name, kind and status.
 
 use super::config::SpanConfig;
+use super::now::Now;
 use super::schema::{Schema, SpanKey};
 use super::series::Part;
 
@@ -17,7 +18,7 @@ pub struct Spans {
 
 impl Spans {
     /// Begins with nothing.
-    pub fn new(config: SpanConfig, mills: usize, now: u64) -> Self {
+    pub fn new(config: SpanConfig, mills: usize, now: Now) -> Self {
         let key = SpanKey::of(&config);
         let schema = Schema::of_spans(&config.namespace, &key);
         Self { part: Part::new(config.series.clone(), schema, mills, now), key, config }

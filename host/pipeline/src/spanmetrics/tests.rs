@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-use otlp::batch::Incoming;
+use otlp::batch::{Incoming, RequestContext};
 use otlp::edit::apply::apply;
 use otlp::edit::{Edit, Rows as At, Sampling};
 use otlp::shown::Shown;
@@ -55,9 +54,20 @@ pub(super) fn of_service(service: &str, spans: Vec<Span>) -> ResourceSpans {
 }
 
 pub(super) fn batch(resource_spans: Vec<ResourceSpans>) -> Batch {
-    let body = Bytes::from(ExportTraceServiceRequest { resource_spans }.encode_to_vec());
+    batch_of(vec![(None, resource_spans)])
+}
+
+/// Of requests, each with its tenant.
+pub(super) fn batch_of(requests: Vec<(Option<&str>, Vec<ResourceSpans>)>) -> Batch {
+    let incoming = requests.into_iter().map(|(tenant, resource_spans)| {
+        let context = RequestContext { tenant: tenant.map(Into::into), ..RequestContext::default() };
+        Incoming {
+            body: ExportTraceServiceRequest { resource_spans }.encode_to_vec().into(),
+            context: Arc::new(context),
+        }
+    });
     let mut batch = Batch::new();
-    for outcome in batch.load(&[Incoming { body, context: Arc::default() }]) {
+    for outcome in batch.load(&incoming.collect::<Vec<_>>()) {
         outcome.unwrap();
     }
     batch
@@ -113,9 +123,9 @@ fn spans_are_counted_by_service_name_kind_and_status() {
     ]);
     let metrics = counting(SpanConfig::default());
     let mut recorder = Recorder::default();
-    recorder.record(&metrics, &batch, now());
-    recorder.measure(&metrics, &batch, now()).record();
-    drop(recorder.measure(&metrics, &batch, now()));
+    recorder.record(&metrics, &batch);
+    recorder.measure(&metrics, &batch).record();
+    drop(recorder.measure(&metrics, &batch));
     let expected = BTreeMap::from([
         (labels("shop", "get", "SERVER", "UNSET"), 4.0),
         (labels("shop", "get", "CLIENT", "UNSET"), 2.0),
@@ -138,7 +148,7 @@ fn a_batch_that_waits_holds_no_more_series_than_there_may_be() {
     let series = SeriesConfig { max_series: 10, ..SeriesConfig::default() };
     let metrics = counting(SpanConfig { series, ..SpanConfig::default() });
     let spans = (0..1_000).map(|number| span(number, &format!("get {number}"), SERVER)).collect();
-    let measured = Recorder::default().measure(&metrics, &batch(vec![of_service("shop", spans)]), now());
+    let measured = Recorder::default().measure(&metrics, &batch(vec![of_service("shop", spans)]));
     let Measured(Some((_, held, _))) = &measured else { panic!("it is measured") };
     assert_eq!(held.series(), 11);
     measured.record();
@@ -150,7 +160,7 @@ fn a_batch_that_waits_holds_no_more_series_than_there_may_be() {
 fn nothing_is_counted_until_it_is_asked_for() {
     let metrics = SpanMetrics::new(1);
     let mut recorder = Recorder::default();
-    recorder.record(&metrics, &batch(vec![of_service("shop", vec![span(1, "get", SERVER)])]), now());
+    recorder.record(&metrics, &batch(vec![of_service("shop", vec![span(1, "get", SERVER)])]));
     assert_eq!(metrics.text(), None);
 }
 
@@ -166,7 +176,7 @@ fn what_sampling_takes_out_counts_and_what_is_dropped_does_not() {
     assert!(batch.spans()[10..90].iter().any(|span| span.sampled_out));
     assert!(batch.spans()[90..].iter().all(|span| !span.sampled_out));
     let metrics = counting(SpanConfig::default());
-    Recorder::default().record(&metrics, &batch, now());
+    Recorder::default().record(&metrics, &batch);
     assert_eq!(total(&metrics, CALLS), 80);
 }
 
@@ -195,7 +205,7 @@ proptest! {
             }
         }
         let metrics = counting(SpanConfig::default());
-        Recorder::default().record(&metrics, &batch, now());
+        Recorder::default().record(&metrics, &batch);
         prop_assert_eq!(total(&metrics, CALLS), expected);
     }
 }
@@ -222,7 +232,7 @@ fn dimensions_are_added_by_path_and_the_usual_ones_left_out() {
     spans[1].attributes = vec![attribute("http.route", text("/cart")), attribute("n", Value::IntValue(-3))];
     spans[2].attributes = vec![attribute("http.route", text(&long)), attribute("n", Value::BytesValue(vec![1]))];
     let metrics = counting(config);
-    Recorder::default().record(&metrics, &batch(vec![of_service("shop", spans)]), now());
+    Recorder::default().record(&metrics, &batch(vec![of_service("shop", spans)]));
     let start = "service_name=\"shop\",region=\"eu\",status_code=\"STATUS_CODE_UNSET\",http_route";
     let expected = BTreeMap::from([
         (format!("{start}=\"none\""), 1.0),
@@ -238,7 +248,7 @@ fn exemplars_are_of_spans_that_are_left() {
     let mut batch = batch(vec![of_service("shop", vec![span(1, "get", SERVER), span(1 << 55, "get", SERVER)])]);
     // The second would be the better one.
     edit(&mut batch, vec![1], sample_edit(1e-9));
-    Recorder::default().record(&metrics, &batch, now());
+    Recorder::default().record(&metrics, &batch);
     let shown = metrics.text().unwrap();
     let exemplars: Vec<_> = shown.lines().filter_map(|line| line.split_once(" # ")).collect();
     let [(bucket, exemplar)] = exemplars[..] else { panic!("{shown}") };
@@ -251,7 +261,7 @@ fn an_exemplar_waits_for_the_decision_about_its_trace() {
     let metrics = counting(SpanConfig::default());
     metrics.decisions().await_decisions(true);
     let spans = vec![span(1, "get", SERVER), span(2, "put", SERVER)];
-    Recorder::default().record(&metrics, &batch(vec![of_service("shop", spans)]), now());
+    Recorder::default().record(&metrics, &batch(vec![of_service("shop", spans)]));
     let exemplars = || metrics.text().unwrap().matches(" # {").count();
     assert_eq!(exemplars(), 0);
     let mut trace = [1; 16];
@@ -267,9 +277,9 @@ fn what_is_not_changed_by_a_reload_goes_on() {
     metrics.reconfigure(Some(SpanConfig::default()), graph.clone());
     let mut recorder = Recorder::default();
     let batch = batch(vec![of_service("shop", vec![span(1, "get", SERVER)])]);
-    recorder.record(&metrics, &batch, now());
+    recorder.record(&metrics, &batch);
     metrics.reconfigure(Some(SpanConfig::default()), None);
-    recorder.record(&metrics, &batch, now());
+    recorder.record(&metrics, &batch);
     assert_eq!(total(&metrics, CALLS), 2);
     let series = SeriesConfig { idle_after: Duration::from_hours(1), ..SeriesConfig::default() };
     metrics.reconfigure(Some(SpanConfig { series, ..SpanConfig::default() }), graph);

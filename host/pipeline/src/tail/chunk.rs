@@ -127,9 +127,16 @@ impl Chunk {
 pub(super) struct Packer {
     compressor: Option<Compressor<'static>>,
     scratch: Vec<u8>,
+    /// How many bytes are kept for the next time.
+    kept: usize,
 }
 
 impl Packer {
+    /// One that keeps so many bytes of memory for the next time.
+    pub(super) fn new(kept: usize) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
     /// Packs bytes.
     pub(super) fn pack(&mut self, bytes: &[u8]) -> std::io::Result<Packed> {
         let compressor = match &mut self.compressor {
@@ -140,7 +147,10 @@ impl Packer {
         self.scratch.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
         compressor.compress_to_buffer(bytes, &mut self.scratch)?;
         // A copy takes what it needs and no more.
-        Ok(Packed { place: Place::Memory(Bytes::copy_from_slice(&self.scratch)), len: bytes.len() })
+        let packed = Packed { place: Place::Memory(Bytes::copy_from_slice(&self.scratch)), len: bytes.len() };
+        self.scratch.clear();
+        self.scratch.shrink_to(self.kept);
+        Ok(packed)
     }
 }
 

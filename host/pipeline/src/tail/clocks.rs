@@ -66,16 +66,20 @@ impl Clocks {
         self.steps.first_key_value().map(|(at, _)| *at)
     }
 
-    /// Takes one whose time has come, of the earliest.
-    pub(super) fn take(&mut self, now: Nanos) -> Option<Appointment> {
-        let mut first = self.steps.first_entry().filter(|first| *first.key() <= now)?;
-        let at = *first.key();
-        let (slot, stamp) = first.get_mut().pop().expect("a step that is there has some");
-        if first.get().is_empty() {
-            self.capacity -= first.remove().capacity();
+    /// Takes so many at most whose time has come, the earliest first.
+    pub(super) fn take(&mut self, now: Nanos, most: usize, out: &mut Vec<Appointment>) {
+        let mut left = most;
+        while left > 0 {
+            let Some(mut first) = self.steps.first_entry().filter(|first| *first.key() <= now) else { return };
+            let (at, step) = (*first.key(), first.get_mut());
+            let stays = step.len().saturating_sub(left);
+            left -= step.len() - stays;
+            self.len -= step.len() - stays;
+            out.extend(step.drain(stays..).map(|(slot, stamp)| Appointment { at, slot, stamp }));
+            if stays == 0 {
+                self.capacity -= first.remove().capacity();
+            }
         }
-        self.len -= 1;
-        Some(Appointment { at, slot, stamp })
     }
 
     /// Forgets those that are not `wanted` any more, if there are many of them for so many traces.
@@ -105,7 +109,15 @@ mod tests {
         }
         assert_eq!((clocks.next(), clocks.len), (Some(STEP), 4));
         let mut taken = |now| {
-            let mut slots: Vec<u32> = std::iter::from_fn(|| clocks.take(now)).map(|taken| taken.slot).collect();
+            let mut taken = Vec::new();
+            // In pieces, as large as there may be.
+            while let Some(len) = Some(taken.len()) {
+                clocks.take(now, 2, &mut taken);
+                if taken.len() == len {
+                    break;
+                }
+            }
+            let mut slots: Vec<u32> = taken.iter().map(|taken| taken.slot).collect();
             slots.sort_unstable();
             slots
         };

@@ -40,7 +40,7 @@ pub enum Otherwise {
 pub struct Remember {
     /// Of kept traces, exactly; up to 100 bytes each.
     pub kept: usize,
-    /// Of dropped ones, in filters; up to 10 bytes each.
+    /// Of dropped ones, in filters; 8 bytes each.
     pub dropped: usize,
 }
 
@@ -48,7 +48,7 @@ impl Remember {
     /// Bytes of memory that it may take, which are a part of [`TailConfig::max_bytes`].
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.kept.saturating_mul(100).saturating_add(self.dropped.saturating_mul(10))
+        self.kept.saturating_mul(100).saturating_add(self.dropped.saturating_mul(8))
     }
 
     /// As many of both, or fewer of both, so that they take no more than so many bytes.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use otlp::batch::{Batch, Incoming};
 use parking_lot::Mutex;
@@ -24,7 +25,35 @@ const RELIEVED: u64 = 80;
 pub(super) struct Durable {
     log: Log,
     inbox: Mutex<Vec<Logged>>,
+    /// Whether all that an earlier run has left was read, and how many batches of it are on their way to the shards.
+    is_read: AtomicBool,
+    returning: Arc<AtomicUsize>,
+    relief: Mutex<Relief>,
     ledger: Ledger,
+}
+
+/// How much was decided early for its room. The room comes back later: what was asked for is not asked for again.
+#[derive(Debug, Default)]
+struct Relief {
+    asked: u64,
+    /// How many bytes there were then.
+    bytes: u64,
+}
+
+/// Of a batch that comes back, until it is in the shards.
+struct Returning(Arc<AtomicUsize>);
+
+impl Returning {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Returning {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A batch that is lasting.
@@ -33,6 +62,7 @@ struct Logged {
     custody: Arc<Custody>,
     /// Until it is in the shards, which count for themselves.
     _room: Room,
+    _returning: Option<Returning>,
 }
 
 /// Hears, on some thread that must not be kept for long, whether a batch is held.
@@ -42,18 +72,33 @@ impl Durable {
     /// Opens the log in a folder.
     pub(super) fn open(folder: &Path, most: u64, ledger: Ledger) -> Result<Self, StoreError> {
         let log = Log::open(&folder.join("log"), most, ledger.tail.log_counters())?;
-        Ok(Self { log, inbox: Mutex::default(), ledger })
+        let is_read = AtomicBool::new(log.is_restored());
+        Ok(Self { log, inbox: Mutex::default(), is_read, returning: Arc::default(), relief: Mutex::default(), ledger })
     }
 
     pub(super) fn disk_bytes(&self) -> u64 {
         self.log.disk_bytes()
     }
 
-    /// By how many bytes it is fuller than it should be: as much may go with the oldest traces.
-    pub(super) fn excess(&self) -> usize {
+    fn is_full(&self) -> bool {
+        self.log.disk_bytes() >= self.log.most() / 100 * FULL
+    }
+
+    /// By how many bytes it is fuller than it should be, for one of so many shards: as much may go with the oldest traces. It is asked for by that.
+    pub(super) fn relieve(&self, shards: usize) -> usize {
         let (bytes, most) = (self.log.disk_bytes(), self.log.most());
-        let is_full = bytes >= most / 100 * FULL;
-        usize::try_from(if is_full { bytes.saturating_sub(most / 100 * RELIEVED) } else { 0 }).unwrap_or(usize::MAX)
+        let mut relief = self.relief.lock();
+        let Relief { asked, bytes: before } = &mut *relief;
+        *asked = asked.saturating_sub(before.saturating_sub(bytes));
+        *before = bytes;
+        if !self.is_full() {
+            *asked = 0;
+            return 0;
+        }
+        let excess = bytes.saturating_sub(most / 100 * RELIEVED).saturating_sub(*asked);
+        let share = excess / shards.max(1) as u64;
+        *asked += share;
+        usize::try_from(share).unwrap_or(usize::MAX)
     }
 
     /// Why nothing is taken now.
@@ -79,7 +124,7 @@ impl Durable {
             Ok(entry) => {
                 // The disk answers for it from here on.
                 drop(custody);
-                durable.put(kept, entry, room);
+                durable.put(kept, entry, room, None);
                 then(Ok(()));
                 woken();
             }
@@ -90,14 +135,14 @@ impl Durable {
         });
     }
 
-    fn put(&self, parcel: Parcel, entry: Entry, room: Room) {
+    fn put(&self, parcel: Parcel, entry: Entry, room: Room, returning: Option<Returning>) {
         self.ledger.tail.held.inc_by(i64::from(parcel.items));
         let custody = Custody::new(move |fate| match fate {
             Fate::Settled => entry.settle(),
             // It stays in the log.
             Fate::Failed => drop(entry),
         });
-        self.inbox.lock().push(Logged { parcel, custody, _room: room });
+        self.inbox.lock().push(Logged { parcel, custody, _room: room, _returning: returning });
     }
 
     /// Whether something is on its way.
@@ -116,31 +161,32 @@ impl Durable {
 impl Inner {
     /// Whether traces have to be decided early for what the log has no room for.
     pub(super) fn is_log_full(&self) -> bool {
-        self.durable.as_ref().is_some_and(|durable| durable.excess() > 0)
+        self.durable.as_ref().is_some_and(|durable| durable.is_full())
     }
 
     /// Whether all that an earlier run has left is back.
     pub(super) fn is_restored(&self) -> bool {
-        self.durable.as_ref().is_none_or(|durable| durable.log.is_restored())
+        let is_back = |durable: &Arc<Durable>| {
+            durable.is_read.load(Ordering::Acquire) && durable.returning.load(Ordering::Acquire) == 0
+        };
+        self.durable.as_ref().is_none_or(is_back)
     }
 
     /// Whether more of it is to be brought back now.
     pub(super) fn restores(&self) -> bool {
-        self.is_open() && !self.is_restored() && self.budget().pressure() < Pressure::Spill
+        let is_read = |durable: &Arc<Durable>| durable.is_read.load(Ordering::Acquire);
+        let has_more = self.durable.as_ref().is_some_and(|durable| !is_read(durable));
+        has_more && self.is_open() && !self.is_ending() && self.budget().pressure() < Pressure::Spill
     }
 
-    /// Brings a piece of what an earlier run has left back into the shards, while there is room for it. Answers whether there is more. Waits for the
-    /// disk.
-    pub(super) fn restore(&self, batch: &mut Batch, sorter: &mut Sorter) -> bool {
-        let Some(durable) = &self.durable else { return false };
-        if durable.log.is_restored() || self.budget().pressure() >= Pressure::Spill {
-            return !durable.log.is_restored();
-        }
+    /// Brings a piece of what an earlier run has left back into the shards. Waits for the disk.
+    pub(super) fn restore(&self, batch: &mut Batch, sorter: &mut Sorter) {
+        let Some(durable) = &self.durable else { return };
         let mut spans = 0;
         let piece = durable.log.restore(|parcel, entry| {
             spans += u64::from(parcel.items);
             let room = Room::force(&durable.ledger.budget, parcel.body.len());
-            durable.put(parcel, entry, room);
+            durable.put(parcel, entry, room, Some(Returning::new(&durable.returning)));
         });
         durable.ledger.tail.replayed.inc_by(spans);
         match piece {
@@ -150,11 +196,12 @@ impl Inner {
             }
             Err(error) => tracing::error!(%error, "a part of the trace buffer's log cannot be read, and is left out"),
         }
+        // Those on their way are counted before.
+        durable.is_read.store(durable.log.is_restored(), Ordering::Release);
         self.fetch(batch, sorter);
         if durable.log.is_restored() {
             tracing::info!("what an earlier run has left is back in the trace buffer");
         }
-        !durable.log.is_restored()
     }
 
     /// Takes what is lasting into the shards.
@@ -162,7 +209,7 @@ impl Inner {
         let Some(durable) = &self.durable else { return };
         let logged = std::mem::take(&mut *durable.inbox.lock());
         let chain = self.chains.current();
-        for Logged { parcel, custody, _room } in logged {
+        for Logged { parcel, custody, _room, _returning } in logged {
             let items = u64::from(parcel.items);
             let loaded = batch.load_again(&[Incoming { body: parcel.body, context: parcel.context }]);
             if loaded.iter().any(Result::is_err) {

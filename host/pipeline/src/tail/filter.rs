@@ -1,77 +1,77 @@
-//! Which traces were dropped: cuckoo filters, two bytes and a little for each. One that is full makes way for the next, so that the newest are always known.
+//! Which traces were dropped: fingerprints in blocks of one cache line, eight bytes for each trace. The older half makes way when the newer is full, so
+//! that the newest are always known.
 //!
-//! A trace that was never there is taken for one of them once in some ten thousand times: its spans are dropped as late ones are.
+//! A trace that was never there is taken for one of them once in some ten thousand times, and once in four thousand when both halves are full: its spans
+//! are dropped as late ones are. A cuckoo filter would take less memory, and two places of it for each question; that is most of what a question costs.
 
-/// Fingerprints in a bucket.
-const BUCKET: usize = 4;
-/// How often one fingerprint may push out another before the filter counts as full.
-const KICKS: usize = 200;
-/// How full a filter becomes before the next one begins.
-const LOAD: f64 = 0.9;
+/// Fingerprints of one half of a block.
+const SLOTS: usize = 16;
+/// How many are in it when the half is full, on average: then one block in a hundred overflows.
+const USUAL: usize = 8;
 
-/// Never 0. From bits that do not choose the bucket.
-fn print(hash: u64) -> u16 {
-    let print = (hash >> 48) as u16;
-    print.max(1)
-}
-
-/// The same bucket of the filter that is filled and of the one before, beside each other in memory: who looks for a hash looks into both.
+/// The newer fingerprints and the older ones, beside each other. They are filled in order; 0 is none.
 #[derive(Debug, Clone, Copy, Default)]
-#[repr(align(16))]
-struct Pair([[u16; BUCKET]; 2]);
+#[repr(align(64))]
+struct Block([[u16; SLOTS]; 2]);
 
 /// The newest hashes: at least `capacity` of them, up to twice as many.
 #[derive(Debug)]
 pub(super) struct Rolling {
-    /// A fingerprint that is 0 is none.
-    buckets: Box<[Pair]>,
-    /// Which of each pair is filled.
+    blocks: Box<[Block]>,
+    /// Which half of each block is filled.
     newest: usize,
     /// How many hashes are in it.
     len: usize,
     capacity: usize,
     rotations: u64,
-    /// For the choice of who is pushed out.
-    turn: u64,
 }
 
 impl Rolling {
     /// Knows at least so many.
     pub(super) fn new(capacity: usize) -> Self {
-        let buckets = ((capacity as f64 / LOAD) as usize).div_ceil(BUCKET).max(1).next_power_of_two();
-        Self {
-            buckets: vec![Pair::default(); buckets].into_boxed_slice(),
-            newest: 0,
-            len: 0,
-            capacity: capacity.max(1),
-            rotations: 0,
-            turn: 0x9e37_79b9_7f4a_7c15,
-        }
+        let capacity = capacity.max(1);
+        let blocks = vec![Block::default(); capacity.div_ceil(USUAL)].into_boxed_slice();
+        Self { blocks, newest: 0, len: 0, capacity, rotations: 0 }
     }
 
     /// How many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.buckets[..])
+        size_of_val(&self.blocks[..])
     }
 
     /// Whether a hash is known, or taken for one that is.
     pub(super) fn contains(&self, hash: u64) -> bool {
-        let (bucket, print) = self.place(hash);
-        let is_in = |bucket: usize| self.buckets[bucket].0.as_flattened().contains(&print);
-        is_in(bucket) || is_in(self.other(bucket, print))
+        self.is_in(0, hash) || self.is_in(1, hash)
+    }
+
+    /// Reads where a hash would be: who asks for many has all of it come from memory at once.
+    pub(super) fn touch(&self, hash: u64) -> u16 {
+        self.blocks[self.first(hash)].0[0][0]
     }
 
     /// Learns a hash.
     pub(super) fn insert(&mut self, hash: u64) {
-        if self.len >= self.capacity || !self.try_insert(hash) {
+        if self.is_in(self.newest, hash) {
+            return;
+        }
+        if self.len >= self.capacity {
             self.newest = 1 - self.newest;
-            for pair in &mut self.buckets {
-                pair.0[self.newest] = [0; BUCKET];
+            for block in &mut self.blocks {
+                block.0[self.newest] = [0; SLOTS];
             }
             self.len = 0;
             self.rotations += 1;
-            self.try_insert(hash);
         }
+        self.len += 1;
+        let first = self.first(hash);
+        for block in [first, self.second(hash)] {
+            if let Some(free) = self.blocks[block].0[self.newest].iter_mut().find(|slot| **slot == 0) {
+                *free = print(hash);
+                return;
+            }
+        }
+        // Both are full, which one in some ten thousand meets: another one is forgotten.
+        self.blocks[first].0[self.newest][hash as usize % SLOTS] = print(hash);
     }
 
     /// How often the oldest were forgotten.
@@ -79,41 +79,30 @@ impl Rolling {
         self.rotations
     }
 
-    /// Answers whether there was room. Where not, some hash that was in it is not any more.
-    fn try_insert(&mut self, hash: u64) -> bool {
-        let (bucket, mut print) = self.place(hash);
-        let other = self.other(bucket, print);
-        if self.put(bucket, print) || self.put(other, print) {
-            return true;
-        }
-        let mut bucket = other;
-        for _ in 0..KICKS {
-            self.turn = self.turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let victim = (self.turn >> 60) as usize % BUCKET;
-            std::mem::swap(&mut self.buckets[bucket].0[self.newest][victim], &mut print);
-            bucket = self.other(bucket, print);
-            if self.put(bucket, print) {
-                return true;
-            }
-        }
-        false
+    fn is_in(&self, half: usize, hash: u64) -> bool {
+        let print = print(hash);
+        let first = &self.blocks[self.first(hash)].0[half];
+        // The second block has it only if there was no room in the first.
+        first.contains(&print) || (first[SLOTS - 1] != 0 && self.blocks[self.second(hash)].0[half].contains(&print))
     }
 
-    fn put(&mut self, bucket: usize, print: u16) -> bool {
-        let free = self.buckets[bucket].0[self.newest].iter_mut().find(|slot| **slot == 0);
-        let is_put = free.map(|slot| *slot = print).is_some();
-        self.len += usize::from(is_put);
-        is_put
+    fn first(&self, hash: u64) -> usize {
+        self.block(hash as u32)
     }
 
-    fn place(&self, hash: u64) -> (usize, u16) {
-        (hash as usize & (self.buckets.len() - 1), print(hash))
+    fn second(&self, hash: u64) -> usize {
+        self.block((hash as u32).wrapping_mul(0x9e37_79b1).rotate_left(16))
     }
 
-    fn other(&self, bucket: usize, print: u16) -> usize {
-        // Its own inverse.
-        (bucket ^ (usize::from(print).wrapping_mul(0x5bd1_e995))) & (self.buckets.len() - 1)
+    fn block(&self, part: u32) -> usize {
+        (u64::from(part) * self.blocks.len() as u64 >> 32) as usize
     }
+}
+
+/// Never 0. From bits that do not choose the block.
+fn print(hash: u64) -> u16 {
+    let print = (hash >> 48) as u16;
+    print.max(1)
 }
 
 #[cfg(test)]
@@ -142,12 +131,12 @@ mod tests {
             if at % 1000 == 0 {
                 let newest = &all[(at + 1).saturating_sub(CAPACITY)..=at];
                 let known = newest.iter().filter(|hash| filter.contains(**hash)).count();
-                // One that finds no room pushes out one other, just before the next filter begins.
+                // One that finds no room pushes out one other.
                 assert!(known + 2 >= newest.len(), "{known} of {}", newest.len());
             }
         }
         assert!(filter.rotations() >= 40_000 / CAPACITY as u64 - 2, "{}", filter.rotations());
-        assert_eq!(filter.bytes(), 2 * 2 * 8192);
+        assert_eq!(filter.bytes(), CAPACITY * 8);
     }
 
     #[test]
@@ -158,7 +147,7 @@ mod tests {
         }
         let strangers = hashes(2, 200_000);
         let wrong = strangers.iter().filter(|hash| filter.contains(**hash)).count();
-        // Two filters, two buckets, four fingerprints of 16 bits: 2.4e-4 at most.
+        // Two halves of eight fingerprints of 16 bits: 2.4e-4 on average.
         assert!(wrong < 80, "{wrong} of 200000");
     }
 

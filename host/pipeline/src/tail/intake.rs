@@ -11,10 +11,10 @@ use super::durable::Then;
 use super::key::{self, Key};
 use super::origin::Origin;
 use super::outbox::AGAIN;
-use super::shard::{Arrival, Shard, Taken};
+use super::shard::{Arrival, Shard, TOGETHER, Taken};
 use super::slab::NONE;
 use super::verdict::BUFFER;
-use super::{Cell, Inner, Tail};
+use super::{Inner, Tail};
 use crate::chain::live::Chain;
 use crate::chain::metrics::DropLabels;
 use crate::custody::Custody;
@@ -35,14 +35,22 @@ pub(crate) struct Intaken {
 /// What a mill uses again from batch to batch.
 #[derive(Debug, Default)]
 pub(crate) struct Sorter {
+    /// By their shards.
     rows: Vec<Row>,
+    live: Vec<u32>,
+    matching: Vec<u32>,
+    scratch: Scratch,
+}
+
+/// What is used again from shard to shard.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// The envelope of each scope, as far as they are known.
     envelopes: Vec<u32>,
     resources: Vec<u32>,
     resource: Vec<u8>,
     scope: Vec<u8>,
     span: Vec<u8>,
-    live: Vec<u32>,
-    matching: Vec<u32>,
 }
 
 /// A live row on its way to its shard.
@@ -144,10 +152,8 @@ impl Inner {
     ) -> Intaken {
         self.sort(batch, chain, sorter);
         let mut taken = Intaken::default();
-        for (number, cell) in (0..).zip(&self.cells) {
-            if sorter.rows.iter().any(|row| row.shard == number) {
-                self.fill((number, cell), batch, origin, held, sorter, &mut taken);
-            }
+        for own in sorter.rows.chunk_by(|one, other| one.shard == other.shard) {
+            self.fill(own, batch, origin, held, &mut sorter.scratch, &mut taken);
         }
         taken
     }
@@ -179,46 +185,59 @@ impl Inner {
                 }
             }
         }
+        // Those of one trace stay in their order.
+        sorter.rows.sort_by_key(|row| row.shard);
     }
 
-    /// Fills one shard.
+    /// Puts rows into the shard of all of them.
     fn fill(
         &self,
-        (number, cell): (u32, &Cell),
+        own: &[Row],
         batch: &Batch,
         origin: Option<&Origin>,
         held_before: Held,
-        sorter: &mut Sorter,
+        scratch: &mut Scratch,
         taken: &mut Intaken,
     ) {
-        let Sorter { rows, envelopes, resources, resource, scope, span, .. } = sorter;
+        let Some(cell) = own.first().map(|row| &self.cells[row.shard as usize]) else { return };
+        let Scratch { envelopes, resources, resource, scope, span } = scratch;
         envelopes.clear();
         resources.clear();
         let mut shard = cell.shard.lock();
         let now = self.now();
         let origin = shard.enter_origin(origin);
         let mut held = 0;
-        for Row { number: row, hash, early, key, .. } in rows.iter().filter(|row| row.shard == number) {
-            let spanned = &batch.spans()[*row as usize];
-            let at = spanned.scope as usize;
-            if *place(envelopes, at) == NONE {
-                let number = batch.scope(spanned).resource;
-                let of = place(resources, number as usize);
-                if *of == NONE {
-                    resource.clear();
-                    parted::resource(batch, number, resource);
-                    *of = shard.enter_resource(resource);
+        for some in own.chunks(TOGETHER) {
+            shard.warm(some.iter().map(|row| row.hash));
+            for Row { number: row, hash, early, key, .. } in some {
+                let spanned = &batch.spans()[*row as usize];
+                let at = spanned.scope as usize;
+                if *place(envelopes, at) == NONE {
+                    let number = batch.scope(spanned).resource;
+                    let of = place(resources, number as usize);
+                    if *of == NONE {
+                        resource.clear();
+                        parted::resource(batch, number, resource);
+                        *of = shard.enter_resource(resource);
+                    }
+                    scope.clear();
+                    parted::scope(batch, spanned.scope, scope);
+                    let context = &batch.requests()[spanned.request as usize].context;
+                    envelopes[at] = shard.enter_envelope(context, *of, scope);
                 }
-                scope.clear();
-                parted::scope(batch, spanned.scope, scope);
-                let context = &batch.requests()[spanned.request as usize].context;
-                envelopes[at] = shard.enter_envelope(context, *of, scope);
-            }
-            let arrival =
-                Arrival { batch, row: *row, key: *key, hash: *hash, early: *early, envelope: envelopes[at], origin };
-            match shard.take(now, &arrival, span) {
-                Taken::Held => held += 1,
-                Taken::Dropped => taken.dropped += 1,
+                let arrival = Arrival {
+                    batch,
+                    row: *row,
+                    key: *key,
+                    hash: *hash,
+                    early: *early,
+                    envelope: envelopes[at],
+                    origin,
+                };
+                match shard.take(now, &arrival, span) {
+                    Taken::Held => held += 1,
+                    Taken::Dropped => taken.dropped += 1,
+                }
             }
         }
         taken.held += held;

@@ -16,6 +16,7 @@ use crate::export::{Parcel, Taken};
 
 /// How long it waits before it tries a queue again that was full.
 pub(super) const AGAIN: Duration = Duration::from_millis(50);
+
 /// One shard's.
 pub(super) struct Outbox {
     waiting: VecDeque<Ready>,

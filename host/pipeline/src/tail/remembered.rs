@@ -48,6 +48,11 @@ impl Remembered {
         self.dropped.contains(hash)
     }
 
+    /// Reads where a hash would be, see [`Rolling::touch`].
+    pub(super) fn touch(&self, hash: u64) -> u16 {
+        self.dropped.touch(hash)
+    }
+
     /// Remembers that a trace is kept. Answers the verdict that is no longer of use: of the trace that is forgotten for it, or the one given where the
     /// trace was known.
     pub(super) fn keep(&mut self, key: Key, hash: u64, verdict: u32) -> Option<Unused> {

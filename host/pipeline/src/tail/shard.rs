@@ -48,7 +48,7 @@ pub(super) struct Shard {
     pub(super) wakes_at: Nanos,
     /// Until when it does not want to be woken: what is due by then is done together.
     pub(super) rests_until: Nanos,
-    /// Its bytes and traces as the others know them.
+    /// Its bytes, its traces, and of the bytes those that deciding frees none of, as the others know them.
     pub(super) settled: (usize, usize, usize),
     /// Somebody wants its thread to look now.
     pub(super) is_called: bool,
@@ -96,6 +96,7 @@ pub(super) enum Taken {
 pub(super) struct Candidate {
     pub(super) slot: u32,
     pub(super) key: Key,
+    pub(super) hash: u64,
     pub(super) due: Due,
     pub(super) early: u64,
     pub(super) summary: Summary,
@@ -116,7 +117,10 @@ pub(super) enum Settled<'v> {
 /// How many candidates are taken at once.
 pub(super) const AT_ONCE: usize = 2048;
 
-/// How many spans of a dropped trace are let go of while it is settled.
+/// For so many what is read of memory is asked for together.
+pub(super) const TOGETHER: usize = 32;
+
+/// How many spans are let go of before others get the lock.
 pub(super) const SOME_SPANS: usize = 4096;
 
 impl Shard {
@@ -169,9 +173,10 @@ impl Shard {
         self.traces.len()
     }
 
-    /// How many bytes of memory the kept spans take that have yet to leave.
-    pub(super) fn leaving_bytes(&self) -> usize {
-        self.spans.in_memory(self.leaving_bytes)
+    /// How many bytes of memory are taken by what is decided already: by kept spans that have yet to leave, and by spans in packed chunks that nobody wants
+    /// any more.
+    pub(super) fn decided_bytes(&self) -> usize {
+        self.spans.in_memory(self.leaving_bytes) + self.spans.wasted()
     }
 
     /// Whether kept spans have yet to leave.
@@ -290,6 +295,16 @@ impl Shard {
         Taken::Held
     }
 
+    /// Has all the places of memory come in which traces of these hashes will be looked for. One after the other each would be waited for; so many are on
+    /// their way together that it takes a fraction of that.
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u64>) {
+        let touch = |hash: u64| {
+            let known = self.slots.find(hash, |_| false).is_some();
+            u64::from(self.remembered.touch(hash)) + u64::from(known)
+        };
+        std::hint::black_box(hashes.map(touch).sum::<u64>());
+    }
+
     /// When something is due next.
     pub(super) fn next(&self) -> Option<Nanos> {
         if self.ready.is_empty() { self.clocks.next() } else { Some(0) }
@@ -297,22 +312,37 @@ impl Shard {
 
     /// Traces that are due by now; all that wait, if `all` is why. They are asked about from now on.
     pub(super) fn due(&mut self, now: Nanos, all: Option<Due>, out: &mut Vec<Candidate>) {
+        let mut some = Vec::with_capacity(TOGETHER);
         while out.len() < AT_ONCE {
-            let Some(appointment) = self.clocks.take(all.map_or(now, |_| NEVER)) else { break };
-            if !self.is_current(&appointment) {
-                continue;
+            some.clear();
+            self.clocks.take(all.map_or(now, |_| NEVER), TOGETHER.min(AT_ONCE - out.len()), &mut some);
+            if some.is_empty() {
+                break;
             }
-            let (at, due) = self.traces.get(appointment.slot).due(&self.waits);
-            match all {
-                None if at > now => {
-                    self.traces.get_mut(appointment.slot).times.next = NEVER;
-                    self.schedule(appointment.slot);
-                }
-                _ => out.push(self.candidate(appointment.slot, all.unwrap_or(due))),
+            // As in `warm`.
+            let touch = |appointment: &Appointment| u64::from(self.is_current(appointment));
+            std::hint::black_box(some.iter().map(touch).sum::<u64>());
+            for appointment in &some {
+                self.is_looked_at(now, all, appointment, out);
             }
         }
         let (traces, clocks) = (&self.traces, &mut self.clocks);
         clocks.tidy(traces.len(), |appointment| is_current(traces, appointment));
+    }
+
+    /// A trace's time has come, if it is the one that it waits for.
+    fn is_looked_at(&mut self, now: Nanos, all: Option<Due>, appointment: &Appointment, out: &mut Vec<Candidate>) {
+        if !self.is_current(appointment) {
+            return;
+        }
+        let (at, due) = self.traces.get(appointment.slot).due(&self.waits);
+        match all {
+            None if at > now => {
+                self.traces.get_mut(appointment.slot).times.next = NEVER;
+                self.schedule(appointment.slot);
+            }
+            _ => out.push(self.candidate(appointment.slot, all.unwrap_or(due))),
+        }
     }
 
     /// The traces that are the largest and have waited longest, of so many bytes at least, if there are that many.
@@ -371,7 +401,7 @@ impl Shard {
         for candidate in candidates {
             let is_it = |trace: &Trace| trace.state == State::Asked && trace.key == candidate.key;
             if self.traces.is_taken(candidate.slot) && is_it(self.traces.get(candidate.slot)) {
-                self.settle(now, candidate.slot, Settled::By(&verdict));
+                self.settle(now, candidate, Settled::By(&verdict));
             }
         }
     }
@@ -381,7 +411,8 @@ impl Shard {
     }
 
     /// Does what was decided of a candidate. Answers how many spans were dropped.
-    pub(super) fn settle(&mut self, now: Nanos, slot: u32, settled: Settled<'_>) -> u64 {
+    pub(super) fn settle(&mut self, now: Nanos, candidate: &Candidate, settled: Settled<'_>) -> u64 {
+        let Candidate { slot, hash, .. } = *candidate;
         let trace = self.traces.get_mut(slot);
         debug_assert_eq!(trace.state, State::Asked, "only candidates are settled");
         let verdict = match settled {
@@ -402,12 +433,8 @@ impl Shard {
                 0
             }
             Fate::Drop => {
-                let Trace { key, first, summary, .. } = *self.traces.get(slot);
+                let Trace { first, summary, .. } = *self.traces.get(slot);
                 self.going.push(first);
-                if self.going.len() == 1 {
-                    self.let_go(SOME_SPANS);
-                }
-                let hash = self.hashing.of(key);
                 let rotations = self.remembered.rotations();
                 self.remembered.drop(hash);
                 self.events.forgotten_dropped += self.remembered.rotations() - rotations;
@@ -417,12 +444,11 @@ impl Shard {
         }
     }
 
-    /// Lets go of spans of dropped traces, so many at most. Answers whether there are more.
-    pub(super) fn let_go(&mut self, most: usize) -> bool {
-        let mut left = most;
+    /// Lets go of spans of dropped traces, `left` of them at most, which becomes so much less. Answers whether there are more.
+    pub(super) fn let_go(&mut self, left: &mut usize) -> bool {
         while let Some(mut next) = self.going.pop() {
             while next != NONE {
-                if left == 0 {
+                if *left == 0 {
                     self.going.push(next);
                     return true;
                 }
@@ -430,7 +456,7 @@ impl Shard {
                 self.envelopes.leave(record.envelope);
                 self.origins.leave(record.origin);
                 next = record.next;
-                left -= 1;
+                *left -= 1;
             }
         }
         false
@@ -461,12 +487,8 @@ impl Shard {
                 next = record.next;
             }
             out.traces.push(leaving);
-            let trace_left = self.traces.get_mut(slot);
-            trace_left.first = next;
-            if next == NONE {
-                trace_left.newest = NONE;
-            }
             if next != NONE {
+                self.traces.get_mut(slot).first = next;
                 return;
             }
             self.ready.pop_front();
@@ -519,7 +541,8 @@ impl Shard {
             trace.asked |= early;
             trace.early_from = trace.summary.spans + trace.summary.spans / 8;
         }
-        Candidate { slot, key: trace.key, due, early, summary: trace.summary, first: trace.times.first }
+        let hash = self.hashing.of(trace.key);
+        Candidate { slot, key: trace.key, hash, due, early, summary: trace.summary, first: trace.times.first }
     }
 
     /// Makes sure that a trace is looked at in time.

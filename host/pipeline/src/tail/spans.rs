@@ -37,6 +37,8 @@ pub(super) struct Spans {
     /// Likewise of those that are not packed, and of those that are packed in memory: of the latter as they were before.
     loose: Share,
     packed: Share,
+    /// What the latter take now.
+    packed_memory: usize,
 }
 
 /// How much of some chunks is wanted.
@@ -84,6 +86,7 @@ impl Spans {
             live: 0,
             loose: Share::default(),
             packed: Share::default(),
+            packed_memory: 0,
         }
     }
 
@@ -102,6 +105,13 @@ impl Spans {
     pub(super) fn in_memory(&self, bytes: usize) -> usize {
         let share = self.bytes.min(self.live) as f64 / self.live.max(1) as f64;
         (bytes as f64 * share) as usize
+    }
+
+    /// What packed chunks take for spans that nobody wants any more.
+    pub(super) fn wasted(&self) -> usize {
+        let Share { bytes, live } = self.packed;
+        let share = (bytes - live) as f64 / bytes.max(1) as f64;
+        (self.packed_memory as f64 * share) as usize
     }
 
     /// Keeps a span, a field of its `ScopeSpans`, behind another one of its trace, and answers its record.
@@ -207,9 +217,10 @@ impl Spans {
         true
     }
 
-    /// The packed chunk of which the least is wanted, if much of what is packed is not.
-    pub(super) fn sparse_packed(&self) -> Option<(Which, &Packed)> {
-        if self.packed.bytes <= self.packed.live * 4 + 8 * self.chunk_size {
+    /// The packed chunk of which the least is wanted, if much of what is packed is not: much less where memory `is_short`.
+    pub(super) fn sparse_packed(&self, is_short: bool) -> Option<(Which, &Packed)> {
+        let (times, chunks) = if is_short { (2, 1) } else { (4, 8) };
+        if self.packed.bytes <= self.packed.live * times + chunks * self.chunk_size {
             return None;
         }
         let all = (0..).zip(&self.chunks).filter_map(|(number, held)| Some((number, held.as_ref()?)));
@@ -291,7 +302,10 @@ impl Spans {
         let Held { chunk, live, .. } = self.chunks[number as usize].as_ref().expect("it is there");
         match chunk {
             Chunk::Open(_) | Chunk::Plain(_) => self.loose.add(chunk.bytes(), *live),
-            Chunk::Packed(packed) if packed.is_in_memory() => self.packed.add(packed.len(), *live),
+            Chunk::Packed(packed) if packed.is_in_memory() => {
+                self.packed.add(packed.len(), *live);
+                self.packed_memory += chunk.bytes();
+            }
             Chunk::Packed(_) => {}
         }
     }
@@ -300,7 +314,10 @@ impl Spans {
     fn leave(&mut self, chunk: &Chunk, live: usize) {
         match chunk {
             Chunk::Open(_) | Chunk::Plain(_) => self.loose.remove(chunk.bytes(), live),
-            Chunk::Packed(packed) if packed.is_in_memory() => self.packed.remove(packed.len(), live),
+            Chunk::Packed(packed) if packed.is_in_memory() => {
+                self.packed.remove(packed.len(), live);
+                self.packed_memory -= chunk.bytes();
+            }
             Chunk::Packed(_) => {}
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use otlp::batch::Batch;
+use parking_lot::MutexGuard;
 
 use super::budget::Pressure;
 use super::chunk::Packer;
@@ -16,7 +17,7 @@ use super::journal::Journal;
 use super::judge::{Judge, Outcome, Turn};
 use super::leaving::Leaving;
 use super::outbox::{AGAIN, Outbox};
-use super::shard::{AT_ONCE, Candidate, SOME_SPANS};
+use super::shard::{AT_ONCE, Candidate, SOME_SPANS, Shard, TOGETHER};
 use super::show::Limits;
 use super::spill::Spill;
 use super::tally::Tally;
@@ -69,7 +70,7 @@ impl Worker {
             judge: Judge::new(),
             emitter: Emitter::new(inner.part),
             outbox: Outbox::new(inner.ledger.clone(), inner.part),
-            packer: Packer::default(),
+            packer: Packer::new(inner.part),
             tally: Tally::new(&inner.ledger),
             candidates: Vec::new(),
             journal: inner.journals.clone().map(|journals| Journal::new(journals, shards)),
@@ -88,6 +89,7 @@ impl Worker {
                 (self.judge, self.emitter, self.batch) = (Judge::new(), Emitter::new(self.inner.part), Batch::new());
                 self.cell().shard.lock().forgive(self.inner.now(), &self.candidates);
                 self.candidates.clear();
+                self.let_go();
                 false
             });
             self.inner.report(self.number, is_idle);
@@ -104,7 +106,9 @@ impl Worker {
         let inner = Arc::clone(&self.inner);
         inner.fetch(&mut self.batch, &mut self.sorter);
         self.judge.follow(&inner.chains.current());
-        let is_restoring = inner.is_open() && self.number == 0 && inner.restore(&mut self.batch, &mut self.sorter);
+        if self.number == 0 && inner.restores() {
+            inner.restore(&mut self.batch, &mut self.sorter);
+        }
         let now = inner.now();
         let mut is_first = true;
         for _ in 0..ROUNDS {
@@ -122,7 +126,7 @@ impl Worker {
             // What is undecided is on the disk, and may wait.
             return durable.is_empty() && self.outbox.is_empty() && !self.cell().shard.lock().is_leaving();
         }
-        !is_restoring && self.cell().shard.lock().traces() == 0 && self.outbox.is_empty()
+        self.cell().shard.lock().traces() == 0 && self.outbox.is_empty()
     }
 
     fn wait(&self) {
@@ -133,7 +137,9 @@ impl Worker {
             return;
         }
         let now = self.inner.now();
-        let until_next = shard.next().map_or(LOOK, |next| Duration::from_nanos(next.saturating_sub(now)));
+        let all_is_due = self.inner.is_ending() && self.inner.decides() && shard.traces() > 0;
+        let next = if all_is_due { Some(now) } else { shard.next() };
+        let until_next = next.map_or(LOOK, |next| Duration::from_nanos(next.saturating_sub(now)));
         let least = if self.outbox.waits() { AGAIN } else { TICK };
         let is_pressed = self.inner.budget().pressure() != Pressure::None || self.inner.is_log_full();
         let most = if is_pressed { AGAIN } else { LOOK };
@@ -158,8 +164,8 @@ impl Worker {
                     let share = inner.budget().excess() / inner.cells.len();
                     shard.heaviest(now, share, &mut self.candidates);
                 }
-                let on_disk = inner.durable.as_ref().map_or(0, |durable| durable.excess());
-                shard.oldest(now, on_disk / inner.cells.len(), &mut self.candidates);
+                let on_disk = inner.durable.as_ref().map_or(0, |durable| durable.relieve(inner.cells.len()));
+                shard.oldest(now, on_disk, &mut self.candidates);
             }
             found = self.candidates.len();
             handed_over = shard.hand_over(&mut self.candidates);
@@ -182,29 +188,29 @@ impl Worker {
         let outcomes = self.judge.decide(&cell.shard, turn, &self.candidates);
         self.write_down(&outcomes);
         let mut shard = cell.shard.lock();
-        for (candidate, outcome) in self.candidates.iter().zip(&outcomes) {
-            let dropped = shard.settle(now, candidate.slot, outcome.settled());
-            if let Outcome::By(verdict) = outcome {
-                let waited = Duration::from_nanos(now.saturating_sub(candidate.first));
-                self.tally.add(verdict, candidate.due, waited, dropped);
+        let mut left = SOME_SPANS;
+        for (some, outcomes) in self.candidates.chunks(TOGETHER).zip(outcomes.chunks(TOGETHER)) {
+            shard.warm(some.iter().map(|candidate| candidate.hash));
+            for (candidate, outcome) in some.iter().zip(outcomes) {
+                let dropped = shard.settle(now, candidate, outcome.settled());
+                if let Outcome::By(verdict) = outcome {
+                    let waited = Duration::from_nanos(now.saturating_sub(candidate.first));
+                    self.tally.add(verdict, candidate.due, waited, dropped);
+                }
             }
+            let_go(&inner, &mut shard, &mut left);
         }
         inner.settle(&mut shard);
         drop(shard);
-        self.let_go();
         self.tally.settle(&inner.ledger);
         self.tell(&outcomes);
         found
     }
 
-    /// Lets go of what was dropped. Mills get in between.
     fn let_go(&self) {
-        let mut has_more = true;
-        while has_more {
-            let mut shard = self.cell().shard.lock();
-            has_more = shard.let_go(SOME_SPANS);
-            self.inner.settle(&mut shard);
-        }
+        let mut shard = self.cell().shard.lock();
+        let_go(&self.inner, &mut shard, &mut SOME_SPANS.clone());
+        self.inner.settle(&mut shard);
     }
 
     /// Whoever waits for it hears which traces are kept.
@@ -316,8 +322,9 @@ impl Worker {
         true
     }
 
-    fn compact(&self) {
-        let cell = self.cell();
+    fn compact(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        let cell = &inner.cells[self.number];
         for _ in 0..CHUNKS {
             let mut shard = cell.shard.lock();
             if !shard.spans.is_sparse() || !shard.spans.compact() {
@@ -326,13 +333,28 @@ impl Worker {
             self.inner.settle(&mut shard);
         }
         for _ in 0..CHUNKS {
-            let found = cell.shard.lock().spans.sparse_packed().map(|(which, packed)| (which, packed.clone()));
+            let is_short = self.inner.budget().pressure() >= Pressure::Spill;
+            let found = cell.shard.lock().spans.sparse_packed(is_short).map(|(which, packed)| (which, packed.clone()));
             let Some((which, packed)) = found else { break };
             // What is damaged is told of when somebody wants it.
             let Ok(bytes) = packed.unpack() else { break };
             let mut shard = cell.shard.lock();
             shard.spans.unpack(which, &packed, &bytes);
             self.inner.settle(&mut shard);
+            drop(shard);
+            // What was moved is packed again as soon as a chunk is full of it.
+            if is_short {
+                self.pack();
+            }
         }
+    }
+}
+
+/// Lets go of what was dropped. After each `left` spans mills get in between.
+fn let_go(inner: &Inner, shard: &mut MutexGuard<'_, Shard>, left: &mut usize) {
+    while shard.let_go(left) {
+        inner.settle(shard);
+        MutexGuard::bump(shard);
+        *left = SOME_SPANS;
     }
 }

@@ -1,5 +1,7 @@
 //! Metrics of spans through the whole proxy: exact, whatever plugins sample away, scraped and sent.
 
+mod in_the_chain;
+
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context as _, Result, ensure};
@@ -192,7 +194,7 @@ fn request(service: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
 #[tokio::test]
 async fn services_are_joined_over_requests_and_databases_are_nodes() -> Result<()> {
     let sink = Sink::start().await?;
-    let setup = Proxy::setup()?.export_grpc("sink", &sink).set("service_graph", json!({ "wait": "200ms" }));
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).set("service_graph", json!({ "wait": "2s" }));
     setup
         .run(async |proxy| {
             let client = span(0xf1, 2, 1, SpanKind::Client, &[]);

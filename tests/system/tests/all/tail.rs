@@ -5,6 +5,7 @@ mod changes;
 mod crashes;
 mod decisions;
 mod pressure;
+mod rates;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::proxy::Setup;

@@ -55,6 +55,8 @@ impl Side {
 /// One span of a call.
 #[derive(Debug, Clone)]
 pub struct Half {
+    /// Its tenant, see [`Graph::tenant`](super::Graph::tenant).
+    pub tenant: u64,
     /// Its trace.
     pub trace: TraceId,
     /// The id that both spans have: the caller's. `None` where the one that is called has no parent.
@@ -164,7 +166,7 @@ impl Peers {
     }
 
     /// The peer's name, cut to `most` bytes, and whether it is a database.
-    pub fn find(&self, batch: &Batch, span: &Span, most: usize) -> (Option<Arc<str>>, bool) {
+    pub fn find<'b>(&self, batch: &'b Batch, span: &Span, most: usize) -> (Option<&'b [u8]>, bool) {
         let mut best: Option<(usize, &[u8])> = None;
         let mut is_database = false;
         for attribute in batch.attributes(span.attributes) {
@@ -181,8 +183,7 @@ impl Peers {
                 best = Some((at, text));
             }
         }
-        let peer = best.map(|(_, text)| String::from_utf8_lossy(key::cut(text, most)).into());
-        (peer, is_database)
+        (best.map(|(_, text)| key::cut(text, most)), is_database)
     }
 }
 

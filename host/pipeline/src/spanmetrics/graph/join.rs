@@ -1,5 +1,7 @@
 //! Joins the two spans of a call: those of a batch that is taken with all that wait, and those of one that may not be with each other.
 
+use std::time::Instant;
+
 use parking_lot::MutexGuard;
 
 use super::edge::Edge;
@@ -14,12 +16,12 @@ pub struct Joining<'g> {
     graph: &'g Graph,
     table: MutexGuard<'g, Deltas>,
     edges: Edges,
-    now: u64,
+    now: Instant,
 }
 
 impl<'g> Joining<'g> {
     /// Begins.
-    pub fn begin(graph: &'g Graph, mill: usize, now: u64) -> Self {
+    pub fn begin(graph: &'g Graph, mill: usize, now: Instant) -> Self {
         Self { graph, table: graph.part.mill(mill), edges: Edges::default(), now }
     }
 
@@ -52,12 +54,12 @@ pub struct Held {
     store: Store,
     table: Deltas,
     edges: Edges,
-    now: u64,
+    now: Instant,
 }
 
 impl Held {
     /// Nothing.
-    pub fn new(graph: &Graph, now: u64) -> Self {
+    pub fn new(graph: &Graph, now: Instant) -> Self {
         Self { store: graph.store(), table: Deltas::default(), edges: Edges::default(), now }
     }
 
@@ -76,8 +78,8 @@ impl Held {
         self.store.bytes()
     }
 
-    /// When its spans came, in nanoseconds since the Unix epoch.
-    pub fn now(&self) -> u64 {
+    /// When its spans came.
+    pub fn now(&self) -> Instant {
         self.now
     }
 }

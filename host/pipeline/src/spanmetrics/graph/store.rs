@@ -1,7 +1,7 @@
 //! Halves that wait for their other half: so many bytes, so long.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -13,16 +13,16 @@ use crate::spanmetrics::exemplar::TraceId;
 /// How many of those that are due are let go with each that comes, so that none does much at once.
 const WITH_EACH: usize = 4;
 
-type Joint = (TraceId, [u8; 8]);
+/// The tenant, the trace and the span that both halves have.
+type Joint = (u64, TraceId, [u8; 8]);
 
 /// Halves of some traces.
 #[derive(Debug)]
 pub struct Store {
     waiting: HashMap<Joint, (u64, Half), RandomState>,
-    /// Until when which waits, in the order in which they came. Those that were joined since are among them.
-    due: VecDeque<(u64, u64, Joint)>,
-    /// In nanoseconds.
-    wait: u64,
+    /// Since when which waits, in the order in which they came. Those that were joined since are among them.
+    due: VecDeque<(Instant, u64, Joint)>,
+    wait: Duration,
     most: usize,
     bytes: usize,
     number: u64,
@@ -30,12 +30,11 @@ pub struct Store {
 
 /// What one takes in the table and in the list.
 const EACH: usize = 2 * size_of::<(Joint, (u64, Half))>() + IN_LIST;
-const IN_LIST: usize = 2 * size_of::<(u64, u64, Joint)>();
+const IN_LIST: usize = 2 * size_of::<(Instant, u64, Joint)>();
 
 impl Store {
     /// An empty one.
     pub fn new(wait: Duration, most: usize) -> Self {
-        let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         Self { waiting: HashMap::default(), due: VecDeque::new(), wait, most, bytes: 0, number: 0 }
     }
 
@@ -45,10 +44,10 @@ impl Store {
     }
 
     /// Joins a half with the one that waits for it, or lets it wait. What comes of that is put into `edges`.
-    pub fn offer(&mut self, half: Half, now: u64, edges: &mut Vec<Edge>) {
+    pub fn offer(&mut self, half: Half, now: Instant, edges: &mut Vec<Edge>) {
         self.expire(now, WITH_EACH, edges);
         let Some(joint) = half.joint else { return };
-        let joint = (half.trace, joint);
+        let joint = (half.tenant, half.trace, joint);
         if let Some((_, other)) = self.waiting.get(&joint) {
             if let Some(edge) = half.join(other) {
                 self.bytes -= taken(other) - IN_LIST;
@@ -67,7 +66,7 @@ impl Store {
         }
         self.number += 1;
         self.bytes += taken(&half);
-        self.due.push_back((now.saturating_add(self.wait), self.number, joint));
+        self.due.push_back((now, self.number, joint));
         self.waiting.insert(joint, (self.number, half));
     }
 
@@ -81,10 +80,10 @@ impl Store {
     }
 
     /// Lets go of up to so many that have waited long enough.
-    pub fn expire(&mut self, now: u64, most: usize, edges: &mut Vec<Edge>) {
+    pub fn expire(&mut self, now: Instant, most: usize, edges: &mut Vec<Edge>) {
         for _ in 0..most {
-            let Some(&(until, number, joint)) = self.due.front() else { break };
-            if until > now {
+            let Some(&(since, number, joint)) = self.due.front() else { break };
+            if now.saturating_duration_since(since) < self.wait {
                 break;
             }
             self.due.pop_front();
@@ -100,5 +99,6 @@ impl Store {
 }
 
 fn taken(half: &Half) -> usize {
-    EACH + half.peer.as_ref().map_or(0, |peer| peer.len())
+    // Names are often shared. Where they are not, they count.
+    EACH + half.service.len() + half.peer.as_ref().map_or(0, |peer| peer.len())
 }

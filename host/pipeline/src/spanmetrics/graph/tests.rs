@@ -10,24 +10,23 @@ use super::*;
 use crate::spanmetrics::exemplar::Decisions;
 use crate::spanmetrics::rows::Rows;
 use crate::spanmetrics::series::Kept;
-use crate::spanmetrics::tests::{CLIENT, SERVER, attribute, batch, of_service, span, text};
+use crate::spanmetrics::tests::{CLIENT, SERVER, attribute, batch, batch_of, of_service, span, text};
 
 const PRODUCER: i32 = 4;
 const CONSUMER: i32 = 5;
-const SECOND: u64 = 1_000_000_000;
 
 fn graph(size: usize) -> Graph {
-    Graph::new(GraphConfig { wait: Duration::from_secs(10), size, ..GraphConfig::default() }, 1, 0)
+    Graph::new(GraphConfig { wait: Duration::from_secs(10), size, ..GraphConfig::default() }, 1, Now::after(0))
 }
 
 fn take(graph: &Graph, spans: Vec<ResourceSpans>, at: u64) {
-    Rows::default().record(&batch(spans), None, Some(graph), 0, at * SECOND);
+    Rows::default().record(&batch(spans), None, Some(graph), 0, Now::after(at).steady);
 }
 
 /// What is counted by `at`: the counts by family, client, server and connection.
 fn edges(graph: &Graph, at: u64) -> BTreeMap<String, u64> {
-    let now = at * SECOND;
-    graph.part.collect(graph.expired(now), now, &Decisions::default(), &Kept::default());
+    let now = Now::after(at);
+    graph.part.collect(graph.expired(now.steady), now, &Decisions::default(), &Kept::default());
     let totals = graph.part.totals();
     let named = totals.iter().map(|(key, series)| {
         let labels: Vec<_> = crate::spanmetrics::key::labels(key).flatten().map(|label| label.to_string()).collect();
@@ -155,17 +154,34 @@ fn what_waits_is_bounded_and_what_has_no_room_is_counted() {
 }
 
 #[test]
+fn spans_of_two_tenants_are_never_joined() {
+    let graph = graph(16 << 20);
+    let (client, server) = call(1, (CLIENT, SERVER));
+    let one = |tenant, service, span: &Span| (tenant, vec![of_service(service, vec![span.clone()])]);
+    let requests = vec![
+        one(Some("a"), "shop", &client),
+        one(Some("b"), "cart of b", &server),
+        one(None, "cart of nobody", &server),
+        one(Some("a"), "cart", &server),
+    ];
+    Rows::default().record(&batch_of(requests), None, Some(&graph), 0, Now::after(1).steady);
+    let counted = edges(&graph, 30);
+    let joined: Vec<_> = counted.keys().filter(|edge| edge.starts_with('r')).collect();
+    assert_eq!(joined, ["r shop>cart>"]);
+    assert_eq!((counted["u >cart of b>"], counted["u >cart of nobody>"]), (1, 1));
+}
+
+#[test]
 fn what_a_batch_holds_until_it_is_taken_is_bounded_and_joined_then() {
     let graph = graph(16 * 64 * 1024);
     let (client, server) = call(1, (CLIENT, SERVER));
     let (waits, answers) = call(2, (CLIENT, SERVER));
     take(&graph, vec![of_service("shop", vec![waits])], 1);
-    let batch_of = |service: &str, spans| batch(vec![of_service(service, spans)]);
-    let hold = |batch: &_| Rows::default().hold(batch, None, Some(&graph), SECOND);
+    let hold = |batch: &_| Rows::default().hold(batch, None, Some(&graph), Now::after(1).steady);
     let one = hold(&batch(vec![of_service("shop", vec![client]), of_service("cart", vec![server, answers])]));
     let spans = (100..100_100).map(|number| call(number, (CLIENT, SERVER)).0).collect();
-    let large = hold(&batch_of("flood", spans));
-    drop(hold(&batch_of("gone", vec![call(3, (CLIENT, SERVER)).0])));
+    let large = hold(&batch(vec![of_service("flood", spans)]));
+    drop(hold(&batch(vec![of_service("gone", vec![call(3, (CLIENT, SERVER)).0])])));
     assert!(large.bytes() <= 64 * 1024, "{}", large.bytes());
     assert_eq!(edges(&graph, 2), BTreeMap::new());
     one.record(None, Some(&graph), 0);

@@ -88,12 +88,17 @@ impl Rig {
 
     fn spans(&mut self, service: &str, count: u64) {
         let spans = (0..count).map(|number| span(number, "get", SERVER)).collect();
-        self.recorder.record(&self.metrics, &batch(vec![of_service(service, spans)]), 0);
+        self.recorder.record(&self.metrics, &batch(vec![of_service(service, spans)]));
     }
 
+    /// At a time of day.
     fn send(&self, at: u64) {
-        let live = self.metrics.collect(at).unwrap();
-        live.parts().for_each(|part| send(part, &self.queue, &self.counted));
+        self.send_now(Now { unix: at, ..Now::read() });
+    }
+
+    fn send_now(&self, now: Now) {
+        let live = self.metrics.collect(now).unwrap();
+        live.parts().for_each(|part| send(part, &self.queue, &self.counted, now.steady));
     }
 }
 
@@ -105,7 +110,7 @@ fn count(point: &NumberDataPoint) -> i64 {
 #[test]
 fn cumulative_sums_go_on_from_where_their_series_began() {
     let mut rig = Rig::new(Temporality::Cumulative);
-    let begin = now();
+    let begin = Now::read().unix;
     rig.spans("shop", 3);
     rig.send(begin + 10);
     rig.spans("cart", 1);
@@ -132,7 +137,7 @@ fn cumulative_sums_go_on_from_where_their_series_began() {
 #[test]
 fn deltas_are_sent_once_and_what_was_refused_comes_with_the_next() {
     let mut rig = Rig::new(Temporality::Delta);
-    let begin = now();
+    let begin = Now::read().unix;
     rig.spans("shop", 3);
     rig.send(begin + 10);
     rig.send(begin + 20);
@@ -158,8 +163,8 @@ fn deltas_are_sent_once_and_what_was_refused_comes_with_the_next() {
 fn many_series_are_several_messages() {
     let mut rig = Rig::new(Temporality::Cumulative);
     let spans = (0..1_700).map(|number| span(number, &format!("get {number}"), SERVER)).collect();
-    rig.recorder.record(&rig.metrics, &batch(vec![of_service("shop", spans)]), 0);
-    rig.send(now());
+    rig.recorder.record(&rig.metrics, &batch(vec![of_service("shop", spans)]));
+    rig.send_now(Now::read());
     assert!(rig.queue.taken.lock().len() > 1);
     assert!(rig.queue.taken.lock().iter().all(|parcel| parcel.body.len() < 1 << 20));
     let points = rig.queue.points();
@@ -182,14 +187,15 @@ fn without_anybody_who_takes_metrics_the_next_time_is_an_interval_away_all_the_s
     rig.spans("shop", 3);
     rig.queue.unwanted.store(true, Ordering::Relaxed);
     let interval = SeriesConfig::default().interval;
-    let at = now() + interval.as_nanos() as u64;
+    // Whatever the time of day is said to be.
+    let at = Now { unix: 1, steady: Instant::now() + interval };
     let live = rig.metrics.collect(at).unwrap();
     let part = live.parts().next().unwrap();
-    assert_eq!(due(part, at), Duration::ZERO);
-    rig.send(at);
-    assert_eq!(due(part, at), interval);
+    assert_eq!(due(part, at.steady), Duration::ZERO);
+    rig.send_now(at);
+    assert_eq!(due(part, at.steady), interval);
     assert!(rig.queue.points().is_empty());
     rig.queue.unwanted.store(false, Ordering::Relaxed);
-    rig.send(at + 1);
+    rig.send_now(at);
     assert_eq!(rig.queue.points().len(), 1);
 }

@@ -83,12 +83,15 @@ fn what_is_wanted_of_packed_chunks_is_moved_when_it_is_little() {
         let plain = plain.clone();
         spans.pack(which, &plain, Packer::default().pack(plain.bytes()).unwrap());
     }
-    assert!(spans.sparse_packed().is_none(), "all of it is wanted");
+    assert!(spans.sparse_packed(true).is_none(), "all of it is wanted");
+    assert_eq!(spans.wasted(), 0);
     for (_, record) in (0..).zip(&records).filter(|(number, _)| number % 10 != 0) {
         spans.release(*record);
     }
     let before = spans.chunks.iter().flatten().count();
-    while let Some((which, packed)) = spans.sparse_packed() {
+    let wasted = spans.wasted() * 100 / spans.packed_memory;
+    assert!(wasted > 85 && wasted < 95, "{wasted} % of it");
+    while let Some((which, packed)) = spans.sparse_packed(true) {
         let packed = packed.clone();
         spans.unpack(which, &packed, &packed.unpack().unwrap());
     }
@@ -175,13 +178,17 @@ proptest! {
                 }
             }
             let mut shares = [Share::default(); 2];
+            let mut packed_memory = 0;
             for held in spans.chunks.iter().flatten() {
                 match &held.chunk {
-                    Chunk::Packed(packed) => shares[1].add(packed.len(), held.live),
+                    Chunk::Packed(packed) => {
+                        shares[1].add(packed.len(), held.live);
+                        packed_memory += held.chunk.bytes();
+                    }
                     chunk => shares[0].add(chunk.bytes(), held.live),
                 }
             }
-            prop_assert_eq!([spans.loose, spans.packed], shares);
+            prop_assert_eq!((spans.loose, spans.packed, spans.packed_memory), (shares[0], shares[1], packed_memory));
             prop_assert_eq!(spans.live, model.values().map(|(_, span)| span.len()).sum::<usize>());
             prop_assert_eq!(spans.bytes, chunk_bytes(&spans));
         }

@@ -21,6 +21,8 @@ async fn a_swap_of_the_sampler_under_load_loses_nothing_of_what_waits() -> Resul
     const SPANS: usize = 25_000;
     let sink = Sink::start().await?;
     setup(&sink, &everything())?
+        // What has its root goes at once; what has none waits until it is told otherwise.
+        .set("tail", json!({ "root_delay": "200ms", "idle": "1h", "longest": "1h" }))
         .run(async |proxy| {
             // Compiled beforehand, so that it is swapped in while there is load.
             let plugin = fs::read(official(SAMPLER)?)?;
@@ -34,12 +36,11 @@ async fn a_swap_of_the_sampler_under_load_loses_nothing_of_what_waits() -> Resul
             let load = Load { spans: SPANS, per_request: 50, rate: 5_000, senders: 2 };
             let client = proxy.grpc();
             let sending = tokio::spawn(async move { load::run(&client, generator, load).await });
+            send(proxy, vec![Trace(1).span(1), Trace(1).span(2)]).await?;
             sink.wait_for_spans(500).await?;
             for version in 1..=4 {
-                let before = proxy.generation().await?;
-                if version == 1 {
-                    assert!(held(proxy).await? > 0.0, "nothing waits at the first swap");
-                }
+                let (before, waiting) = (proxy.generation().await?, held(proxy).await?);
+                assert!(waiting >= 2.0, "{waiting} spans wait at swap {version}");
                 if version == 2 {
                     proxy.install(&format!("{FILE}.wasm"), &other)?;
                 } else {
@@ -52,8 +53,15 @@ async fn a_swap_of_the_sampler_under_load_loses_nothing_of_what_waits() -> Resul
             }
             let sent = sending.await??;
             assert_eq!(sent.acknowledged.len(), SPANS);
+            // Through all swaps.
+            assert!(held(proxy).await? >= 2.0);
+            proxy.configure("tail.idle", json!("100ms"))?;
+            holds(proxy, 0).await?;
             let accounts = proxy.settled().await?;
-            assert_eq!((accounts.door.dropped, accounts.door.admitted), (0, SPANS as u64));
+            assert_eq!(
+                (accounts.door.dropped, accounts.door.admitted, sink.spans()),
+                (0, SPANS as u64 + 2, SPANS as u64 + 2)
+            );
             let once = |id: &&u64| sink.arrivals(|arrivals| arrivals.ids.get(*id).is_some_and(|one| one.times == 1));
             assert_eq!(sent.acknowledged.iter().filter(once).count(), SPANS);
             let by_others = proxy.metrics().await?.sum(DECISIONS, &[("plugin", "tail")]);
