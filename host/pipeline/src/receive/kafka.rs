@@ -1,8 +1,8 @@
 //! Kafka as a receiver: a consumer group takes messages of OTLP protobuf, and each becomes a [`Request`](crate::request::Request), or a part of
 //! one: small messages that came together are joined.
 //!
-//! A thread of its own polls, pauses and commits ([`puller`], [`session`], [`pauses`]), because librdkafka calls back where it is
-//! polled and waits for brokers there. What it polls is delivered by tasks ([`delivery`]), which try again for as long as they are refused. How far a
+//! A thread of its own polls and pauses ([`puller`], [`session`], [`pauses`]), because librdkafka calls back where it is polled and waits for brokers
+//! there; another waits for commits ([`committer`]). What is polled is delivered by tasks ([`delivery`]), which try again for as long as they are refused. How far a
 //! partition is done is kept in [`board`] and [`offsets`].
 //!
 //! Invariant: an offset is committed only when all that stands before it in its partition is settled: delivered, on a disk, or skipped and
@@ -12,6 +12,8 @@
 
 #[cfg(any(feature = "kafka", test))]
 mod board;
+#[cfg(feature = "kafka")]
+mod committer;
 mod config;
 #[cfg(feature = "kafka")]
 mod context;

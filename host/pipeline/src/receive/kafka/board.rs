@@ -74,12 +74,12 @@ impl Board {
         self.state.lock().partitions.get(&taken.place).is_some_and(|partition| partition.time == taken.time)
     }
 
-    /// Waits until nothing of these partitions is on its way, for as long as that.
+    /// Waits until nothing of these partitions is on its way, nor a commit, for as long as that.
     pub fn wait_until_settled(&self, places: &[Place], most: Duration) {
         let mut state = self.state.lock();
         let has_open = |state: &mut State| {
             let mut of = places.iter().filter_map(|place| state.partitions.get(place));
-            of.any(|partition| partition.offsets.open() > 0)
+            of.any(|partition| partition.offsets.open() > 0 || partition.offsets.is_committing())
         };
         self.ended.wait_while_for(&mut state, has_open, most);
     }
@@ -172,6 +172,7 @@ impl Board {
     /// These have succeeded.
     pub fn committed(&self, commits: &[(Place, i64)]) {
         self.with(commits, Offsets::has_committed);
+        self.ended.notify_all();
     }
 
     fn with(&self, commits: &[(Place, i64)], note: impl Fn(&mut Offsets, i64)) {
@@ -196,6 +197,8 @@ impl Board {
                 partition.offsets.has_not_committed();
             }
         }
+        drop(state);
+        self.ended.notify_all();
     }
 
     /// How many messages are on their way.

@@ -1,4 +1,4 @@
-//! What librdkafka calls on the consumer's thread: partitions come and go, commits end, statistics are due.
+//! What librdkafka calls on the consumer's thread: partitions come and go, statistics are due.
 //!
 //! When partitions go, what is on its way gets a moment to be settled, all that is settled of them is committed before they are let go, and the
 //! rest is forgotten: the next owner reads it again. What is not decided here by then never is.
@@ -11,9 +11,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionListElem};
+use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::board::{Board, Place};
@@ -154,20 +154,5 @@ impl ConsumerContext for Context {
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => tracing::warn!(%error, "Kafka: partitions cannot be shared out"),
         }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let Err(error) = result else {
-            self.0.metrics.committed.inc();
-            let so_far = |element: &TopicPartitionListElem<'_>| match element.offset() {
-                Offset::Offset(position) => Some((self.0.place(element.topic(), element.partition())?, position)),
-                _ => None,
-            };
-            self.0.board.committed(&offsets.elements().iter().filter_map(so_far).collect::<Vec<_>>());
-            return;
-        };
-        self.0.metrics.not_committed.inc();
-        self.0.board.not_committed(&self.0.places(offsets));
-        self.0.logs.error(error, "a commit has failed, to be made again");
     }
 }

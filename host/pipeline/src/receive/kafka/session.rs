@@ -1,15 +1,17 @@
 //! What one consumer does from poll to poll: takes messages, pauses, reads again what was lost, commits, and drains at the end.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::Offset;
 
 use super::board::Place;
+use super::committer::Committer;
 use super::group::{Gather, Group};
 use super::pauses::{Changes, Pauses};
 use super::puller::{Client, Puller};
@@ -32,7 +34,9 @@ const SEEK: Duration = Duration::from_secs(5);
 /// What one consumer remembers from poll to poll.
 pub(super) struct Session<'p> {
     puller: &'p Puller,
-    client: Client,
+    /// Goes before the client, whose last clone ends it.
+    committer: Committer,
+    client: Arc<Client>,
     /// What it was made with.
     files: Files,
     /// What waits for room, and where there is none.
@@ -46,8 +50,10 @@ pub(super) struct Session<'p> {
 impl<'p> Session<'p> {
     pub fn new(puller: &'p Puller, client: Client, files: Files) -> Self {
         let now = Instant::now();
+        let client = Arc::new(client);
+        let committer = Committer::start(&puller.common, &client);
         let (waiting, pauses) = (VecDeque::new(), Pauses::default());
-        Self { puller, client, files, waiting, pauses, next_commit: now, next_look: now }
+        Self { puller, committer, client, files, waiting, pauses, next_commit: now, next_look: now }
     }
 
     /// Until the end, or until the client says that it cannot go on.
@@ -219,28 +225,16 @@ impl<'p> Session<'p> {
         common.metrics.partitions.set(common.board.places().len() as i64);
         common.metrics.paused.set(self.pauses.count() as i64);
         common.metrics.uncommitted.set(common.board.open() as i64);
-        self.begin_commit(&common.board.to_commit(None));
-    }
-
-    fn begin_commit(&self, commits: &[(Place, i64)]) {
-        let common = &self.puller.common;
-        if commits.is_empty() {
-            return;
-        }
-        let list = common.list(commits.iter().map(|(place, position)| (*place, Offset::Offset(*position))));
-        // Before it is begun: it may fail before this returns.
-        common.board.commits(commits);
-        if let Err(error) = self.client.commit(&list, CommitMode::Async) {
-            let places: Vec<Place> = commits.iter().map(|(place, _)| *place).collect();
-            common.board.not_committed(&places);
-            common.logs.error_of("a commit cannot be made", &error);
+        // Another waits until it is known what became of the last one.
+        if !common.board.is_committing() {
+            self.committer.begin(common, common.board.to_commit(None));
         }
     }
 
     /// Commits what is settled, and waits until it is known what became of it; no longer than that.
     fn commit_last(&self, until: Instant) {
         let common = &self.puller.common;
-        self.begin_commit(&common.board.to_commit(None));
+        self.committer.begin(common, common.board.to_commit(None));
         while common.board.is_committing() && Instant::now() < until {
             drop(self.client.poll(BUSY));
         }
