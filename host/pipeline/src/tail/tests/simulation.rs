@@ -65,7 +65,8 @@ fn sampler() -> Native {
 fn trace(random: &mut StdRng, number: u64, world: World) -> Vec<(u64, Sent)> {
     if number == 0 {
         // So that there is one of which something comes until it has waited long enough.
-        return (0..12).map(|at| (at * 4 * SECOND, Sent { is_root: false, ..Sent::new(0, at) })).collect();
+        let slow = |at| Sent { is_root: false, end: 10 * SECOND, ..Sent::new(0, at) };
+        return (0..12).map(|at| (at * 4 * SECOND, slow(at))).collect();
     }
     let never_ends = random.random_ratio(1, 40);
     let spans = if random.random_ratio(1, 50) && !never_ends {
