@@ -80,6 +80,8 @@ struct Inner {
     hashing: Hashing,
     /// Bytes of the budget that are set aside: for pages and chunks which are begun, and for what is on its way to samplers and queues.
     begun: usize,
+    /// What of it is not counted as used by who takes it.
+    own: usize,
     /// Bytes that are taken as long as it is there: by what it remembers.
     fixed: usize,
     /// About so many bytes a shard has on its way to the queues, and keeps of its buffers.
@@ -104,8 +106,9 @@ struct Inner {
 
 /// A shard has at least so much memory; with less there are fewer of them than mills.
 const LEAST_OF_A_SHARD: usize = 4 << 20;
-/// How many parts a shard may have in buffers that are kept, in what it hands over, and in what waits for the queues.
-const PARTS: usize = 6;
+/// How many parts a shard may have in buffers that are kept and in what it hands over, and in what waits for the queues.
+const OWN_PARTS: usize = 4;
+const LEAVING_PARTS: usize = 2;
 
 const RUNNING: u8 = 0;
 /// Nothing comes any more; everything is decided.
@@ -288,7 +291,8 @@ impl Inner {
         metrics.limit.set(config.max_bytes as i64);
         chains.span_metrics().decisions().take_at_most(config.longest);
         let part = (config.max_bytes / shards / 64).clamp(64 << 10, 1 << 20);
-        let begun = shards * (Shard::growth(chunk, 0, 0) + PARTS * part);
+        let own = shards * (Shard::growth(chunk, 0, 0) + OWN_PARTS * part);
+        let begun = own + shards * LEAVING_PARTS * part;
         let budget = Arc::new(Budget::new(config.max_bytes.saturating_sub(begun)));
         let is_durable = config.disk.as_ref().is_some_and(|disk| disk.is_durable);
         let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget, is_durable };
@@ -307,6 +311,7 @@ impl Inner {
             cells,
             hashing,
             begun,
+            own,
             fixed: 0,
             part,
             config: ArcSwap::from_pointee(config),
@@ -380,7 +385,7 @@ impl Inner {
         self.budget().settle(before.0, bytes);
         self.budget().settle_leaving(before.2, leaving);
         let metrics = &self.ledger.tail;
-        metrics.bytes.set((self.budget().used() + self.begun) as i64);
+        metrics.bytes.set((self.budget().used() + self.own) as i64);
         metrics.traces.inc_by(traces as i64 - before.1 as i64);
         let shard::Events { late_kept, late_dropped, forgotten, forgotten_dropped } = std::mem::take(&mut shard.events);
         for (family, label, count) in [

@@ -250,7 +250,7 @@ mod tests {
         let receive = read("kafka: { brokers: \"a:1\", topics: { metrics: m, logs: l } }", receive).0.unwrap();
         let mut kept = DestinationConfig::new("out", Endpoint::grpc("http://tempo:4317").unwrap());
         kept.signals = vec![Signal::Traces, Signal::Metrics];
-        let (_, problems) = read(text, |table| check_destinations(table, &receive, &[kept]));
+        let ((), problems) = read(text, |table| check_destinations(table, &receive, &[kept]));
         let said = "here.receive.kafka.topics.logs: no destination takes logs: put `logs` among the `signals`";
         let said = problems.iter().filter(|line| line.contains("no destination")).all(|line| line.contains(said));
         assert!(said && problems.iter().any(|line| line.contains("takes logs")), "{problems:?}");

@@ -53,12 +53,11 @@ impl Deltas {
         }
         // Invariant: there are never more than this, and one for each family beside them.
         let key = if self.own < config.max_series { key } else { overflow(key) };
-        match self.series.get_mut(key) {
-            Some(known) => act(known),
-            None => {
-                self.own += usize::from(!is_overflow(key));
-                act(self.series.entry(key.into()).or_default());
-            }
+        if let Some(known) = self.series.get_mut(key) {
+            act(known);
+        } else {
+            self.own += usize::from(!is_overflow(key));
+            act(self.series.entry(key.into()).or_default());
         }
     }
 }

@@ -95,7 +95,7 @@ impl Rolling {
     }
 
     fn block(&self, part: u32) -> usize {
-        (u64::from(part) * self.blocks.len() as u64 >> 32) as usize
+        ((u64::from(part) * self.blocks.len() as u64) >> 32) as usize
     }
 }
 

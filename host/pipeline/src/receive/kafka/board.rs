@@ -304,7 +304,7 @@ mod tests {
         let other = board.custody(board.take((0, 4), 1).into_iter().collect());
         let custody = board.custody(board.take(PLACE, 7).into_iter().collect());
         let settles = std::thread::spawn(move || drop(custody));
-        board.wait_until_settled(&[PLACE], Duration::from_secs(60));
+        board.wait_until_settled(&[PLACE], Duration::from_mins(1));
         assert_eq!(board.to_commit(Some(&[PLACE])), [(PLACE, 8)]);
         settles.join().unwrap();
         board.wait_until_settled(&[(0, 4)], Duration::ZERO);

@@ -27,13 +27,12 @@ impl<'g> Joining<'g> {
 
     /// Joins a half with the one that waits for it, or lets it wait.
     pub fn offer(&mut self, half: Half) {
-        match half.alone() {
-            Some(edge) => self.edges.list.push(edge),
-            None => {
-                // The last bytes of a trace id are its most random ones.
-                let store = usize::from(half.trace[15]) % STORES;
-                self.graph.stores[store].lock().offer(half, self.now, &mut self.edges.list);
-            }
+        if let Some(edge) = half.alone() {
+            self.edges.list.push(edge);
+        } else {
+            // The last bytes of a trace id are its most random ones.
+            let store = usize::from(half.trace[15]) % STORES;
+            self.graph.stores[store].lock().offer(half, self.now, &mut self.edges.list);
         }
         self.edges.record(&mut self.table, self.graph);
     }

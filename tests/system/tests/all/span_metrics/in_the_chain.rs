@@ -42,7 +42,7 @@ async fn exemplars(proxy: &Proxy) -> Result<BTreeSet<String>> {
 }
 
 fn hex(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    id.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 async fn send(proxy: &Proxy, service: &str, spans: Vec<Span>) -> Result<()> {
