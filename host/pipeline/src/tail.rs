@@ -80,7 +80,7 @@ struct Inner {
     hashing: Hashing,
     /// Bytes of the budget that are set aside: for pages and chunks which are begun, and for what is on its way to samplers and queues.
     begun: usize,
-    /// What of it is not counted as used by who takes it.
+    /// What of it is counted nowhere else: kept buffers.
     own: usize,
     /// Bytes that are taken as long as it is there: by what it remembers.
     fixed: usize,
@@ -109,6 +109,8 @@ const LEAST_OF_A_SHARD: usize = 4 << 20;
 /// How many parts a shard may have in buffers that are kept and in what it hands over, and in what waits for the queues.
 const OWN_PARTS: usize = 4;
 const LEAVING_PARTS: usize = 2;
+/// This part of all of it is for tables: when they are full they double, whoever it is that comes then.
+const DOUBLING: usize = 64;
 
 const RUNNING: u8 = 0;
 /// Nothing comes any more; everything is decided.
@@ -291,8 +293,9 @@ impl Inner {
         metrics.limit.set(config.max_bytes as i64);
         chains.span_metrics().decisions().take_at_most(config.longest);
         let part = (config.max_bytes / shards / 64).clamp(64 << 10, 1 << 20);
-        let own = shards * (Shard::growth(chunk, 0, 0) + OWN_PARTS * part);
-        let begun = own + shards * LEAVING_PARTS * part;
+        let own = shards * OWN_PARTS * part;
+        let rounded = shards * (Shard::growth(chunk, 0, 0) + LEAVING_PARTS * part);
+        let begun = own + rounded + config.max_bytes / DOUBLING;
         let budget = Arc::new(Budget::new(config.max_bytes.saturating_sub(begun)));
         let is_durable = config.disk.as_ref().is_some_and(|disk| disk.is_durable);
         let ledger = Ledger { chain: chains.metrics().clone(), tail: metrics, budget, is_durable };

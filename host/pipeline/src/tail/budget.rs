@@ -54,6 +54,16 @@ impl Room {
         Self { budget: Arc::clone(budget), bytes, leaves: false }
     }
 
+    /// So much of it is counted by somebody else now.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.settle(bytes, 0);
+        if self.leaves {
+            self.budget.settle_leaving(bytes, 0);
+        }
+    }
+
     /// Likewise, for what is decided and waits for the queues.
     pub(super) fn leaving(budget: &Arc<Budget>, bytes: usize) -> Self {
         budget.settle_leaving(0, bytes);
@@ -65,10 +75,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.budget.settle(self.bytes, 0);
-        if self.leaves {
-            self.budget.settle_leaving(self.bytes, 0);
-        }
+        self.shrink(self.bytes);
     }
 }
 

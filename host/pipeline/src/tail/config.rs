@@ -38,7 +38,7 @@ pub enum Otherwise {
 /// How many decisions are remembered, in the whole process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remember {
-    /// Of kept traces, exactly; up to 100 bytes each.
+    /// Of kept traces, exactly; up to 176 bytes each.
     pub kept: usize,
     /// Of dropped ones, in filters; 8 bytes each.
     pub dropped: usize,
@@ -48,7 +48,7 @@ impl Remember {
     /// Bytes of memory that it may take, which are a part of [`TailConfig::max_bytes`].
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.kept.saturating_mul(100).saturating_add(self.dropped.saturating_mul(8))
+        self.kept.saturating_mul(176).saturating_add(self.dropped.saturating_mul(8))
     }
 
     /// As many of both, or fewer of both, so that they take no more than so many bytes.

@@ -61,7 +61,7 @@ struct Logged {
     parcel: Parcel,
     custody: Arc<Custody>,
     /// Until it is in the shards, which count for themselves.
-    _room: Room,
+    room: Room,
     _returning: Option<Returning>,
 }
 
@@ -142,7 +142,7 @@ impl Durable {
             // It stays in the log.
             Fate::Failed => drop(entry),
         });
-        self.inbox.lock().push(Logged { parcel, custody, _room: room, _returning: returning });
+        self.inbox.lock().push(Logged { parcel, custody, room, _returning: returning });
     }
 
     /// Whether something is on its way.
@@ -209,7 +209,7 @@ impl Inner {
         let Some(durable) = &self.durable else { return };
         let logged = std::mem::take(&mut *durable.inbox.lock());
         let chain = self.chains.current();
-        for Logged { parcel, custody, _room, _returning } in logged {
+        for Logged { parcel, custody, mut room, _returning } in logged {
             let items = u64::from(parcel.items);
             let loaded = batch.load_again(&[Incoming { body: parcel.body, context: parcel.context }]);
             if loaded.iter().any(Result::is_err) {
@@ -217,7 +217,8 @@ impl Inner {
                 durable.ledger.lost("log_unreadable", items);
             } else {
                 // It was admitted when it was written: now it is taken, whatever the budget says.
-                let Intaken { dropped, .. } = self.put(batch, &chain, Some(&custody), Held::Before, sorter);
+                let held = (Held::Before, &mut room);
+                let Intaken { dropped, .. } = self.put(batch, &chain, Some(&custody), held, sorter);
                 if dropped > 0 {
                     durable.ledger.dropped(&late(), dropped);
                 }

@@ -91,8 +91,8 @@ impl Tail {
         // What stands beside spans goes to every shard that has one of them.
         let spans: usize = batch.spans().iter().map(|span| span.field.len as usize).sum();
         let beside = batch.bytes().saturating_sub(spans) * inner.cells.len();
-        let _room = inner.reserve(batch.live() as usize, spans + beside + batch.edited_bytes())?;
-        Ok(inner.put(batch, chain, origin, Held::Now, sorter))
+        let mut room = inner.reserve(batch.live() as usize, spans + beside + batch.edited_bytes())?;
+        Ok(inner.put(batch, chain, origin, (Held::Now, &mut room), sorter))
     }
 
     /// Takes a batch by way of the disk, or refuses it; then that is begun with [`Logging::start`].
@@ -141,19 +141,19 @@ impl Inner {
         Room::take(&self.ledger.budget, growth).ok_or_else(full)
     }
 
-    /// Puts the live rows of a batch into their shards, whatever the budget.
+    /// Puts the live rows of a batch into their shards, whatever the budget. What they take there is given back of the room that was taken before.
     pub(super) fn put(
         &self,
         batch: &Batch,
         chain: &Chain,
         origin: Option<&Origin>,
-        held: Held,
+        (held, room): (Held, &mut Room),
         sorter: &mut Sorter,
     ) -> Intaken {
         self.sort(batch, chain, sorter);
         let mut taken = Intaken::default();
         for own in sorter.rows.chunk_by(|one, other| one.shard == other.shard) {
-            self.fill(own, batch, origin, held, &mut sorter.scratch, &mut taken);
+            self.fill(own, batch, origin, (held, room), &mut sorter.scratch, &mut taken);
         }
         taken
     }
@@ -195,7 +195,7 @@ impl Inner {
         own: &[Row],
         batch: &Batch,
         origin: Option<&Origin>,
-        held_before: Held,
+        (held_before, room): (Held, &mut Room),
         scratch: &mut Scratch,
         taken: &mut Intaken,
     ) {
@@ -252,6 +252,7 @@ impl Inner {
             shard.leave_resource(*resource);
         }
         shard.leave_origin(origin);
+        room.shrink(shard.bytes().saturating_sub(shard.settled.0));
         self.settle(&mut shard);
         let is_due = shard.next().is_some_and(|next| next.max(shard.rests_until) < shard.wakes_at);
         // While there is much to make room for, somebody looks more often.

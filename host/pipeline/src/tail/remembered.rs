@@ -22,11 +22,13 @@ pub(super) struct Remembered {
 
 impl Remembered {
     pub(super) fn new(remember: Remember, hashing: Hashing) -> Self {
+        let most = remember.kept.max(1);
         Self {
-            kept: HashTable::new(),
-            order: VecDeque::new(),
+            // All of it at once: a table that doubled when memory is short would take what nobody has. Half full it never does, whatever leaves and comes.
+            kept: HashTable::with_capacity(2 * most),
+            order: VecDeque::with_capacity(most),
             hashing,
-            most: remember.kept.max(1),
+            most,
             dropped: Rolling::new(remember.dropped),
         }
     }

@@ -97,7 +97,8 @@ async fn a_full_buffer_refuses_retryably_stays_within_its_memory_and_gives_it_ba
                     Some(refusal) => break refusal.clone(),
                 }
                 assert!(taken < 10_000, "16 MiB hold no 20 MB that do not compress");
-                assert!(proxy.metrics().await?.sum(MEMORY, &[]) <= SMALL);
+                let memory = proxy.metrics().await?.sum(MEMORY, &[]);
+                assert!(memory <= SMALL, "{memory} bytes of {SMALL}");
             };
             assert!(taken > 2_000, "{taken} spans of 2 KB in 16 MiB");
             assert_eq!(refusal.code, 14, "UNAVAILABLE: {refusal:?}");
@@ -143,7 +144,8 @@ async fn a_buffer_under_pressure_decides_early_what_weighs_most() -> Result<()> 
                 let spans = heavy.request();
                 sent += spans.len() as u64;
                 insist(proxy, spans).await?;
-                assert!(proxy.metrics().await?.sum(MEMORY, &[]) <= SMALL);
+                let memory = proxy.metrics().await?.sum(MEMORY, &[]);
+                assert!(memory <= SMALL, "{memory} bytes of {SMALL}");
             }
             reached(proxy, DECISIONS, &[("due", "over_budget"), ("decision", "keep")], 500.0).await?;
             assert_eq!(proxy.metrics().await?.sum(DECISIONS, &[("due", "root_seen")]), 0.0);
