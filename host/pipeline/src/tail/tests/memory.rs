@@ -21,7 +21,7 @@ fn what_it_can_never_hold_is_too_large_and_not_to_be_sent_again() {
 
 #[test]
 fn its_memory_never_becomes_less_than_what_it_takes_anyway() {
-    let config = TailConfig { max_bytes: 64 << 20, ..TailConfig::default() };
+    let config = TailConfig { max_bytes: 128 << 20, ..TailConfig::default() };
     let mut rig = rig(Vec::new(), config.clone());
     rig.tail.reconfigure(TailConfig { max_bytes: 1 << 20, ..config.clone() });
     rig.send(&[Sent::new(1, 0)]).unwrap();

@@ -99,7 +99,7 @@ fn begin(world: World, folder: &Path, now: u64) -> Rig {
     let disk = DiskConfig { folder: folder.to_owned(), max_bytes: 1 << 30, is_durable: world.restarts };
     let config = TailConfig {
         max_bytes: world.memory,
-        remember: Remember { kept: 100_000, dropped: 200_000 },
+        remember: Remember { kept: 20_000, dropped: 200_000 },
         disk: (world.spills || world.restarts).then_some(disk),
         ..TailConfig::default()
     };
