@@ -1,6 +1,5 @@
 //! What is a plugin, and what is refused, with which words.
 
-
 use tracemill_wasm::{LoadError, check, load};
 
 use crate::guests;

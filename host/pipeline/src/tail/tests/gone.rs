@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::rig::{Native, Rig, SECOND, Sent};
-use super::samplers::{always, plan};
+use super::samplers::{always, numbers, plan};
 use crate::chain::sampler::Show;
 use crate::custody::{Custody, Fate, Gone};
 use crate::tail::config::{DiskConfig, Remember};
@@ -23,12 +23,6 @@ fn rig(action: u8, config: TailConfig) -> Rig {
 
 fn origin(gone: &Gone) -> Origin {
     Custody::until_gone(Arc::clone(gone), |_| ())
-}
-
-fn numbers(rig: &mut Rig) -> Vec<u64> {
-    let mut numbers: Vec<u64> = rig.left().iter().map(|left| left.number).collect();
-    numbers.sort_unstable();
-    numbers
 }
 
 #[test]

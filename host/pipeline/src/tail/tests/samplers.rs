@@ -60,7 +60,7 @@ pub fn native(decide: Decide) -> Native {
     Native::new(quiet(), Vec::new(), decide)
 }
 
-fn numbers(rig: &mut Rig) -> Vec<u64> {
+pub fn numbers(rig: &mut Rig) -> Vec<u64> {
     let mut numbers: Vec<u64> = rig.left().iter().map(|left| left.number).collect();
     numbers.sort_unstable();
     numbers
