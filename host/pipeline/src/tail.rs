@@ -220,9 +220,8 @@ impl Tail {
     }
 
     /// Takes other settings; the folder, and what is remembered, stay as they were.
-    pub fn reconfigure(&self, config: TailConfig) {
+    pub fn reconfigure(&self, mut config: TailConfig) {
         let inner = &self.0.0;
-        let mut config = config;
         if config.max_bytes < inner.least() {
             tracing::warn!(
                 asked = config.max_bytes,

@@ -54,6 +54,14 @@ impl Room {
         Self { budget: Arc::clone(budget), bytes, leaves: false }
     }
 
+    /// Likewise, for what is decided and waits for the queues.
+    pub(super) fn leaving(budget: &Arc<Budget>, bytes: usize) -> Self {
+        budget.settle_leaving(0, bytes);
+        let mut room = Self::force(budget, bytes);
+        room.leaves = true;
+        room
+    }
+
     /// So much of it is counted by somebody else now.
     pub(super) fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
@@ -62,14 +70,6 @@ impl Room {
         if self.leaves {
             self.budget.settle_leaving(bytes, 0);
         }
-    }
-
-    /// Likewise, for what is decided and waits for the queues.
-    pub(super) fn leaving(budget: &Arc<Budget>, bytes: usize) -> Self {
-        budget.settle_leaving(0, bytes);
-        let mut room = Self::force(budget, bytes);
-        room.leaves = true;
-        room
     }
 }
 
@@ -116,7 +116,7 @@ impl Budget {
     pub(super) fn look_again(&self) {
         let wanted = self.wanted.load(Ordering::Relaxed);
         if wanted > 0 && self.used().saturating_add(wanted) <= self.limit() {
-            self.wanted.fetch_min(0, Ordering::Relaxed);
+            self.wanted.store(0, Ordering::Relaxed);
         }
     }
 

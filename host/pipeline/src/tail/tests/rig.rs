@@ -293,6 +293,19 @@ impl Rig {
         }
     }
 
+    /// Ends it as a shutdown does, in which workers take one turn more. Answers how many spans are lost.
+    pub async fn drain(&mut self) -> u64 {
+        let tail = self.tail.clone();
+        let until = tokio::time::Instant::now() + Duration::from_mins(2);
+        let drained = tokio::spawn(async move { tail.drain(until).await });
+        while !self.inner().is_ending() {
+            tokio::task::yield_now().await;
+        }
+        self.after(0);
+        self.report();
+        drained.await.unwrap()
+    }
+
     /// What has left since the last look: tenant, trace id and number of each span, with its trace state and attributes.
     pub fn left(&mut self) -> Vec<Left> {
         let parcels = self.outlet.parcels.lock();

@@ -492,14 +492,7 @@ async fn at_the_end_everything_is_decided_whatever_it_waits_for() {
     );
     let mut rig = rig(vec![("waits", native(waits))], TailConfig::default());
     rig.send(&(0..10).map(|trace| Sent::new(trace, trace)).collect::<Vec<_>>()).unwrap();
-    let tail = rig.tail.clone();
-    let drained = tokio::spawn(async move { tail.drain(tokio::time::Instant::now() + Duration::from_mins(2)).await });
-    while !rig.inner().is_ending() {
-        tokio::task::yield_now().await;
-    }
-    rig.after(0);
-    rig.report();
-    assert_eq!(drained.await.unwrap(), 0);
+    assert_eq!(rig.drain().await, 0);
     assert_eq!(rig.left().len(), 10);
     assert!(due.lock().iter().all(|due| *due == Due::ShuttingDown));
 }
