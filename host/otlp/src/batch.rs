@@ -503,6 +503,12 @@ impl Batch {
         &buffer[at..at + slice.len as usize]
     }
 
+    /// The id of a span's parent. A root has none: it is absent, or all zero as some senders write it.
+    #[must_use]
+    pub fn parent(&self, span: &Span) -> Option<&[u8]> {
+        crate::find::id(self, span.parent_span_id)
+    }
+
     /// Puts bytes into the arena and says where they are. What would reach beyond [`MOST_ARENA`] is not taken, and reads
     /// as empty: [`crate::edit::check`] refuses edits long before that.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Slice {

@@ -73,6 +73,16 @@ impl Custody {
         }
     }
 
+    /// Whether what is under one goes when what is under the other does: joined, all of it is known to have gone as soon as a part has.
+    #[must_use]
+    pub fn go_together(one: Option<&Self>, other: Option<&Self>) -> bool {
+        let gone = |custody: Option<&Self>| match &custody?.kind {
+            Kind::Own(_, gone) => gone.as_ref().map(Arc::as_ptr),
+            Kind::Joined(_) => None,
+        };
+        gone(one) == gone(other)
+    }
+
     /// Spans are lost here that nobody else has: whoever sent them is to send them again.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
@@ -182,6 +192,17 @@ mod tests {
         gone[1].store(true, Ordering::Relaxed);
         assert!(joined.is_gone());
         assert!(!Custody::new(|_| ()).is_gone());
+    }
+
+    #[test]
+    fn what_is_read_from_one_place_goes_together() {
+        let [here, there] = [Gone::default(), Gone::default()];
+        let of = |gone: &Gone| Custody::until_gone(Arc::clone(gone), |_| ());
+        let [one, other, elsewhere, stays] = [of(&here), of(&here), of(&there), Custody::new(|_| ())];
+        assert!(Custody::go_together(Some(&one), Some(&other)));
+        assert!(!Custody::go_together(Some(&one), Some(&elsewhere)));
+        assert!(!Custody::go_together(Some(&one), Some(&stays)) && !Custody::go_together(None, Some(&one)));
+        assert!(Custody::go_together(None, Some(&stays)) && Custody::go_together(None, None), "neither ever goes");
     }
 
     proptest! {

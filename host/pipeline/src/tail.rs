@@ -54,7 +54,7 @@ pub use metrics::Metrics;
 pub use origin::Origin;
 
 use bits::Bits;
-use budget::{Budget, Pressure};
+use budget::{Budget, Pressure, Room};
 use clocks::{Clock, Nanos, monotonic};
 use config::Remember;
 use durable::Durable;
@@ -106,9 +106,11 @@ struct Inner {
 
 /// A shard has at least so much memory; with less there are fewer of them than mills.
 const LEAST_OF_A_SHARD: usize = 4 << 20;
-/// How many parts a shard may have in buffers that are kept and in what it hands over, and in what waits for the queues.
-const OWN_PARTS: usize = 4;
+/// How many parts a shard may have in buffers that are kept and in what it hands over or shows at least, and in what waits for the queues.
+const OWN_PARTS: usize = 5;
 const LEAVING_PARTS: usize = 2;
+/// What samplers are shown is there so often: packed, unpacked, as requests, and these joined.
+const COPIES: usize = 4;
 /// This part of all of it is for tables: when they are full they double, whoever it is that comes then.
 const DOUBLING: usize = 64;
 
@@ -343,9 +345,18 @@ impl Inner {
         (self.begun + self.fixed) / 7 * 8
     }
 
-    /// Bytes of spans that a call of a sampler may show.
-    fn shown_bytes(&self) -> usize {
-        otlp::columns::MAX_BYTES.min(8 * self.part)
+    /// How many bytes of spans a call of a sampler may show of traces of so many, with the room for their copies. Where there is little room it is less,
+    /// and at least what was set aside for that.
+    fn room_to_show(&self, traces: usize) -> (usize, Option<Room>) {
+        let mut most = otlp::columns::MAX_BYTES.min(8 * self.part);
+        loop {
+            // What spans came under is about as large as they are.
+            let room = Room::take_if_there(&self.ledger.budget, COPIES * most.min(2 * traces));
+            if room.is_some() || most <= self.part / 2 {
+                return (most, room);
+            }
+            most /= 2;
+        }
     }
 
     /// Knows again what earlier runs have decided.

@@ -19,6 +19,7 @@ use support::{ByName, Rig, request_of, spans_of};
 use tracemill_pipeline::chain::metrics::SignalLabel;
 use tracemill_pipeline::chain::plan::{Affinity, Failure};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
+use tracemill_pipeline::custody::{Custody, Gone};
 use tracemill_pipeline::request::RefusalKind;
 use wait::block_until;
 
@@ -299,25 +300,44 @@ async fn a_closed_gate_refuses_retryably_with_its_reason() {
     rig.send(request_of(&["a"])).await.unwrap();
 }
 
-#[tokio::test]
-async fn requests_are_joined_only_as_far_as_the_queues_have_room_for_them_together() {
-    let rig = Arc::new(Rig::new(1));
+/// Sends requests that wait for the only mill together. Answers how many batches were made of them.
+async fn batches_of(rig: &Arc<Rig>, waiting: Vec<(Option<Arc<Custody>>, Vec<u8>)>) -> usize {
     let program = ByName::new(Failure::Pass, Affinity::Any);
     let (seen, turn) = (program.seen.clone(), program.turn.clone());
     rig.chains.publish(vec![rig.stage("by-name", program)]);
-    let one = request_of(&["a request of this size has room, and two of them have not"]);
-    rig.outlet.room.store(one.len() * 3 / 2, Ordering::SeqCst);
     let held = turn.lock();
-    // The first keeps the only mill busy, so that the others wait for it.
+    // The first keeps the mill busy, so that the others wait for it.
     let first = {
-        let (rig, one) = (rig.clone(), one.clone());
-        std::thread::spawn(move || FutureExt::now_or_never(rig.send(one)))
+        let rig = rig.clone();
+        std::thread::spawn(move || FutureExt::now_or_never(rig.send(request_of(&["first"]))))
     };
     block_until("the first to be run", || !seen.lock().is_empty());
-    let mut waiting = futures_util::future::join_all((0..4).map(|_| rig.send(one.clone())));
+    let requests = waiting.len();
+    let sent = waiting.into_iter().map(|(custody, body)| rig.send_under(custody, body));
+    let mut waiting = futures_util::future::join_all(sent);
     assert!(FutureExt::now_or_never(&mut waiting).is_none());
     drop(held);
     assert!(waiting.await.iter().all(Result::is_ok));
     assert!(first.join().unwrap().expect("it runs where it arrives").is_ok());
-    assert_eq!(rig.outlet.names().len(), 5);
+    assert_eq!(rig.outlet.names().len(), 1 + requests);
+    let calls = seen.lock().len();
+    calls - 1
+}
+
+#[tokio::test]
+async fn requests_are_joined_only_as_far_as_the_queues_have_room_for_them_together() {
+    let rig = Arc::new(Rig::new(1));
+    let one = request_of(&["a request of this size has room, and two of them have not"]);
+    assert_eq!(batches_of(&rig, vec![(None, one.clone()); 4]).await, 1);
+    let rig = Arc::new(Rig::new(1));
+    rig.outlet.room.store(one.len() * 3 / 2, Ordering::SeqCst);
+    assert_eq!(batches_of(&rig, vec![(None, one); 4]).await, 4);
+}
+
+#[tokio::test]
+async fn requests_are_joined_only_where_they_become_anothers_together() {
+    let rig = Arc::new(Rig::new(1));
+    let [here, there] = [Gone::default(), Gone::default()];
+    let of = |gone: &Gone| (Some(Custody::until_gone(gone.clone(), |_| ())), request_of(&["a"]));
+    assert_eq!(batches_of(&rig, vec![of(&here), of(&here), of(&there), of(&there)]).await, 2);
 }

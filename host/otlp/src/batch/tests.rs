@@ -39,3 +39,22 @@ fn a_full_arena_takes_no_more_and_what_it_has_stays() {
     assert_eq!((empty.at, empty.len), (last, 0));
     assert_eq!(batch.get(empty), b"");
 }
+
+#[test]
+fn a_root_has_no_parent_or_one_of_zeros() {
+    let parent = |id: &[u8]| {
+        let mut span = vec![0x0a, 0x10];
+        span.extend([7; 16]);
+        crate::wire::put_bytes(&mut span, 4, id);
+        let (mut scope_spans, mut resource_spans, mut body) = (Vec::new(), Vec::new(), Vec::new());
+        crate::wire::put_bytes(&mut scope_spans, 2, &span);
+        crate::wire::put_bytes(&mut resource_spans, 2, &scope_spans);
+        crate::wire::put_bytes(&mut body, 1, &resource_spans);
+        let mut batch = Batch::new();
+        assert_eq!(batch.load(&[Incoming { body: body.into(), context: Arc::default() }]), [Ok(())]);
+        batch.parent(&batch.spans()[0]).map(<[u8]>::to_vec)
+    };
+    assert_eq!(parent(&[]), None);
+    assert_eq!(parent(&[0; 8]), None);
+    assert_eq!(parent(&[0, 0, 0, 0, 0, 0, 0, 1]), Some(vec![0, 0, 0, 0, 0, 0, 0, 1]));
+}

@@ -122,7 +122,7 @@ pub(super) fn probe(stage: &Stage, batch: &Batch, cache: &mut Cache) -> Result<(
 /// One trace of these rows, and which of them are shown.
 fn sample(batch: &Batch, id: &[u8], rows: &[u32], show: Show) -> (Traces, Vec<u32>) {
     let spans = || rows.iter().map(|row| &batch.spans()[*row as usize]);
-    let root = spans().position(|span| span.parent_span_id.is_empty());
+    let root = spans().position(|span| batch.parent(span).is_none());
     let (shown, root) = match show {
         Show::NoSpans => (Vec::new(), None),
         Show::Roots => (root.map(|at| rows[at]).into_iter().collect(), root.map(|_| 0)),

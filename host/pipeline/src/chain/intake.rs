@@ -202,7 +202,7 @@ fn work(shared: &Shared, number: usize, jobs: &Receiver<Job>) {
         while batch.len() < JOIN_REQUESTS && bytes < most {
             let Ok(next) = jobs.try_recv() else { break };
             bytes += next.request.body.len();
-            if bytes > most || !joinable(&batch[0].request.context, &next.request.context) {
+            if bytes > most || !may_join(&batch[0].request, &next.request) {
                 left = Some(next);
                 break;
             }
@@ -230,4 +230,10 @@ fn work(shared: &Shared, number: usize, jobs: &Receiver<Job>) {
             }
         });
     }
+}
+
+/// Whether two requests may run as one batch, and what is left of them wait for its decision under one custody.
+fn may_join(one: &Request, other: &Request) -> bool {
+    let go_together = Custody::go_together(one.custody.as_deref(), other.custody.as_deref());
+    go_together && joinable(&one.context, &other.context)
 }

@@ -143,7 +143,7 @@ impl Rows {
     ) -> Option<Half> {
         let trace = batch.get(span.trace_id).try_into().ok()?;
         let own: [u8; 8] = batch.get(span.span_id).try_into().ok()?;
-        let parent: Option<[u8; 8]> = batch.get(span.parent_span_id).try_into().ok().filter(|id| *id != [0; 8]);
+        let parent: Option<[u8; 8]> = batch.parent(span).and_then(|id| id.try_into().ok());
         let most = graph.part.config.max_value_length;
         let (peer, is_database) = if side.is_calling() { graph.peers.find(batch, span, most) } else { (None, false) };
         Some(Half {

@@ -48,6 +48,11 @@ impl Room {
         budget.reserve(bytes).then(|| Self { budget: Arc::clone(budget), bytes, leaves: false })
     }
 
+    /// Likewise, for what can do with less: nobody makes room for it.
+    pub(super) fn take_if_there(budget: &Arc<Budget>, bytes: usize) -> Option<Self> {
+        budget.has_taken(bytes).then(|| Self { budget: Arc::clone(budget), bytes, leaves: false })
+    }
+
     /// Whatever the limit.
     pub(super) fn force(budget: &Arc<Budget>, bytes: usize) -> Self {
         budget.settle(0, bytes);
@@ -101,15 +106,19 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes room, if there is so much.
+    /// Takes room, if there is so much. If not, it is made for who comes again.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
-        let limit = self.limit();
-        let room = |used: usize| Some(used.saturating_add(bytes)).filter(|sum| *sum <= limit);
-        let is_there = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        let is_there = self.has_taken(bytes);
         if !is_there {
-            self.wanted.fetch_max(bytes.min(limit / WANTED), Ordering::Relaxed);
+            self.wanted.fetch_max(bytes.min(self.limit() / WANTED), Ordering::Relaxed);
         }
         is_there
+    }
+
+    fn has_taken(&self, bytes: usize) -> bool {
+        let limit = self.limit();
+        let room = |used: usize| Some(used.saturating_add(bytes)).filter(|sum| *sum <= limit);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
     /// If there is room now for what was refused, nobody has to make it any more.

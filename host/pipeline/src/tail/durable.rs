@@ -1,9 +1,10 @@
 //! Spans on the disk before they are acknowledged, and back after a crash. A batch is a record of a log; when all of its spans are settled it is done
 //! with. What was decided before the crash is known from the [`journal`](super::journal), so that what comes back follows it.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use otlp::batch::{Batch, Incoming};
 use parking_lot::Mutex;
@@ -17,22 +18,24 @@ use crate::export::log::{Entry, Log};
 use crate::export::{Parcel, StoreError};
 use crate::request::Refusal;
 
-/// From this share of its room on, in per cent, traces are decided early, to this much.
+/// From this share of its room on, in per cent, traces are decided early, to this much. Room comes back by segments, each an eighth of it.
 const FULL: u64 = 90;
-const RELIEVED: u64 = 80;
+const RELIEVED: u64 = 75;
 
 /// The log, and what of it has yet to go to the shards.
 pub(super) struct Durable {
     log: Log,
-    inbox: Mutex<Vec<Logged>>,
+    inbox: Mutex<VecDeque<Logged>>,
     /// Whether all that an earlier run has left was read, and how many batches of it are on their way to the shards.
     is_read: AtomicBool,
     returning: Arc<AtomicUsize>,
     relief: Mutex<Relief>,
+    /// How many bytes those batches have in memory that are not done with: on the disk they are packed.
+    plain: Arc<AtomicU64>,
     ledger: Ledger,
 }
 
-/// How much was decided early for its room. The room comes back later: what was asked for is not asked for again.
+/// How much was decided early for its room, in bytes of the disk. The room comes back later: what was asked for is not asked for again.
 #[derive(Debug, Default)]
 struct Relief {
     asked: u64,
@@ -73,7 +76,8 @@ impl Durable {
     pub(super) fn open(folder: &Path, most: u64, ledger: Ledger) -> Result<Self, StoreError> {
         let log = Log::open(&folder.join("log"), most, ledger.tail.log_counters())?;
         let is_read = AtomicBool::new(log.is_restored());
-        Ok(Self { log, inbox: Mutex::default(), is_read, returning: Arc::default(), relief: Mutex::default(), ledger })
+        let (inbox, relief) = (Mutex::default(), Mutex::default());
+        Ok(Self { log, inbox, is_read, returning: Arc::default(), relief, plain: Arc::default(), ledger })
     }
 
     pub(super) fn disk_bytes(&self) -> u64 {
@@ -84,8 +88,8 @@ impl Durable {
         self.log.disk_bytes() >= self.log.most() / 100 * FULL
     }
 
-    /// By how many bytes it is fuller than it should be, for one of so many shards: as much may go with the oldest traces. It is asked for by that.
-    pub(super) fn relieve(&self, shards: usize) -> usize {
+    /// By how many bytes of spans it is fuller than it should be: as much may go with the oldest traces.
+    pub(super) fn excess(&self) -> usize {
         let (bytes, most) = (self.log.disk_bytes(), self.log.most());
         let mut relief = self.relief.lock();
         let Relief { asked, bytes: before } = &mut *relief;
@@ -96,9 +100,15 @@ impl Durable {
             return 0;
         }
         let excess = bytes.saturating_sub(most / 100 * RELIEVED).saturating_sub(*asked);
-        let share = excess / shards.max(1) as u64;
-        *asked += share;
-        usize::try_from(share).unwrap_or(usize::MAX)
+        let plain = u128::from(excess) * u128::from(self.plain.load(Ordering::Relaxed)) / u128::from(bytes.max(1));
+        usize::try_from(plain).unwrap_or(usize::MAX)
+    }
+
+    /// Traces of so many bytes go for that.
+    pub(super) fn relieved(&self, spans: usize) {
+        let (bytes, plain) = (self.log.disk_bytes(), self.plain.load(Ordering::Relaxed));
+        let packed = spans as u128 * u128::from(bytes) / u128::from(plain.max(1));
+        self.relief.lock().asked += u64::try_from(packed).unwrap_or(u64::MAX).min(bytes);
     }
 
     /// Why nothing is taken now.
@@ -137,12 +147,17 @@ impl Durable {
 
     fn put(&self, parcel: Parcel, entry: Entry, room: Room, returning: Option<Returning>) {
         self.ledger.tail.held.inc_by(i64::from(parcel.items));
-        let custody = Custody::new(move |fate| match fate {
-            Fate::Settled => entry.settle(),
-            // It stays in the log.
-            Fate::Failed => drop(entry),
+        let (plain, len) = (Arc::clone(&self.plain), parcel.body.len() as u64);
+        plain.fetch_add(len, Ordering::Relaxed);
+        let custody = Custody::new(move |fate| {
+            plain.fetch_sub(len, Ordering::Relaxed);
+            match fate {
+                Fate::Settled => entry.settle(),
+                // It stays in the log.
+                Fate::Failed => drop(entry),
+            }
         });
-        self.inbox.lock().push(Logged { parcel, custody, room, _returning: returning });
+        self.inbox.lock().push_back(Logged { parcel, custody, room, _returning: returning });
     }
 
     /// Whether something is on its way.
@@ -207,9 +222,10 @@ impl Inner {
     /// Takes what is lasting into the shards.
     pub(super) fn fetch(&self, batch: &mut Batch, sorter: &mut Sorter) {
         let Some(durable) = &self.durable else { return };
-        let logged = std::mem::take(&mut *durable.inbox.lock());
         let chain = self.chains.current();
-        for Logged { parcel, custody, mut room, _returning } in logged {
+        // One by one: whatever goes wrong with one, the others are still there.
+        let next = || durable.inbox.lock().pop_front();
+        while let Some(Logged { parcel, custody, mut room, _returning }) = next() {
             let items = u64::from(parcel.items);
             let loaded = batch.load_again(&[Incoming { body: parcel.body, context: parcel.context }]);
             if loaded.iter().any(Result::is_err) {

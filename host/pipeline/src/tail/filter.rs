@@ -1,7 +1,7 @@
 //! Which traces were dropped: fingerprints in blocks of one cache line, eight bytes for each trace. The older half makes way when the newer is full, so
 //! that the newest are always known.
 //!
-//! A trace that was never there is taken for one of them once in some ten thousand times, and once in four thousand when both halves are full: its spans
+//! A trace that was never there is taken for one of them once in four to eight thousand times where the older half is full, as it usually is: its spans
 //! are dropped as late ones are. A cuckoo filter would take less memory, and two places of it for each question; that is most of what a question costs.
 
 /// Fingerprints of one half of a block.

@@ -24,6 +24,9 @@ use crate::request::Refusal;
 /// What senders are told to wait when the buffer is full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// No list keeps more bytes from batch to batch.
+const KEPT: usize = 1 << 20;
+
 /// What became of the live rows of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Intaken {
@@ -51,6 +54,22 @@ struct Scratch {
     resource: Vec<u8>,
     scope: Vec<u8>,
     span: Vec<u8>,
+}
+
+impl Sorter {
+    /// Gives back what a batch as large as few are has taken.
+    fn empty(&mut self) {
+        let Self { rows, live, matching, scratch } = self;
+        let Scratch { envelopes, resources, resource, scope, span } = scratch;
+        empty(rows);
+        [live, matching, envelopes, resources].into_iter().for_each(empty);
+        [resource, scope, span].into_iter().for_each(empty);
+    }
+}
+
+fn empty<T>(list: &mut Vec<T>) {
+    list.clear();
+    list.shrink_to(KEPT / size_of::<T>());
 }
 
 /// A live row on its way to its shard.
@@ -155,6 +174,7 @@ impl Inner {
         for own in sorter.rows.chunk_by(|one, other| one.shard == other.shard) {
             self.fill(own, batch, origin, (held, room), &mut sorter.scratch, &mut taken);
         }
+        sorter.empty();
         taken
     }
 

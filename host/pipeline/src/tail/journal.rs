@@ -92,8 +92,13 @@ impl Journals {
         for number in files {
             let mut file = File::open(self.path(number))?;
             let mut verdicts = HashMap::new();
-            while let Some(block) = next_block(&mut file)? {
-                if read_block(&block, &mut verdicts, &mut each).is_none() {
+            loop {
+                let is_read = match next_block(&mut file)? {
+                    Next::End => break,
+                    Next::Block(block) => read_block(&block, &mut verdicts, &mut each).is_some(),
+                    Next::Damaged => false,
+                };
+                if !is_read {
                     tracing::warn!(file = %self.path(number).display(), "decisions that cannot be read are left out");
                     break;
                 }
@@ -212,19 +217,29 @@ impl Open {
     }
 }
 
-/// The next block, if it is whole.
-fn next_block(file: &mut File) -> io::Result<Option<Vec<u8>>> {
+/// What comes next in a file.
+#[derive(Debug, PartialEq)]
+enum Next {
+    Block(Vec<u8>),
+    /// Nothing, or what was being written when the process ended.
+    End,
+    Damaged,
+}
+
+fn next_block(file: &mut File) -> io::Result<Next> {
     let mut head = [0; HEAD];
     if !read_whole(file, &mut head)? {
-        return Ok(None);
+        return Ok(Next::End);
     }
     let [len, check] = [0, 4].map(|at| u32::from_le_bytes(head[at..at + 4].try_into().expect("4 bytes")));
     if len as usize > MOST {
-        return Ok(None);
+        return Ok(Next::Damaged);
     }
     let mut body = vec![0; len as usize];
-    let is_whole = read_whole(file, &mut body)? && crc32fast::hash(&body) == check;
-    Ok(is_whole.then_some(body))
+    if !read_whole(file, &mut body)? {
+        return Ok(Next::End);
+    }
+    Ok(if crc32fast::hash(&body) == check { Next::Block(body) } else { Next::Damaged })
 }
 
 fn read_whole(file: &mut File, out: &mut [u8]) -> io::Result<bool> {
@@ -413,6 +428,9 @@ mod tests {
         flipped[block + HEAD + 3] ^= 1;
         std::fs::write(&path, &flipped).unwrap();
         assert_eq!(read(folder.path()).len(), 1);
+        let mut file = File::open(&path).unwrap();
+        assert!(matches!(next_block(&mut file).unwrap(), Next::Block(_)));
+        assert_eq!(next_block(&mut file).unwrap(), Next::Damaged, "which is told of");
     }
 
     proptest! {

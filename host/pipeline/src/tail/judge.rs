@@ -97,9 +97,14 @@ impl Judge {
         self.seats.follow(chain);
     }
 
+    /// The most that any of the samplers is shown of traces.
+    pub(super) fn shows(&mut self) -> Show {
+        self.seats.iter_mut().map(|seat| seat.shows()).max().unwrap_or(Show::NoSpans)
+    }
+
     /// Decides about candidates of a shard; one outcome for each.
     pub(super) fn decide(&mut self, shard: &Mutex<Shard>, turn: Turn<'_>, candidates: &[Candidate]) -> Vec<Outcome> {
-        let show = self.seats.iter_mut().map(|seat| seat.shows()).max().unwrap_or(Show::NoSpans);
+        let show = self.shows();
         let mut outcomes = Vec::with_capacity(candidates.len());
         while outcomes.len() < candidates.len() {
             let rest = &candidates[outcomes.len()..];

@@ -37,9 +37,10 @@ impl Origins {
         (origin != NONE).then(|| self.0.get(origin))
     }
 
-    /// Whether the spans of any of them come again elsewhere, and need not be decided here.
-    pub(super) fn has_gone(&self) -> bool {
-        self.0.values().any(|origin| origin.is_gone())
+    /// Stands for those whose spans come again elsewhere, and need not be decided here: 0 where there are none, and another number where they are others.
+    pub(super) fn gone(&self) -> u64 {
+        let address = |origin: &Origin| Arc::as_ptr(origin).addr() as u64;
+        self.0.values().filter(|origin| origin.is_gone()).map(address).fold(0, u64::wrapping_add)
     }
 
     /// Spans are let go of because they do.

@@ -41,6 +41,8 @@ pub(super) struct Shard {
     ready: VecDeque<u32>,
     /// The first spans of dropped ones that have yet to be let go of: of a very large trace not all at once.
     going: Vec<u32>,
+    /// Stands for the origins that were another's when it was looked last.
+    gone: u64,
     waits: Waits,
     hashing: Hashing,
     stamp: u32,
@@ -136,6 +138,7 @@ impl Shard {
             clocks: Clocks::default(),
             ready: VecDeque::new(),
             going: Vec::new(),
+            gone: 0,
             waits,
             hashing,
             stamp: 0,
@@ -285,7 +288,7 @@ impl Shard {
         if let State::Kept(_) = trace.state {
             self.leaving_bytes += bytes.len();
         }
-        if trace.root == NONE && span.parent_span_id.is_empty() {
+        if trace.root == NONE && batch.parent(span).is_none() {
             trace.root = record;
             trace.times.root = now;
         }
@@ -345,29 +348,38 @@ impl Shard {
         }
     }
 
-    /// The traces that are the largest and have waited longest, of so many bytes at least, if there are that many.
-    pub(super) fn heaviest(&mut self, now: Nanos, bytes: usize, out: &mut Vec<Candidate>) {
+    /// The traces that are the largest and have waited longest, of so many bytes at least, if there are that many. Answers of how many.
+    pub(super) fn heaviest(&mut self, now: Nanos, bytes: usize, out: &mut Vec<Candidate>) -> usize {
         let age = |trace: &Trace| now.saturating_sub(trace.times.first).max(1);
-        self.foremost(bytes, out, |trace| u128::from(trace.summary.bytes) * u128::from(age(trace)));
+        self.foremost(bytes, out, |trace| u128::from(trace.summary.bytes) * u128::from(age(trace)))
     }
 
     /// Those that have waited longest, likewise: what lies on a disk goes with the oldest.
-    pub(super) fn oldest(&mut self, now: Nanos, bytes: usize, out: &mut Vec<Candidate>) {
-        self.foremost(bytes, out, |trace| u128::from(now.saturating_sub(trace.times.first)));
+    pub(super) fn oldest(&mut self, now: Nanos, bytes: usize, out: &mut Vec<Candidate>) -> usize {
+        self.foremost(bytes, out, |trace| u128::from(now.saturating_sub(trace.times.first)))
     }
 
-    fn foremost(&mut self, bytes: usize, out: &mut Vec<Candidate>, by: impl Fn(&Trace) -> u128) {
+    fn foremost(&mut self, bytes: usize, out: &mut Vec<Candidate>, by: impl Fn(&Trace) -> u128) -> usize {
         let most = AT_ONCE.saturating_sub(out.len());
         if most == 0 || bytes == 0 {
-            return;
+            return 0;
         }
         let waiting = self.traces.iter().filter(|(_, trace)| trace.state == State::Waiting);
-        let mut all: Vec<(u128, u32, u64)> =
-            waiting.map(|(slot, trace)| (by(trace), slot, trace.summary.bytes)).collect();
-        if most < all.len() {
-            all.select_nth_unstable_by(most - 1, |one, other| other.0.cmp(&one.0));
-            all.truncate(most);
+        let mut all: Vec<(u128, u32, u64)> = Vec::with_capacity(2 * most);
+        let cut = |all: &mut Vec<(u128, u32, u64)>| {
+            if most < all.len() {
+                all.select_nth_unstable_by(most - 1, |one, other| other.0.cmp(&one.0));
+                all.truncate(most);
+            }
+        };
+        for (slot, trace) in waiting {
+            all.push((by(trace), slot, trace.summary.bytes));
+            // However many wait, few are noted.
+            if all.len() == 2 * most {
+                cut(&mut all);
+            }
         }
+        cut(&mut all);
         all.sort_unstable_by_key(|one| std::cmp::Reverse(one.0));
         let mut found = 0;
         for (_, slot, size) in all {
@@ -377,6 +389,7 @@ impl Shard {
             found += size as usize;
             out.push(self.candidate(slot, Due::OverBudget));
         }
+        found
     }
 
     /// A candidate's first span.

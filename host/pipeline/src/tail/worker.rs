@@ -23,7 +23,7 @@ use super::spill::Spill;
 use super::tally::Tally;
 use super::verdict::Fate;
 use super::{Cell, Inner};
-use crate::chain::sampler::Due;
+use crate::chain::sampler::{Due, Show};
 use crate::unix;
 
 /// Decisions that are so close together are made at once.
@@ -158,17 +158,19 @@ impl Worker {
         let (found, handed_over);
         {
             let mut shard = cell.shard.lock();
+            handed_over = shard.hand_over();
             shard.due(now, inner.is_ending().then_some(Due::ShuttingDown), &mut self.candidates);
             if relieves && self.candidates.len() < AT_ONCE {
                 if inner.budget().pressure() == Pressure::Early {
                     let share = inner.budget().excess() / inner.cells.len();
                     shard.heaviest(now, share, &mut self.candidates);
                 }
-                let on_disk = inner.durable.as_ref().map_or(0, |durable| durable.relieve(inner.cells.len()));
-                shard.oldest(now, on_disk, &mut self.candidates);
+                if let Some(durable) = &inner.durable {
+                    let share = durable.excess() / inner.cells.len();
+                    durable.relieved(shard.oldest(now, share, &mut self.candidates));
+                }
             }
             found = self.candidates.len();
-            handed_over = shard.hand_over(&mut self.candidates);
         }
         inner.ledger.lost("handed_over", handed_over);
         if handed_over > 0 {
@@ -177,11 +179,16 @@ impl Worker {
         if self.candidates.is_empty() {
             return found;
         }
+        let traces = self.candidates.iter().map(|candidate| candidate.summary.bytes as usize).sum();
+        let (shown, _room) = match self.judge.shows() {
+            Show::NoSpans => (0, None),
+            Show::Roots | Show::EverySpan => inner.room_to_show(traces),
+        };
         let turn = Turn {
             now,
             unix: unix::nanos(),
             otherwise: config.default,
-            limits: Limits { rows: config.max_rows as usize, bytes: inner.shown_bytes(), kept: inner.part },
+            limits: Limits { rows: config.max_rows as usize, bytes: shown, kept: inner.part },
             shadows: inner.chains.shadows(),
             bit: &|name| inner.bits.of(name),
         };

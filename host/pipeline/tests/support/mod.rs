@@ -23,6 +23,7 @@ use tracemill_pipeline::chain::outlet::Outlet;
 use tracemill_pipeline::chain::plan::{Affinity, Failure, Plan};
 use tracemill_pipeline::chain::program::{Call, Fault, FaultKind, Instance, Program};
 use tracemill_pipeline::chain::stage::{BreakerPolicy, Stage, StageSpec};
+use tracemill_pipeline::custody::Custody;
 use tracemill_pipeline::export::{Parcel, Taken};
 use tracemill_pipeline::request::{Answer, Refusal, Request};
 
@@ -247,9 +248,13 @@ impl Rig {
     }
 
     pub async fn send(&self, body: Vec<u8>) -> Answer {
+        self.send_under(None, body).await
+    }
+
+    pub async fn send_under(&self, custody: Option<Arc<Custody>>, body: Vec<u8>) -> Answer {
         let permit = self.budget.take(body.len()).expect("the budget is wide");
         let context = Arc::new(RequestContext::default());
-        self.intake.take(Request { signal: Signal::Traces, body: body.into(), context, permit, custody: None }).await
+        self.intake.take(Request { signal: Signal::Traces, body: body.into(), context, permit, custody }).await
     }
 
     /// Invariant 6, for the chain: answers (received, refused, dropped, admitted) by reason sums.

@@ -1,23 +1,19 @@
 //! Traces that are another's to decide: all that is here of them comes again there ([`Custody::is_gone`](crate::custody::Custody::is_gone)).
 
-use super::{Candidate, NONE, Shard, Trace};
+use super::{NONE, Shard, State, Trace};
 
 impl Shard {
-    /// Lets go of candidates of which nothing is this process's any more, as if they had never come. Answers how many spans that were.
-    pub(in super::super) fn hand_over(&mut self, candidates: &mut Vec<Candidate>) -> u64 {
+    /// Lets go of all that waits of which nothing is this process's any more, as if it had never come: it need not be decided, and if it comes again here
+    /// after all, nothing of it is there twice. Answers how many spans that were.
+    pub(in super::super) fn hand_over(&mut self) -> u64 {
         // Mostly there is no such thing, and origins are far fewer than spans.
-        if !self.origins.has_gone() {
+        let gone = self.origins.gone();
+        if std::mem::replace(&mut self.gone, gone) == gone || gone == 0 {
             return 0;
         }
-        let mut spans = 0;
-        candidates.retain(|candidate| {
-            let stays = !self.has_gone(candidate.slot);
-            if !stays {
-                spans += self.forsake(candidate.slot);
-            }
-            stays
-        });
-        spans
+        let waits = |(slot, trace): (u32, &Trace)| (trace.state == State::Waiting).then_some(slot);
+        let waiting: Vec<u32> = self.traces.iter().filter_map(waits).filter(|slot| self.has_gone(*slot)).collect();
+        waiting.into_iter().map(|slot| self.forsake(slot)).sum()
     }
 
     fn has_gone(&self, slot: u32) -> bool {

@@ -145,6 +145,33 @@ fn a_folder_that_is_full_refuses_until_there_is_room() {
     batch(&mut rig).unwrap();
 }
 
+#[test]
+fn a_folder_that_is_nearly_full_has_the_oldest_decided_however_well_they_pack() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = DiskConfig { folder: folder.path().to_owned(), max_bytes: 1 << 20, is_durable: true };
+    let never = std::time::Duration::from_hours(1);
+    let waits = TailConfig { root_delay: never, idle: never, longest: never, ..TailConfig::default() };
+    let mut rig = rig(TailConfig { disk: Some(disk), ..waits });
+    let packs = format!("vendor={}", "0123456789".repeat(20));
+    let mut trace = 0;
+    while rig.inner().durable.as_ref().unwrap().disk_bytes() < (1 << 20) / 100 * 90 {
+        trace += 1;
+        let span = |number: u64| Sent { state: packs.clone(), ..Sent::new(trace * 1000 + number, number) };
+        rig.send_safely(&(0..100).map(span).collect::<Vec<_>>()).unwrap();
+        rig.after(SECOND / 1000);
+    }
+    let before = trace * 100;
+    // The space comes back when the writer has come to it.
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while rig.inner().durable.as_ref().unwrap().disk_bytes() > (1 << 20) / 100 * 80 {
+        assert!(std::time::Instant::now() < until, "the space comes back");
+        rig.after(0);
+        std::thread::yield_now();
+    }
+    let (held, oldest) = (rig.metrics.held.get() as u64, before - rig.metrics.held.get() as u64);
+    assert!(held > before / 2 && oldest > before / 10, "{held} of {before} wait");
+}
+
 #[tokio::test]
 async fn at_the_end_what_is_on_the_disk_waits_there_undecided() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -123,6 +124,8 @@ pub struct Sent {
     pub trace: u64,
     pub number: u64,
     pub is_root: bool,
+    /// Whether a root's parent is all zero instead of absent.
+    pub has_zeros: bool,
     pub is_error: bool,
     pub start: u64,
     pub end: u64,
@@ -140,6 +143,7 @@ impl Sent {
             trace,
             number,
             is_root: number == 0,
+            has_zeros: false,
             is_error: false,
             start: SECOND,
             end: SECOND + 1000,
@@ -154,11 +158,21 @@ impl Sent {
         id(self.trace)
     }
 
+    /// How large its field is in a request.
+    pub fn bytes(&self) -> usize {
+        let len = self.span().encoded_len();
+        1 + prost::length_delimiter_len(len) + len
+    }
+
     fn span(&self) -> Span {
         Span {
             trace_id: self.id(),
             span_id: (self.number + 1).to_be_bytes().to_vec(),
-            parent_span_id: if self.is_root { Vec::new() } else { 1_u64.to_be_bytes().to_vec() },
+            parent_span_id: match (self.is_root, self.has_zeros) {
+                (true, false) => Vec::new(),
+                (true, true) => vec![0; 8],
+                (false, _) => 1_u64.to_be_bytes().to_vec(),
+            },
             trace_state: self.state.clone(),
             name: letters(id(self.trace)[8..].try_into().unwrap(), self.number, self.size.saturating_sub(20))
                 + &format!("{:020}", self.number),
@@ -247,13 +261,15 @@ impl Rig {
 
     /// Sends spans as one request of a tenant, counted as a mill does.
     pub fn send_for(&mut self, tenant: &str, spans: &[Sent], origin: Option<&Origin>) -> Result<Intaken, Refusal> {
-        let body = request(spans);
+        let body = Bytes::from(request(spans));
         let tenant = (!tenant.is_empty()).then(|| tenant.into());
         let context = Arc::new(RequestContext { tenant, ..RequestContext::default() });
         let mut batch = Batch::new();
-        assert_eq!(batch.load(&[Incoming { body: body.into(), context }]), [Ok(())]);
+        assert_eq!(batch.load(&[Incoming { body: body.clone(), context }]), [Ok(())]);
         let chain = self.chains.current();
         let intaken = self.tail.take(&batch, &chain, origin, &mut self.sorter)?;
+        drop(batch);
+        assert!(body.is_unique(), "what waits pins no request");
         self.chain_metrics.dropped.get_or_create(&crate::tail::late()).inc_by(intaken.dropped);
         Ok(intaken)
     }

@@ -266,9 +266,12 @@ fn samplers_see_as_much_of_traces_as_they_ask_for() {
         let (native, shown) = looks(show);
         let mut rig = rig(vec![("looks", native)], TailConfig::default());
         let error = Sent { is_error: true, start: 500, end: 2000, ..Sent::new(1, 5) };
-        let root = Sent { number: 3, is_root: true, start: 700, end: 900, ..Sent::new(1, 3) };
+        let state = "ot=th:e".to_owned();
+        let root = Sent { is_root: true, has_zeros: true, start: 700, end: 900, state, ..Sent::new(1, 3) };
+        let third = Sent { is_root: false, start: 600, end: 900, ..Sent::new(1, 4) };
+        let bytes: usize = [&error, &root, &third].map(Sent::bytes).iter().sum();
         rig.send(&[error]).unwrap();
-        rig.send(&[root, Sent { is_root: false, start: 600, end: 900, ..Sent::new(1, 4) }]).unwrap();
+        rig.send(&[root, third]).unwrap();
         rig.after(6 * SECOND);
         let shown = shown.lock();
         let [(traces, names)] = &shown[..] else { panic!("one question: {shown:?}") };
@@ -280,6 +283,8 @@ fn samplers_see_as_much_of_traces_as_they_ask_for() {
             (&traces.start_times[..], &traces.durations[..], &traces.ids[..]),
             (&[500][..], &[1500][..], &id(1)[..])
         );
+        // One of them says that it stands for eight.
+        assert_eq!((&traces.sizes[..], &traces.weights[..]), (&[bytes as u64][..], &[10.0][..]));
         let mut sorted = names.clone();
         sorted.sort();
         match show {
@@ -320,22 +325,39 @@ fn a_trace_with_too_many_rows_is_shown_cut_off_with_its_root_and_leaves_whole() 
     assert_eq!(rig.left().len(), 51);
 }
 
-#[test]
-fn many_traces_are_shown_in_calls_of_bounded_size() {
+/// Shows 2,000 traces of 7 spans, each of 1,500 bytes and some more. Answers how many rows the calls had.
+fn rows_of_calls(config: TailConfig, is_short: bool) -> Vec<usize> {
     let (native, shown) = looks(Show::EverySpan);
-    let mut rig = rig(vec![("looks", native)], TailConfig::default());
+    let mut rig = rig(vec![("looks", native)], config);
     for trace in 0..2000 {
         let spans: Vec<Sent> = (0..7).map(|number| Sent { size: 1500, ..Sent::new(trace, number) }).collect();
         rig.send(&spans).unwrap();
     }
+    let budget = &rig.inner().ledger.budget;
+    let taken = if is_short { budget.limit() - budget.used() } else { 0 };
+    budget.settle(0, taken);
     rig.after(6 * SECOND);
+    rig.inner().ledger.budget.settle(taken, 0);
+    rig.after(0);
     let shown = shown.lock();
-    let rows = |(_, names): &(Traces, Vec<String>)| names.len();
-    // 4 MiB of names are fewer rows than 4,096.
-    assert!(shown.iter().all(|call| rows(call) <= 2796), "{:?}", shown.iter().map(rows).collect::<Vec<_>>());
     assert!(shown.iter().all(|(traces, _)| traces.whole.iter().all(|whole| *whole == 1)));
     assert_eq!(shown.iter().map(|(traces, _)| traces.len()).sum::<usize>(), 2000);
     assert_eq!(rig.left().len(), 14_000);
+    shown.iter().map(|(_, names)| names.len()).collect()
+}
+
+#[test]
+fn many_traces_are_shown_in_calls_of_bounded_size() {
+    let rows = rows_of_calls(TailConfig::default(), false);
+    // 4 MiB of names are fewer rows than 4,096.
+    assert!(rows.iter().all(|rows| *rows <= 2796) && rows.iter().any(|rows| *rows > 2000), "{rows:?}");
+}
+
+#[test]
+fn where_memory_is_short_less_is_shown_in_one_call() {
+    let rows = rows_of_calls(TailConfig::default(), true);
+    // Half of a mebibyte: what is set aside for it.
+    assert!(rows.iter().all(|rows| *rows <= 349) && rows.iter().any(|rows| *rows > 200), "{rows:?}");
 }
 
 #[test]

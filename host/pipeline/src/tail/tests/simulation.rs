@@ -229,13 +229,11 @@ fn seed() -> u64 {
     std::env::var("TRACEMILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random)
 }
 
-#[test]
-fn traces_leave_whole_or_not_at_all() {
-    let Lived { rig, all, kept } = live(World { seed: seed(), ..USUAL });
-    // Nothing had to be hurried, so that traces of which all came in time are decided by what is in them.
+/// Where nothing has to be hurried, traces of which all came in time are.
+fn decided_by_what_is_in_them(Lived { all, kept, .. }: &Lived) {
     let fifth = Odds::new(0.2, Sampling::Equalizing).unwrap();
     let mut counts = [0; 2];
-    for (trace, spans) in &all {
+    for (trace, spans) in all {
         let times = || spans.iter().map(|(at, _)| *at);
         if times().max() > times().min().map(|first| first + SECOND) {
             continue;
@@ -249,6 +247,13 @@ fn traces_leave_whole_or_not_at_all() {
         counts[usize::from(is_kept)] += 1;
     }
     assert!(counts.iter().all(|count| *count > 100), "{counts:?}");
+}
+
+#[test]
+fn traces_leave_whole_or_not_at_all() {
+    let lived = live(World { seed: seed(), ..USUAL });
+    decided_by_what_is_in_them(&lived);
+    let Lived { rig, .. } = lived;
     let labels = |due: Due| crate::tail::metrics::DecisionLabels {
         plugin: "policies".into(),
         decision: "keep",
@@ -262,7 +267,7 @@ fn traces_leave_whole_or_not_at_all() {
 
 #[test]
 fn whatever_ends_and_begins_anew_what_is_kept_is_whole() {
-    live(World { seed: seed(), traces: 1500, seconds: 30, restarts: true, ..USUAL });
+    decided_by_what_is_in_them(&live(World { seed: seed(), traces: 1500, seconds: 30, restarts: true, ..USUAL }));
 }
 
 #[test]
