@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use system::{error_of, stage, typed};
 
@@ -50,10 +49,6 @@ pub struct Script<'a> {
     done: BTreeMap<&'static str, u32>,
     /// Commands that found nothing to promote or roll back.
     vain: u32,
-    /// The generation when the last deed was done.
-    generation: u64,
-    /// Those in which a canary may have stamped spans beside the version that counts.
-    canaries: Vec<RangeInclusive<u64>>,
 }
 
 impl<'a> Script<'a> {
@@ -66,8 +61,6 @@ impl<'a> Script<'a> {
             version: 0,
             done: BTreeMap::new(),
             vain: 0,
-            generation: 0,
-            canaries: Vec::new(),
         }
     }
 
@@ -98,11 +91,6 @@ impl<'a> Script<'a> {
     pub fn summary(&self) -> String {
         let done: u32 = self.done.values().sum();
         format!("{done} deeds, {} commands in vain: {:?}", self.vain, self.done)
-    }
-
-    /// The generations in which two versions may have stamped spans.
-    pub fn canaries(&self) -> &[RangeInclusive<u64>] {
-        &self.canaries
     }
 
     /// Whether most commands did what they say.
@@ -139,34 +127,12 @@ impl<'a> Script<'a> {
             };
             stages == STAGES.len() && STAGES.iter().all(|(_, name)| runs_anew(name))
         };
-        self.proxy.plugin_status_that("the folder to be as usual", is_usual).await?;
-        self.note(true).await
-    }
-
-    /// Notes the generation, and whether a canary may have been tried since this was noted last.
-    async fn note(&mut self, with_canary: bool) -> Result<()> {
-        let now = self.proxy.generation().await?;
-        if with_canary {
-            self.canaries.push(self.generation..=now);
-        }
-        self.generation = now;
-        Ok(())
-    }
-
-    /// Whether a canary is tried, or would be if the plugin changed.
-    async fn may_be_canary(&self) -> Result<bool> {
-        let sidecar = fs::read_to_string(self.proxy.plugins().join("20-stamp.yaml")).unwrap_or_default();
-        let status = self.proxy.plugin_status().await?;
-        let mode = stage(&status, "stamp").map(|stage| stage["trial"]["mode"].clone());
-        Ok(sidecar.contains("canary") || mode == Some(json!("canary")))
+        self.proxy.plugin_status_that("the folder to be as usual", is_usual).await.map(drop)
     }
 
     async fn act(&mut self, deed: &'static str) -> Result<()> {
         *self.done.entry(deed).or_default() += 1;
-        let before = self.may_be_canary().await?;
-        self.go(deed).await.with_context(|| format!("{deed}, after {}", self.summary()))?;
-        let after = self.may_be_canary().await?;
-        self.note(before || after).await
+        self.go(deed).await.with_context(|| format!("{deed}, after {}", self.summary()))
     }
 
     async fn go(&mut self, deed: &'static str) -> Result<()> {
