@@ -8,7 +8,6 @@
 pub mod item;
 pub mod items;
 pub mod known;
-mod memory;
 pub mod own;
 mod raw;
 pub mod subject;

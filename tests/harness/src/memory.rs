@@ -1,6 +1,7 @@
 //! How much memory a process holds, as Linux tells.
 
 use anyhow::{Context as _, Result};
+use std::fs;
 
 /// Resident memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct Memory {
 /// The resident memory of a process.
 pub fn of(process: u32) -> Result<Memory> {
     let file = format!("/proc/{process}/status");
-    read(&std::fs::read_to_string(&file).with_context(|| format!("{file}: the process has ended"))?)
+    read(&fs::read_to_string(&file).with_context(|| format!("{file}: the process has ended"))?)
 }
 
 fn read(status: &str) -> Result<Memory> {
@@ -30,9 +31,39 @@ fn read(status: &str) -> Result<Memory> {
     Ok(Memory { now: bytes("VmRSS")?, peak: bytes("VmHWM")?, anonymous: bytes("RssAnon")? })
 }
 
+/// By how much the memory of a process grows at most while something is tried on it.
+#[derive(Debug)]
+pub struct Peak {
+    process: u32,
+    before: u64,
+}
+
+impl Peak {
+    /// From now on.
+    pub fn begin(process: u32) -> Result<Self> {
+        // "5" lets the kernel forget the peak so far.
+        fs::write(format!("/proc/{process}/clear_refs"), "5").context("resetting the peak of its memory")?;
+        Ok(Self { process, before: of(process)?.now })
+    }
+
+    /// By how many bytes it has grown since, at its peak.
+    pub fn growth(&self) -> Result<u64> {
+        Ok(of(self.process)?.peak.saturating_sub(self.before))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_held_for_a_moment_counts() {
+        const HELD: u64 = 64 << 20;
+        let peak = Peak::begin(std::process::id()).unwrap();
+        drop(std::hint::black_box(vec![1_u8; HELD as usize]));
+        let growth = peak.growth().unwrap();
+        assert!((HELD / 10 * 9..HELD * 4).contains(&growth), "{growth}");
+    }
 
     #[test]
     fn what_linux_writes_is_read_in_bytes() {

@@ -31,6 +31,7 @@ pub const LONG: &[Step] = &[
     Step { name: "clients and guests of other tool chains", run: obtain_more, first: false },
     Step { name: "long system tests", run: test_system_at_length, first: false },
     Step { name: "a build with Kafka, against a real broker", run: test_kafka, first: false },
+    Step { name: "a build with Kafka over TLS", run: test_kafka_over_tls, first: false },
     Step { name: "long fuzz run", run: fuzz_long, first: false },
     Step { name: "dependency policy", run: check_dependencies, first: false },
 ];
@@ -120,6 +121,11 @@ fn test_kafka() -> Result<Outcome> {
     let mut all = counted(tests().args(with_kafka).args(["--lib", "--", "kafka"]))?;
     all.passed += counted(tests().args(with_kafka).args(["--test", "kafka"]))?.passed;
     Ok(all)
+}
+
+/// What releases are built with, OpenSSL too: that it can be built, and that clients take what can be configured of it.
+fn test_kafka_over_tls() -> Result<Outcome> {
+    counted(tests().args(["--features", "kafka-tls", "--lib", "--", "kafka"]))
 }
 
 fn tests() -> Command {

@@ -143,6 +143,34 @@ fn a_budget_is_shared_by_who_began_the_trace_unless_told_otherwise() {
 }
 
 #[test]
+fn a_budget_in_bytes_is_shared_by_what_traces_weigh() {
+    let mut sampler = with(
+        r#"{"name": "a", "type": "budget", "budget": {"per_second": 100000, "unit": "bytes", "adjustment_interval": "1s", "weight": 1,
+            "by": ["tenant", "service.name"]}}"#,
+    );
+    // Traces of two sizes in turn, a span each.
+    let of = |tenant: &'static str, service: &'static str, count: u64, sizes: [u64; 2]| {
+        ids(count).zip(sizes.into_iter().cycle()).map(move |(id, size)| {
+            testing::trace(id, [Span::named("a").attribute("tenant", tenant).service(service)]).size(size)
+        })
+    };
+    // By number the shop has the most of them, by weight next to nothing; in spans all of it is far within the budget.
+    let heavy = || of("loud", "heavy", 1000, [500, 3500]);
+    let all = || heavy().chain(of("loud", "light", 350, [40, 80])).chain(of("quiet", "shop", 3000, [5, 15]));
+    for second in 0..5 {
+        sampler.set_now(second * SECOND);
+        let decided = sampler.decide(all());
+        if second > 0 {
+            // Of 100,000 bytes the shop takes 30,000 and the light ones 21,000: 49,000 of 2,000,000 are left for the heavy ones.
+            let shares = [Decision::Sample(0.0245), Decision::Keep, Decision::Keep];
+            assert_eq!([0, 1000, 1350].map(|index| decided.decision(index)), shares, "second {second}");
+            let kept: u64 = (0..1000).filter(|&index| decided.is_kept(index)).map(|index| [500, 3500][index % 2]).sum();
+            assert!((39_000..59_001).contains(&kept), "{kept} bytes of 49,000");
+        }
+    }
+}
+
+#[test]
 fn above_a_load_everything_is_thinned() {
     let mut sampler = with(
         r#"{"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},

@@ -2,13 +2,13 @@
 
 use crate::Subject;
 use crate::item::{Found, Item, held, item};
-use crate::memory::Peak;
 use crate::own::{Own, Shape};
 use crate::raw::http::{Connection, PROTOBUF, Request};
 use crate::raw::pack;
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
+use harness::memory::Peak;
 use std::time::Duration;
 
 pub const ITEMS: &[Item] = &[

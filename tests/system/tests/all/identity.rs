@@ -8,6 +8,7 @@ use harness::{Generator, Profile, Proxy, Sink};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
+use serde_json::json;
 
 /// A field that no version of OTLP knows.
 const UNKNOWN: u32 = 1_999;
@@ -20,10 +21,13 @@ fn field(number: u32, content: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// A span as a field of its scope, with an unknown field at its end.
+fn with_unknown(span: &Span) -> Bytes {
+    field(2, &[span.encode_to_vec(), field(UNKNOWN, b"of the future").to_vec()].concat())
+}
+
 /// `ExportTraceServiceRequest` with one resource, one scope and these spans, each with an unknown field at its end.
 fn request(spans: &[Span]) -> Bytes {
-    let with_unknown =
-        |span: &Span| field(2, &[span.encode_to_vec(), field(UNKNOWN, b"of the future").to_vec()].concat());
     let scope: Vec<u8> = spans.iter().flat_map(|span| with_unknown(span).to_vec()).collect();
     let scope = [scope, field(UNKNOWN, b"in the scope").to_vec()].concat();
     let resource = [field(2, &scope).to_vec(), field(UNKNOWN, b"in the resource").to_vec()].concat();
@@ -52,6 +56,44 @@ async fn untouched_requests_leave_as_they_came() -> Result<()> {
             .await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn whole_traces_leave_the_trace_buffer_with_the_bytes_of_their_spans() -> Result<()> {
+    let sink = Sink::keeping(Keep::Requests).await?;
+    let everything = json!({ "settings": { "policies": [{ "name": "everything", "type": "always_sample" }] } });
+    let setup = Proxy::setup()?
+        .export_grpc("sink", &sink)
+        .set("tail", json!({ "root_delay": "200ms", "idle": "500ms" }))
+        .plugin("90-tail-sample", "tail-sample")?
+        .sidecar("90-tail-sample", &everything)?;
+    setup
+        .run(async |proxy| {
+            let mut made = Generator::new(Profile::Large, 123).mix(Mix::PLAIN).request(30);
+            let spans = &mut made.request.resource_spans[0].scope_spans[0].spans;
+            // What is kept for certain keeps the weight with which it came.
+            spans[4].trace_state = "vendor=1,ot=th:8;rv:c0000000000000".to_owned();
+            assert!(proxy.grpc().send_bytes(request(spans)).await?.is_whole());
+            sink.wait_for_spans(30).await?;
+            // They leave as they are decided, so in several requests and in another order; their bytes are the same.
+            let arrived = sink.arrivals(|arrivals| arrivals.messages.concat());
+            for (number, span) in spans.iter().enumerate() {
+                assert_eq!(count(&arrived, &with_unknown(span)), 1, "span {number}");
+            }
+            let (resources, scopes) = sink.arrivals(|arrivals| {
+                let resources = || arrivals.requests.iter().flat_map(|request| &request.resource_spans);
+                (resources().count(), resources().map(|resource| resource.scope_spans.len()).sum::<usize>())
+            });
+            assert_eq!(count(&arrived, &field(UNKNOWN, b"in the resource")), resources);
+            assert_eq!(count(&arrived, &field(UNKNOWN, b"in the scope")), scopes);
+            Ok(())
+        })
+        .await
+}
+
+/// How often these bytes stand in those.
+fn count(bytes: &[u8], wanted: &[u8]) -> usize {
+    bytes.windows(wanted.len()).filter(|window| *window == wanted).count()
 }
 
 #[tokio::test]

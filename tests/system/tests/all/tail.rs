@@ -6,6 +6,7 @@ mod crashes;
 mod decisions;
 mod pressure;
 mod rates;
+mod resident;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::proxy::Setup;

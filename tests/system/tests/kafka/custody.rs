@@ -1,5 +1,5 @@
-//! An offset is committed when its spans are delivered, and no sooner: what a node has taken into its memory and not delivered is delivered by
-//! another, whether the node ends well or not.
+//! An offset is committed when its spans are delivered, or on a disk that answers for them, and no sooner: what a node has taken into its memory and not
+//! delivered is delivered by another, whether the node ends well or not.
 
 use crate::bench::{PARTITIONS, all_is_committed, arrived, consumer, front, has_partitions, ids, node, send};
 use anyhow::Result;
@@ -61,6 +61,39 @@ async fn what_is_on_the_disk_of_a_node_is_its_own_to_deliver() -> Result<()> {
     again.settled().await?;
     // What was committed a moment before it was killed is not read again; what was not may come twice.
     assert_eq!(twice, 0);
+    assert!(again.stop().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_waits_undecided_on_the_disk_of_a_node_is_decided_once_it_is_back() -> Result<()> {
+    let (kafka, sink) = (Kafka::start().await?, Sink::start().await?);
+    kafka.create_topic("undecided", PARTITIONS).await?;
+    let folder = tempfile::tempdir()?;
+    let everything = json!({ "settings": { "policies": [{ "name": "everything", "type": "always_sample" }] } });
+    let start = async |wait: &str| {
+        let waits = json!({ "root_delay": wait, "idle": wait, "longest": "1h" });
+        node(&kafka, "undecided", &sink)?
+            .set("tail", waits)
+            .set("tail.mode", "durable")
+            .set("tail.folder", folder.path().to_string_lossy())
+            .plugin("90-tail-sample", "tail-sample")?
+            .sidecar("90-tail-sample", &everything)?
+            .start()
+            .await
+    };
+    let front = front(&kafka, "undecided")?.start().await?;
+    let mut first = start("1h").await?;
+    let sent = ids(&send(&front, 83, 20, 100).await?);
+    reached(&first, "tracemill_tail_held_spans", &[], 2000.0).await?;
+    // The disk answers for them, decided or not.
+    all_is_committed(&first).await?;
+    assert_eq!(sink.spans(), 0, "none is decided yet");
+    first.kill().await?;
+    let mut again = start("500ms").await?;
+    let twice = arrived(&sink, &sent).await?;
+    let accounts = again.settled().await?;
+    assert_eq!((accounts.door.replayed, twice), (2000, 0), "from its own disk, and from there alone");
     assert!(again.stop().await?.success());
     Ok(())
 }

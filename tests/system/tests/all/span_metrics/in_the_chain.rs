@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::number_data_point;
+use opentelemetry_proto::tonic::metrics::v1::{ExponentialHistogramDataPoint, number_data_point};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::json;
@@ -17,14 +17,18 @@ use super::{scrape, text};
 
 const CALLS: &str = "traces_span_metrics_calls_total";
 
-/// The newest value of a sum that was sent, of the series with these attributes.
-fn sent(sink: &Sink, metric: &str, is_it: impl Fn(&[KeyValue]) -> bool) -> Option<i64> {
+/// What was sent of a metric, the newest last.
+fn data(sink: &Sink, metric: &str) -> impl Iterator<Item = Data> {
     let messages = sink.arrivals(|came| came.metrics.clone());
     let requests = messages.into_iter().filter_map(|message| ExportMetricsServiceRequest::decode(message).ok());
     let scopes = requests.flat_map(|request| request.resource_metrics).flat_map(|resource| resource.scope_metrics);
-    let named = scopes.flat_map(|scope| scope.metrics).filter(|known| known.name == metric);
-    let points = named.flat_map(|metric| match metric.data {
-        Some(Data::Sum(sum)) => sum.data_points,
+    scopes.flat_map(|scope| scope.metrics).filter(move |known| known.name == metric).filter_map(|metric| metric.data)
+}
+
+/// The newest value of a sum that was sent, of the series with these attributes.
+fn sent(sink: &Sink, metric: &str, is_it: impl Fn(&[KeyValue]) -> bool) -> Option<i64> {
+    let points = data(sink, metric).flat_map(|data| match data {
+        Data::Sum(sum) => sum.data_points,
         _ => Vec::new(),
     });
     let values = points.filter(|point| is_it(&point.attributes)).filter_map(|point| match point.value {
@@ -32,6 +36,15 @@ fn sent(sink: &Sink, metric: &str, is_it: impl Fn(&[KeyValue]) -> bool) -> Optio
         _ => None,
     });
     values.last()
+}
+
+/// The points of an exponential histogram that were sent, likewise, the newest last.
+fn sent_points(sink: &Sink, metric: &str, is_it: impl Fn(&[KeyValue]) -> bool) -> Vec<ExponentialHistogramDataPoint> {
+    let points = data(sink, metric).flat_map(|data| match data {
+        Data::ExponentialHistogram(histogram) => histogram.data_points,
+        _ => Vec::new(),
+    });
+    points.filter(|point| is_it(&point.attributes)).collect()
 }
 
 /// The ids of the traces that exemplars name, as hexadecimal digits.
@@ -119,6 +132,19 @@ async fn they_are_of_what_plugins_leave_and_name_traces_that_the_sampler_has_kep
                 async || (sent(&metrics, "traces_service_graph_request_total", is_edge) == Some(1)).then_some(());
             wait::until("the edge to be sent", edge).await?;
             assert_eq!(kept.spans(), 10);
+            let times = || sent_points(&metrics, "traces_service_graph_request_server", is_edge);
+            let newest = async || times().last().map(|point| point.count);
+            assert_eq!(wait::until("how long the server took", newest).await?, 1);
+
+            // They name the trace once that is kept.
+            let is_named = || {
+                let id = Trace(60).id();
+                times().iter().flat_map(|point| &point.exemplars).any(|exemplar| exemplar.trace_id == id)
+            };
+            assert!(!is_named(), "it is not decided yet");
+            send(proxy, "cart", vec![Trace(60).error(3)]).await?;
+            kept.wait_for_spans(13).await?;
+            wait::until("the exemplar of the edge", async || is_named().then_some(())).await?;
             Ok(())
         })
         .await
