@@ -266,7 +266,7 @@ fn samplers_see_as_much_of_traces_as_they_ask_for() {
         let (native, shown) = looks(show);
         let mut rig = rig(vec![("looks", native)], TailConfig::default());
         let error = Sent { is_error: true, start: 500, end: 2000, ..Sent::new(1, 5) };
-        let state = "ot=th:e".to_owned();
+        let state = "ot=th:e;rv:ffffffffffffff".to_owned();
         let root = Sent { is_root: true, has_zeros: true, start: 700, end: 900, state, ..Sent::new(1, 3) };
         let third = Sent { is_root: false, start: 600, end: 900, ..Sent::new(1, 4) };
         let bytes: usize = [&error, &root, &third].map(Sent::bytes).iter().sum();
@@ -356,8 +356,8 @@ fn many_traces_are_shown_in_calls_of_bounded_size() {
 #[test]
 fn where_memory_is_short_less_is_shown_in_one_call() {
     let rows = rows_of_calls(TailConfig::default(), true);
-    // Half of a mebibyte: what is set aside for it.
-    assert!(rows.iter().all(|rows| *rows <= 349) && rows.iter().any(|rows| *rows > 200), "{rows:?}");
+    // Half of a mebibyte is set aside for it; what the first shard lets go of is there for the second.
+    assert!(rows[..10].iter().all(|rows| (200..350).contains(rows)), "{rows:?}");
 }
 
 #[test]
