@@ -318,7 +318,8 @@ async fn batches_of(rig: &Arc<Rig>, waiting: Vec<(Option<Arc<Custody>>, Vec<u8>)
     assert!(FutureExt::now_or_never(&mut waiting).is_none());
     drop(held);
     assert!(waiting.await.iter().all(Result::is_ok));
-    assert!(first.join().unwrap().expect("it runs where it arrives").is_ok());
+    let first = first.join().expect("it does not panic");
+    assert!(first.expect("it runs where it arrives").is_ok());
     assert_eq!(rig.outlet.names().len(), 1 + requests);
     let calls = seen.lock().len();
     calls - 1

@@ -182,7 +182,8 @@ fn compare(sent: &Sent, sink: &Sink, chains: &BTreeMap<u64, bool>) -> Result<()>
             stamps.entry(generation.cast_unsigned()).or_default().insert(stamp);
         }
         for (generation, stamps) in stamps {
-            let has_canary = *chains.get(&generation).with_context(|| format!("no chain is generation {generation}"))?;
+            let has_canary =
+                *chains.get(&generation).with_context(|| format!("no chain is generation {generation}"))?;
             ensure!(stamps.len() <= 1 + usize::from(has_canary), "generation {generation} has stamped {stamps:?}");
         }
         Ok(())

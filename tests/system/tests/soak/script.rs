@@ -54,14 +54,7 @@ pub struct Script<'a> {
 impl<'a> Script<'a> {
     /// The same seed does the same.
     pub fn new(proxy: &'a Proxy, sink: &'a Sink, seed: u64) -> Self {
-        Self {
-            proxy,
-            sink,
-            random: SmallRng::seed_from_u64(seed),
-            version: 0,
-            done: BTreeMap::new(),
-            vain: 0,
-        }
+        Self { proxy, sink, random: SmallRng::seed_from_u64(seed), version: 0, done: BTreeMap::new(), vain: 0 }
     }
 
     /// Every deed once, in any order.
