@@ -16,7 +16,7 @@ use crate::usage;
 /// After so long without a span all that was to arrive has: the wait for a decision, the Collector's tick and its batches.
 const STILL: Duration = Duration::from_secs(8);
 /// Requests under way at most; what is due then is not sent, and counts as refused.
-const UNDER_WAY: usize = 200;
+pub const UNDER_WAY: usize = 200;
 /// What the policies keep of traces that are neither slow nor have errors.
 const OF_THE_REST: f64 = 0.05;
 
@@ -54,7 +54,9 @@ pub struct Outcome {
     pub kept: f64,
     /// The same while it was measured: what is decided late is missing there.
     pub kept_in_time: f64,
-    /// Spans that were refused, were not even sent because no answers came, or were lost after they were accepted.
+    /// Spans that were refused, or were not even sent because no answers came.
+    pub not_taken: f64,
+    /// Spans that were lost after they were accepted.
     pub lost: f64,
     /// Spans of traces that were decided before their time, because memory was short.
     pub early: f64,
@@ -65,7 +67,7 @@ pub struct Outcome {
 impl Outcome {
     /// Whether the load was held: nothing lost, nothing decided early or late.
     pub fn is_held(&self) -> bool {
-        let is_whole = self.lost == 0.0 && self.early == 0.0;
+        let is_whole = self.not_taken + self.lost + self.early == 0.0;
         is_whole && (self.kept - expected()).abs() < 0.01 && self.kept_in_time > 0.8 * expected()
     }
 }
@@ -108,7 +110,8 @@ pub async fn once(cores: Cores, load: Load) -> Result<Outcome> {
         peak,
         kept: sink.spans() as f64 / accepted as f64,
         kept_in_time: in_time as f64 / outcome.accepted as f64,
-        lost: (unsent as usize * traffic.spans()) as f64 + lost,
+        not_taken: (unsent as usize * traffic.spans()) as f64,
+        lost,
         early,
         busy,
     })
