@@ -73,6 +73,14 @@ impl Custody {
         }
     }
 
+    /// Whether that may ever be so.
+    pub fn may_go(&self) -> bool {
+        match &self.kind {
+            Kind::Own(_, gone) => gone.is_some(),
+            Kind::Joined(parts) => parts.iter().all(|part| part.may_go()),
+        }
+    }
+
     /// Whether what is under one goes when what is under the other does: joined, all of it is known to have gone as soon as a part has.
     #[must_use]
     pub fn go_together(one: Option<&Self>, other: Option<&Self>) -> bool {

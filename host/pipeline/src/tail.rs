@@ -345,13 +345,13 @@ impl Inner {
         (self.begun + self.fixed) / 7 * 8
     }
 
-    /// How many bytes of spans a call of a sampler may show of traces of so many, with the room for their copies. Where there is little room it is less,
+    /// How many bytes of spans a call of a sampler may show where there are so many to be shown, with the room for their copies. Where there is little room it is less,
     /// and at least what was set aside for that.
-    fn room_to_show(&self, traces: usize) -> (usize, Option<Room>) {
+    fn room_to_show(&self, spans: usize) -> (usize, Option<Room>) {
         let mut most = otlp::columns::MAX_BYTES.min(8 * self.part);
         loop {
             // What spans came under is about as large as they are.
-            let room = Room::take_if_there(&self.ledger.budget, COPIES * most.min(2 * traces));
+            let room = Room::spare(&self.ledger.budget, COPIES * most.min(2 * spans));
             if room.is_some() || most <= self.part / 2 {
                 return (most, room);
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::time::{ClockId, clock_gettime};
 use wasmtime::UpdateDeadline;
 
-use crate::engine::TICK;
+use crate::clock::TICK;
 
 /// How many deadlines may pass on the wall before a call ends that did not get the CPU time.
 const PATIENCE: u32 = 10;

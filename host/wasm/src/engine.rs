@@ -4,22 +4,16 @@
 //! component, program and instance holds the engine.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, EngineWeak, OptLevel};
+use wasmtime::{Config, OptLevel};
 
 use crate::cache::{CompileCache, Key};
 use crate::check::{self, Checked, LoadError};
+use crate::clock::{Clock, Ticker};
 use crate::guest;
 use crate::host::HostState;
 use crate::wasi;
-
-/// How far apart the clock's ticks are: what a deadline can be told to. At five hundred wake-ups a second they were one to three
-/// hundredths of the whole process's work.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 /// How much lower than the rest of the process compilers run.
 const NICE: i32 = 10;
@@ -69,7 +63,7 @@ struct Inner {
     with_wasi: Linker<HostState>,
     compilers: rayon::ThreadPool,
     cache: Option<CompileCache>,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl std::fmt::Debug for Engine {
@@ -99,8 +93,10 @@ impl Engine {
             })
             .build()
             .map_err(|error| EngineError::new(&error))?;
-        let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::new(&error))?;
-        Ok(Self { inner: Arc::new(Inner { wasmtime, plain, with_wasi, compilers, cache, _ticker: ticker }) })
+        let weak = wasmtime.weak();
+        let tick = move || weak.upgrade().inspect(wasmtime::Engine::increment_epoch).is_some();
+        let ticker = Ticker::start(tick).map_err(|error| EngineError::new(&error))?;
+        Ok(Self { inner: Arc::new(Inner { wasmtime, plain, with_wasi, compilers, cache, ticker }) })
     }
 
     /// Looks at a plugin's file as [`check`](crate::check()) does, on the compilers' threads: of large ones that takes some tens of milliseconds.
@@ -114,6 +110,10 @@ impl Engine {
 
     pub(crate) fn linker(&self, wasi: bool) -> &Linker<HostState> {
         if wasi { &self.inner.with_wasi } else { &self.inner.plain }
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        self.inner.ticker.clock()
     }
 
     pub(crate) fn cache(&self) -> Option<&CompileCache> {
@@ -153,42 +153,6 @@ fn linkers(engine: &wasmtime::Engine) -> wasmtime::Result<(Linker<HostState>, Li
     let mut with_wasi = plain.clone();
     wasi::add_to_linker(&mut with_wasi)?;
     Ok((plain, with_wasi))
-}
-
-/// The clock.
-struct Ticker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ticker {
-    fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::Builder::new().name("wasm-clock".to_owned()).spawn({
-            let (stop, engine) = (Arc::clone(&stop), engine.weak());
-            move || tick(&engine, &stop)
-        })?;
-        Ok(Self { stop, thread: Some(thread) })
-    }
-}
-
-fn tick(engine: &EngineWeak, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::park_timeout(TICK);
-        let Some(engine) = engine.upgrade() else { return };
-        engine.increment_epoch();
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // It only counts; a panic in it would already have been reported.
-            drop(thread.join());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -73,8 +73,8 @@ impl WasmInstance {
         // What `configure` asked for was of its own time.
         state.tables.renew();
         self.begin(deadline);
-        let Made { store, guest, .. } = &mut self.made;
-        let answer = fault::guarded(|| ask(guest, store))?;
+        let Made { store, guest, clock, .. } = &mut self.made;
+        let answer = clock.during(|| fault::guarded(|| ask(guest, store)))?;
         store.data_mut().collect_output();
         store.data_mut().tables.renew();
         match answer {
@@ -96,9 +96,9 @@ impl WasmInstance {
         call: impl FnOnce(&mut Store<HostState>, &Handover) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
         self.begin(deadline);
-        let Made { store, handover, .. } = &mut self.made;
+        let Made { store, handover, clock, .. } = &mut self.made;
         let Some(handover) = handover else { return Err(fault::answered("it exports no handover")) };
-        let answer = fault::guarded(|| call(store, handover))?;
+        let answer = clock.during(|| fault::guarded(|| call(store, handover)))?;
         store.data_mut().collect_output();
         let answer = answer.map_err(|error| fault::name(&error, store.data_mut()));
         self.settle(answer.is_ok());

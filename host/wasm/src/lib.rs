@@ -9,6 +9,7 @@
 mod bindings;
 mod cache;
 mod check;
+mod clock;
 mod component;
 mod deadline;
 mod engine;

@@ -8,6 +8,7 @@ use pipeline::chain::plan::Plan;
 use pipeline::chain::stage::{Fault, FaultKind, Instance, Program};
 use wasmtime::Store;
 
+use crate::clock::Clock;
 use crate::component::{Compiled, Component};
 use crate::deadline::Deadline;
 use crate::fault;
@@ -86,6 +87,8 @@ pub(crate) struct Made {
     pub(crate) store: Store<HostState>,
     pub(crate) guest: Guest,
     pub(crate) handover: Option<Handover>,
+    /// Ticks while it is called.
+    pub(crate) clock: Clock,
 }
 
 impl Recipe {
@@ -113,16 +116,17 @@ impl Recipe {
 
     fn make(&self) -> Result<(Made, Answered), ConfigureError> {
         let mut store = self.store();
-        let answer = fault::guarded(|| {
+        let clock = self.compiled.engine.clock();
+        let make = || {
             let Compiled { pre, indices, handover, .. } = &*self.compiled;
             let instance = pre.instantiate(&mut store)?;
             let guest = indices.load(&mut store, &instance)?;
             let handover = handover.as_ref().map(|handover| handover.of(&mut store, &instance)).transpose()?;
             let answer = guest.configure(&mut store, &self.settings)?;
             Ok((guest, handover, answer))
-        });
-        match answer {
-            Ok(Ok((guest, handover, Ok(plan)))) => Ok((Made { store, guest, handover }, plan)),
+        };
+        match clock.during(|| fault::guarded(make)) {
+            Ok(Ok((guest, handover, Ok(plan)))) => Ok((Made { store, guest, handover, clock: clock.clone() }, plan)),
             Ok(Ok((_, _, Err(refusal)))) => Err(ConfigureError::Refused(fault::short(&refusal))),
             Ok(Err(error)) => Err(ConfigureError::Failed(fault::name(&error, store.data_mut()))),
             Err(fault) => Err(ConfigureError::Failed(fault)),

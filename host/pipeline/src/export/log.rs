@@ -38,6 +38,11 @@ struct Backlog {
 pub(crate) struct Entry(Ticket);
 
 impl Entry {
+    /// How many bytes it has there.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// It is never needed again.
     pub(crate) fn settle(self) {
         Ticket::settle([self.0]);

@@ -48,9 +48,14 @@ impl Room {
         budget.reserve(bytes).then(|| Self { budget: Arc::clone(budget), bytes, leaves: false })
     }
 
-    /// Likewise, for what can do with less: nobody makes room for it.
-    pub(super) fn take_if_there(budget: &Arc<Budget>, bytes: usize) -> Option<Self> {
-        budget.has_taken(bytes).then(|| Self { budget: Arc::clone(budget), bytes, leaves: false })
+    /// For a moment, and of what is there in plenty: nobody makes room for it, and what others may have up to the limit is left to them.
+    pub(super) fn spare(budget: &Arc<Budget>, bytes: usize) -> Option<Self> {
+        let is_there = budget.has_taken(bytes, budget.limit() / 100 * EARLY);
+        // To decide more traces would free none of it.
+        is_there.then(|| {
+            budget.settle_leaving(0, bytes);
+            Self { budget: Arc::clone(budget), bytes, leaves: true }
+        })
     }
 
     /// Whatever the limit.
@@ -108,16 +113,15 @@ impl Budget {
 
     /// Takes room, if there is so much. If not, it is made for who comes again.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
-        let is_there = self.has_taken(bytes);
+        let is_there = self.has_taken(bytes, self.limit());
         if !is_there {
             self.wanted.fetch_max(bytes.min(self.limit() / WANTED), Ordering::Relaxed);
         }
         is_there
     }
 
-    fn has_taken(&self, bytes: usize) -> bool {
-        let limit = self.limit();
-        let room = |used: usize| Some(used.saturating_add(bytes)).filter(|sum| *sum <= limit);
+    fn has_taken(&self, bytes: usize, most: usize) -> bool {
+        let room = |used: usize| Some(used.saturating_add(bytes)).filter(|sum| *sum <= most);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
@@ -198,6 +202,18 @@ mod tests {
         assert_eq!(budget.pressure(), Pressure::Spill);
         assert!(!budget.reserve(100_000));
         assert_eq!(budget.excess(), 150, "not more than a part of it all");
+    }
+
+    #[test]
+    fn what_is_taken_for_a_moment_presses_nobody() {
+        let budget = Arc::new(Budget::new(1000));
+        assert!(budget.reserve(600));
+        let room = Room::spare(&budget, 200).unwrap();
+        assert!(Room::spare(&budget, 100).is_none(), "the rest is for spans");
+        assert_eq!((budget.used(), budget.pressure(), budget.excess()), (800, Pressure::Spill, 0));
+        assert!(budget.reserve(200));
+        drop(room);
+        assert_eq!((budget.used(), budget.undecided()), (800, 800));
     }
 
     #[test]

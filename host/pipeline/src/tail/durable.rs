@@ -30,15 +30,16 @@ pub(super) struct Durable {
     is_read: AtomicBool,
     returning: Arc<AtomicUsize>,
     relief: Mutex<Relief>,
-    /// How many bytes those batches have in memory that are not done with: on the disk they are packed.
+    /// How many bytes all batches have that are not done with, and how many they have on the disk, where they are packed.
     plain: Arc<AtomicU64>,
+    packed: Arc<AtomicU64>,
     ledger: Ledger,
 }
 
-/// How much was decided early for its room, in bytes of the disk. The room comes back later: what was asked for is not asked for again.
+/// How much each shard has decided early for its room, in bytes of the disk. The room comes back later: what was asked for is not asked for again.
 #[derive(Debug, Default)]
 struct Relief {
-    asked: u64,
+    asked: Vec<u64>,
     /// How many bytes there were then.
     bytes: u64,
 }
@@ -77,7 +78,8 @@ impl Durable {
         let log = Log::open(&folder.join("log"), most, ledger.tail.log_counters())?;
         let is_read = AtomicBool::new(log.is_restored());
         let (inbox, relief) = (Mutex::default(), Mutex::default());
-        Ok(Self { log, inbox, is_read, returning: Arc::default(), relief, plain: Arc::default(), ledger })
+        let (plain, packed) = (Arc::default(), Arc::default());
+        Ok(Self { log, inbox, is_read, returning: Arc::default(), relief, plain, packed, ledger })
     }
 
     pub(super) fn disk_bytes(&self) -> u64 {
@@ -88,27 +90,28 @@ impl Durable {
         self.log.disk_bytes() >= self.log.most() / 100 * FULL
     }
 
-    /// By how many bytes of spans it is fuller than it should be: as much may go with the oldest traces.
-    pub(super) fn excess(&self) -> usize {
+    /// By how many bytes of spans it is fuller than it should be, for this one of so many shards: as much may go with the oldest traces.
+    pub(super) fn excess(&self, shard: usize, shards: usize) -> usize {
         let (bytes, most) = (self.log.disk_bytes(), self.log.most());
         let mut relief = self.relief.lock();
         let Relief { asked, bytes: before } = &mut *relief;
-        *asked = asked.saturating_sub(before.saturating_sub(bytes));
+        asked.resize(shards, 0);
+        let freed = before.saturating_sub(bytes) / shards as u64;
+        asked.iter_mut().for_each(|asked| *asked = asked.saturating_sub(freed));
         *before = bytes;
         if !self.is_full() {
-            *asked = 0;
+            asked.fill(0);
             return 0;
         }
-        let excess = bytes.saturating_sub(most / 100 * RELIEVED).saturating_sub(*asked);
-        let plain = u128::from(excess) * u128::from(self.plain.load(Ordering::Relaxed)) / u128::from(bytes.max(1));
-        usize::try_from(plain).unwrap_or(usize::MAX)
+        let share = bytes.saturating_sub(most / 100 * RELIEVED) / shards as u64;
+        scaled(share.saturating_sub(asked[shard]), &self.plain, &self.packed).try_into().unwrap_or(usize::MAX)
     }
 
-    /// Traces of so many bytes go for that.
-    pub(super) fn relieved(&self, spans: usize) {
-        let (bytes, plain) = (self.log.disk_bytes(), self.plain.load(Ordering::Relaxed));
-        let packed = spans as u128 * u128::from(bytes) / u128::from(plain.max(1));
-        self.relief.lock().asked += u64::try_from(packed).unwrap_or(u64::MAX).min(bytes);
+    /// Traces of so many bytes of that shard go for it.
+    pub(super) fn relieved(&self, shard: usize, spans: usize) {
+        if let Some(asked) = self.relief.lock().asked.get_mut(shard) {
+            *asked += scaled(spans as u64, &self.packed, &self.plain);
+        }
     }
 
     /// Why nothing is taken now.
@@ -147,10 +150,15 @@ impl Durable {
 
     fn put(&self, parcel: Parcel, entry: Entry, room: Room, returning: Option<Returning>) {
         self.ledger.tail.held.inc_by(i64::from(parcel.items));
-        let (plain, len) = (Arc::clone(&self.plain), parcel.body.len() as u64);
-        plain.fetch_add(len, Ordering::Relaxed);
+        let sizes = [(&self.plain, parcel.body.len() as u64), (&self.packed, entry.len() as u64)];
+        let sizes = sizes.map(|(sum, size)| (Arc::clone(sum), size));
+        for (sum, size) in &sizes {
+            sum.fetch_add(*size, Ordering::Relaxed);
+        }
         let custody = Custody::new(move |fate| {
-            plain.fetch_sub(len, Ordering::Relaxed);
+            for (sum, size) in sizes {
+                sum.fetch_sub(size, Ordering::Relaxed);
+            }
             match fate {
                 Fate::Settled => entry.settle(),
                 // It stays in the log.
@@ -171,6 +179,12 @@ impl Durable {
             logged.custody.fail();
         }
     }
+}
+
+/// So many bytes of what one is the sum of, in those of the other.
+fn scaled(bytes: u64, to: &AtomicU64, from: &AtomicU64) -> u64 {
+    let [to, from] = [to, from].map(|sum| u128::from(sum.load(Ordering::Relaxed)));
+    u64::try_from(u128::from(bytes) * to / from.max(1)).unwrap_or(u64::MAX)
 }
 
 impl Inner {
@@ -223,9 +237,10 @@ impl Inner {
     pub(super) fn fetch(&self, batch: &mut Batch, sorter: &mut Sorter) {
         let Some(durable) = &self.durable else { return };
         let chain = self.chains.current();
-        // One by one: whatever goes wrong with one, the others are still there.
-        let next = || durable.inbox.lock().pop_front();
-        while let Some(Logged { parcel, custody, mut room, _returning }) = next() {
+        // One by one: whatever goes wrong with one, the others are still there. What comes meanwhile has its own turn.
+        let count = durable.inbox.lock().len();
+        let next = |_| durable.inbox.lock().pop_front();
+        for Logged { parcel, custody, mut room, _returning } in (0..count).map_while(next) {
             let items = u64::from(parcel.items);
             let loaded = batch.load_again(&[Incoming { body: parcel.body, context: parcel.context }]);
             if loaded.iter().any(Result::is_err) {

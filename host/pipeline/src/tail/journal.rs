@@ -221,7 +221,7 @@ impl Open {
 #[derive(Debug, PartialEq)]
 enum Next {
     Block(Vec<u8>),
-    /// Nothing, or what was being written when the process ended.
+    /// Nothing, or what was being written when the process ended: a length that was damaged may look like that.
     End,
     Damaged,
 }

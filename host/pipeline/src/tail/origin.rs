@@ -1,6 +1,7 @@
 //! What spans came with, and who waits until all of it is settled: delivered or dropped. What is left at the end is not settled: whoever sent it has
 //! it still, or the disk does.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::shared::Shared;
@@ -12,7 +13,14 @@ pub type Origin = Arc<Custody>;
 
 /// Those of one shard. Spans of which nobody waits for the end have [`NONE`].
 #[derive(Debug, Default)]
-pub(super) struct Origins(Shared<Origin>);
+pub(super) struct Origins(Shared<Known>);
+
+#[derive(Debug)]
+struct Known {
+    origin: Origin,
+    /// It was found to be another's before.
+    has_gone: Cell<bool>,
+}
 
 impl Origins {
     pub(super) fn bytes(&self) -> usize {
@@ -23,7 +31,8 @@ impl Origins {
     pub(super) fn enter(&mut self, origin: Option<&Origin>) -> u32 {
         let Some(origin) = origin else { return NONE };
         let address = Arc::as_ptr(origin).addr() as u64;
-        self.0.enter(address, |known| Arc::ptr_eq(known, origin), || (Arc::clone(origin), 0))
+        let make = || (Known { origin: Arc::clone(origin), has_gone: Cell::new(false) }, 0);
+        self.0.enter(address, |known| Arc::ptr_eq(&known.origin, origin), make)
     }
 
     /// For another of its spans.
@@ -34,13 +43,19 @@ impl Origins {
     }
 
     pub(super) fn get(&self, origin: u32) -> Option<&Origin> {
-        (origin != NONE).then(|| self.0.get(origin))
+        (origin != NONE).then(|| &self.0.get(origin).origin)
     }
 
-    /// Stands for those whose spans come again elsewhere, and need not be decided here: 0 where there are none, and another number where they are others.
-    pub(super) fn gone(&self) -> u64 {
-        let address = |origin: &Origin| Arc::as_ptr(origin).addr() as u64;
-        self.0.values().filter(|origin| origin.is_gone()).map(address).fold(0, u64::wrapping_add)
+    /// Whether the spans of one come again elsewhere since this was asked last, and need not be decided here.
+    pub(super) fn have_newly_gone(&self) -> bool {
+        let has_newly = |known: &Known| known.origin.is_gone() && !known.has_gone.replace(true);
+        // All are looked at, so that each is news once.
+        self.0.values().filter(|known| has_newly(known)).count() > 0
+    }
+
+    /// Whether that may become so. Those of one shard are of one kind mostly.
+    pub(super) fn may_go(&self) -> bool {
+        self.0.values().next().is_some_and(|known| known.origin.may_go())
     }
 
     /// Spans are let go of because they do.
@@ -64,7 +79,7 @@ impl Origins {
 
 impl Drop for Origins {
     fn drop(&mut self) {
-        self.0.values().for_each(|origin| origin.fail());
+        self.0.values().for_each(|known| known.origin.fail());
     }
 }
 

@@ -41,8 +41,6 @@ pub(super) struct Shard {
     ready: VecDeque<u32>,
     /// The first spans of dropped ones that have yet to be let go of: of a very large trace not all at once.
     going: Vec<u32>,
-    /// Stands for the origins that were another's when it was looked last.
-    gone: u64,
     waits: Waits,
     hashing: Hashing,
     stamp: u32,
@@ -138,7 +136,6 @@ impl Shard {
             clocks: Clocks::default(),
             ready: VecDeque::new(),
             going: Vec::new(),
-            gone: 0,
             waits,
             hashing,
             stamp: 0,

@@ -27,9 +27,11 @@ use crate::chain::sampler::{Due, Show};
 use crate::unix;
 
 /// Decisions that are so close together are made at once.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(40);
 /// How long it sleeps at most.
 const LOOK: Duration = Duration::from_secs(1);
+/// And where its traces may become another's: what comes back must not find them waiting.
+const LOOK_OVER: Duration = Duration::from_millis(100);
 /// No more leaves at once than this part of what the queues have room for: what they could never take would be lost.
 const LEAVE_SHARE: usize = 4;
 /// So often it begins anew in one turn, before it looks at the clock.
@@ -142,7 +144,11 @@ impl Worker {
         let until_next = next.map_or(LOOK, |next| Duration::from_nanos(next.saturating_sub(now)));
         let least = if self.outbox.waits() { AGAIN } else { TICK };
         let is_pressed = self.inner.budget().pressure() != Pressure::None || self.inner.is_log_full();
-        let most = if is_pressed { AGAIN } else { LOOK };
+        let most = match () {
+            () if is_pressed => AGAIN,
+            () if shard.may_be_handed_over() => LOOK_OVER,
+            () => LOOK,
+        };
         let pause = until_next.min(most).max(least);
         shard.rests_until = now + least.as_nanos() as u64;
         shard.wakes_at = now + pause.as_nanos() as u64;
@@ -166,8 +172,8 @@ impl Worker {
                     shard.heaviest(now, share, &mut self.candidates);
                 }
                 if let Some(durable) = &inner.durable {
-                    let share = durable.excess() / inner.cells.len();
-                    durable.relieved(shard.oldest(now, share, &mut self.candidates));
+                    let share = durable.excess(self.number, inner.cells.len());
+                    durable.relieved(self.number, shard.oldest(now, share, &mut self.candidates));
                 }
             }
             found = self.candidates.len();
@@ -179,10 +185,14 @@ impl Worker {
         if self.candidates.is_empty() {
             return found;
         }
-        let traces = self.candidates.iter().map(|candidate| candidate.summary.bytes as usize).sum();
+        let summaries = || self.candidates.iter().map(|candidate| candidate.summary);
         let (shown, _room) = match self.judge.shows() {
             Show::NoSpans => (0, None),
-            Show::Roots | Show::EverySpan => inner.room_to_show(traces),
+            // Roots are about as large as other spans.
+            Show::Roots => {
+                inner.room_to_show(summaries().map(|all| all.bytes as usize / all.spans.max(1) as usize).sum())
+            }
+            Show::EverySpan => inner.room_to_show(summaries().map(|all| all.bytes as usize).sum()),
         };
         let turn = Turn {
             now,

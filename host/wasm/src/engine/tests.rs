@@ -1,6 +1,7 @@
 //! Compilers are for swaps alone: what runs needs none.
 
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pipeline::chain::stage::{Call, Program};

@@ -82,7 +82,7 @@ async fn side_by_side(cores: Cores, title: String, arguments: &Arguments) -> Res
         "must (aim)",
         "kept: tracemill / Collector",
         "spans not taken: tracemill / Collector",
-        "lost",
+        "lost, or decided early",
     ];
     let mut table = Table::new(title, &head);
     let mut sides =
@@ -209,7 +209,8 @@ async fn highest(cores: Cores, title: String, arguments: &Arguments) -> Result<T
 }
 
 async fn alone(cores: Cores, title: String, arguments: &Arguments) -> Result<Table> {
-    let mut table = Table::new(title, &["work", "CPU ns/span", "peak memory, MiB", "not taken or lost"]);
+    let mut table =
+        Table::new(title, &["work", "CPU ns/span", "peak memory, MiB", "not taken, lost, or decided early"]);
     let cases = [
         ("pass-through: all are sent", Steps::PassThrough, None),
         ("`sample` at 0 %: all are dropped as they come, without the buffer", Steps::DropAll, None),

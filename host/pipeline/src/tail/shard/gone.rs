@@ -7,13 +7,17 @@ impl Shard {
     /// after all, nothing of it is there twice. Answers how many spans that were.
     pub(in super::super) fn hand_over(&mut self) -> u64 {
         // Mostly there is no such thing, and origins are far fewer than spans.
-        let gone = self.origins.gone();
-        if std::mem::replace(&mut self.gone, gone) == gone || gone == 0 {
+        if !self.origins.have_newly_gone() {
             return 0;
         }
         let waits = |(slot, trace): (u32, &Trace)| (trace.state == State::Waiting).then_some(slot);
         let waiting: Vec<u32> = self.traces.iter().filter_map(waits).filter(|slot| self.has_gone(*slot)).collect();
         waiting.into_iter().map(|slot| self.forsake(slot)).sum()
+    }
+
+    /// Whether such a thing may come to be.
+    pub(in super::super) fn may_be_handed_over(&self) -> bool {
+        self.origins.may_go()
     }
 
     fn has_gone(&self, slot: u32) -> bool {

@@ -1,4 +1,4 @@
-//! What the buffer does with its memory where nobody presses it.
+//! What the buffer does with its memory, and what it holds in it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -205,7 +205,7 @@ fn kept_whole(left: Vec<Left>, all: &BTreeMap<Vec<u8>, Vec<(u64, Sent)>>, may_re
         }
         let mut expected: Vec<u64> = spans.iter().map(|(_, sent)| sent.number).collect();
         expected.sort_unstable();
-        // A filter takes a trace for one that was dropped once in some ten thousand times: then all of it goes, so that this is no such case.
+        // A filter takes a trace for one that was dropped once in some thousand times: then all of it goes, so that this is no such case.
         assert_eq!(of_this, expected, "a kept trace is whole: {trace:?}");
         kept.insert(trace.clone());
     }

@@ -85,7 +85,7 @@ async fn a_flood_makes_the_process_no_larger_than_the_budget_says_and_its_memory
             holds(proxy, 0).await?;
             // Small traces go on coming: an allocator gives back while it works.
             let (mut number, mut left) = (1_000_000, full);
-            let is_smaller = wait::until("memory to be given back", async || {
+            let is_smaller = wait::until_within(PATIENCE, "memory to be given back", async || {
                 number += 1;
                 send(proxy, Trace(number).spans(1)).await.ok()?;
                 left = more().ok()?;
