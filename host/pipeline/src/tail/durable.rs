@@ -97,7 +97,9 @@ impl Durable {
         let Relief { asked, bytes: before } = &mut *relief;
         asked.resize(shards, 0);
         let freed = before.saturating_sub(bytes) / shards as u64;
-        asked.iter_mut().for_each(|asked| *asked = asked.saturating_sub(freed));
+        for asked in asked.iter_mut() {
+            *asked = asked.saturating_sub(freed);
+        }
         *before = bytes;
         if !self.is_full() {
             asked.fill(0);
