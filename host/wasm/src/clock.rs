@@ -122,15 +122,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn it_ticks_while_guests_run_and_rests_while_none_does() {
+    /// One whose ticks are counted.
+    fn counting() -> (Ticker, Arc<AtomicU64>) {
         let ticks = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&ticks);
         let ticker = Ticker::start(move || {
             counted.fetch_add(1, Ordering::SeqCst);
             true
         });
-        let ticker = ticker.expect("a thread");
+        (ticker.expect("a thread"), ticks)
+    }
+
+    #[test]
+    fn it_ticks_while_guests_run_and_rests_while_none_does() {
+        let (ticker, ticks) = counting();
         let clock = ticker.clock().clone();
         let count = || ticks.load(Ordering::SeqCst);
         wait("nothing runs yet", || clock.state.rests.load(Ordering::SeqCst));
@@ -149,13 +154,7 @@ mod tests {
 
     #[test]
     fn short_runs_from_many_threads_never_leave_one_without_ticks() {
-        let ticks = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&ticks);
-        let ticker = Ticker::start(move || {
-            counted.fetch_add(1, Ordering::SeqCst);
-            true
-        });
-        let ticker = ticker.expect("a thread");
+        let (ticker, ticks) = counting();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 let (clock, ticks) = (ticker.clock(), &ticks);

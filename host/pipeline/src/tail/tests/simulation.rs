@@ -229,8 +229,8 @@ fn seed() -> u64 {
     std::env::var("TRACEMILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random)
 }
 
-/// Where nothing has to be hurried, traces of which all came in time are.
-fn decided_by_what_is_in_them(Lived { all, kept, .. }: &Lived) {
+/// Where nothing has to be hurried, traces of which all came in time are. More than `least` are kept, and more are not.
+fn decided_by_what_is_in_them(Lived { all, kept, .. }: &Lived, least: u32) {
     let fifth = Odds::new(0.2, Sampling::Equalizing).unwrap();
     let mut counts = [0; 2];
     for (trace, spans) in all {
@@ -246,13 +246,13 @@ fn decided_by_what_is_in_them(Lived { all, kept, .. }: &Lived) {
         assert_eq!(kept.contains(trace), is_kept, "{trace:?}");
         counts[usize::from(is_kept)] += 1;
     }
-    assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > least), "{counts:?}");
 }
 
 #[test]
 fn traces_leave_whole_or_not_at_all() {
     let lived = live(World { seed: seed(), ..USUAL });
-    decided_by_what_is_in_them(&lived);
+    decided_by_what_is_in_them(&lived, 100);
     let Lived { rig, .. } = lived;
     let labels = |due: Due| crate::tail::metrics::DecisionLabels {
         plugin: "policies".into(),
@@ -267,7 +267,8 @@ fn traces_leave_whole_or_not_at_all() {
 
 #[test]
 fn whatever_ends_and_begins_anew_what_is_kept_is_whole() {
-    decided_by_what_is_in_them(&live(World { seed: seed(), traces: 1500, seconds: 30, restarts: true, ..USUAL }));
+    // Half as many traces.
+    decided_by_what_is_in_them(&live(World { seed: seed(), traces: 1500, seconds: 30, restarts: true, ..USUAL }), 50);
 }
 
 #[test]
