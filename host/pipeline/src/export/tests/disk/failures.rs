@@ -118,6 +118,8 @@ async fn filled(mode: Mode, policy: OnFull) {
         if n == 0 {
             sink.until(|seen| seen.requests.len() == 1).await;
         }
+        // What is written takes less of the queue than what is to be: a sender that outruns the writer finds room later.
+        bench.spool(0).store().flush();
         // What is dropped is dropped by and by where it has to be read first; who is faster than that is refused room.
         until(async || bench.of_traces("queue_bytes", "back") <= 100_000).await;
     }
@@ -133,6 +135,14 @@ async fn filled(mode: Mode, policy: OnFull) {
     bench.exports.reconfigure(vec![config]).unwrap();
     bench.until_quiet("back").await;
     let taken = alive.seen().taken;
-    assert!(taken.contains_key(&if policy == OnFull::DropOldest { 1999 } else { 10 }), "{policy:?}");
-    assert!(!taken.contains_key(&if policy == OnFull::DropOldest { 10 } else { 1999 }), "{policy:?}");
+    // The first is on its way from the beginning. Of the newest a single one may fit where those before it, a few bytes larger, have not.
+    let (oldest, newest) =
+        ((10..510).filter(|n| taken.contains_key(n)), (1500..2000).filter(|n| taken.contains_key(n)));
+    match policy {
+        OnFull::DropOldest => assert_eq!((oldest.count(), taken.contains_key(&1999)), (0, true)),
+        _ => {
+            assert_eq!(oldest.count(), 500, "{policy:?}");
+            assert!(newest.count() <= 10, "{policy:?}");
+        }
+    }
 }
