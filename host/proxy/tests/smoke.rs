@@ -7,6 +7,9 @@ use std::net::{TcpListener, TcpStream};
 
 use support::{LISTEN, Proxy, SOON, SPAN, back_end, ended, get, post_span, tracemill};
 
+/// Where nobody listens.
+const NOBODY: &str = "127.0.0.1:1";
+
 #[test]
 fn a_span_comes_in_and_goes_out_byte_for_byte_and_the_end_is_clean() {
     let (address, received) = back_end();
@@ -24,9 +27,9 @@ fn a_span_comes_in_and_goes_out_byte_for_byte_and_the_end_is_clean() {
 
 #[test]
 fn what_cannot_be_delivered_in_time_shows_in_the_exit_code() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = format!("{LISTEN}export: {{ sink: {{ http: 'http://{nobody}' }} }}\nshutdown: {{ timeout: 500ms }}\n");
-    let proxy = Proxy::start(&config);
+    let proxy = Proxy::start(&format!(
+        "{LISTEN}export: {{ sink: {{ http: 'http://{NOBODY}' }} }}\nshutdown: {{ timeout: 500ms }}\n"
+    ));
     assert!(post_span(proxy.port("http")).starts_with("HTTP/1.1 200"));
     assert_eq!(proxy.stop(), Some(2));
 }
@@ -113,9 +116,8 @@ fn a_port_that_is_taken_is_a_failed_start() {
 
 #[test]
 fn nobody_there_is_a_failed_status() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (code, text) = ended(&tracemill(folder.path(), &["status", "--admin", &nobody.to_string()]).output().unwrap());
+    let (code, text) = ended(&tracemill(folder.path(), &["status", "--admin", NOBODY]).output().unwrap());
     assert_eq!(code, Some(1), "{text}");
 }
 

@@ -5,6 +5,7 @@ mod cost;
 mod durable;
 mod latency;
 mod memory;
+mod packing;
 mod plugins;
 mod shadow;
 mod swap;
@@ -33,6 +34,8 @@ pub enum Group {
     Durable,
     /// Tail sampling: CPU, memory, the highest rate, and what the trace buffer costs by itself.
     Tail,
+    /// How the spans of traces that wait are packed.
+    Packing,
     /// What TLS costs.
     Tls,
     /// The cost of single plugins.
@@ -49,13 +52,14 @@ pub enum Group {
 
 impl Group {
     /// All, in the order of the report.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cost,
         Self::Matrix,
         Self::Latency,
         Self::Memory,
         Self::Durable,
         Self::Tail,
+        Self::Packing,
         Self::Tls,
         Self::Plugins,
         Self::Shadow,
@@ -73,6 +77,7 @@ impl Group {
             Self::Latency => latency::run(arguments)?,
             Self::Memory => memory::run(arguments).await?,
             Self::Durable => durable::run(arguments)?,
+            Self::Packing => packing::run(arguments).await?,
             Self::Tls => tls::run(arguments).await?,
             Self::Plugins => plugins::run(arguments).await?,
             Self::Shadow => shadow::run(arguments).await?,

@@ -1,6 +1,7 @@
 //! What real back ends have in common: a process with a folder of its own, OTLP ends, a query API that gives back what came.
 
-use crate::process::{Process, free_ports};
+use crate::ports::FreePorts;
+use crate::process::Process;
 use crate::stored::Stored;
 use crate::wait;
 use anyhow::Result;
@@ -18,6 +19,8 @@ pub struct Ends {
     pub(crate) http: u16,
     pub(crate) query: u16,
     own: [u16; 2],
+    /// Its own also while it is down.
+    _ports: FreePorts<5>,
 }
 
 /// What one is started with: ports that are free, and a folder that ends with it.
@@ -50,11 +53,12 @@ impl Ends {
         ready: &str,
         prepare: impl FnOnce(&mut Command, &Place<'_>),
     ) -> Result<Self> {
-        let [grpc, http, query, one, other] = free_ports()?;
+        let ports = FreePorts::hold()?;
+        let [grpc, http, query, one, other] = ports.numbers;
         let (folder, own) = (tempfile::tempdir()?, [one, other]);
         let place = Place { folder: folder.path(), grpc, http, query, own };
         let process = run(name, binary, &place, ready, prepare).await?;
-        Ok(Self { process, folder, grpc, http, query, own })
+        Ok(Self { process, folder, grpc, http, query, own, _ports: ports })
     }
 
     /// Ends it at once.

@@ -1,6 +1,7 @@
 //! The OpenTelemetry Collector as a process: on ports of its own, with the configuration of whoever starts it.
 
-use crate::process::{Process, free_ports};
+use crate::ports::FreePorts;
+use crate::process::Process;
 use crate::wait;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
@@ -23,6 +24,7 @@ pub struct Collector {
     grpc: String,
     http: String,
     _folder: TempDir,
+    _ports: FreePorts<2>,
 }
 
 impl Collector {
@@ -34,7 +36,8 @@ impl Collector {
 
     /// The same with further arguments.
     pub async fn start_with(binary: &Path, mut config: Value, arguments: &[&str]) -> Result<Self> {
-        let [grpc, http] = free_ports()?.map(|port| format!("127.0.0.1:{port}"));
+        let ports = FreePorts::hold()?;
+        let [grpc, http] = ports.numbers.map(|port| format!("127.0.0.1:{port}"));
         let protocols = &mut config["receivers"]["otlp"]["protocols"];
         protocols["grpc"]["endpoint"] = grpc.clone().into();
         protocols["http"]["endpoint"] = http.clone().into();
@@ -51,7 +54,7 @@ impl Collector {
         })
         .await
         .with_context(|| process.output())??;
-        Ok(Self { process, grpc, http, _folder: folder })
+        Ok(Self { process, grpc, http, _folder: folder, _ports: ports })
     }
 
     /// OTLP/gRPC, `host:port`.

@@ -1,6 +1,7 @@
 //! A real Kafka broker of the test's own: one node, on free ports, its data in a temporary folder.
 
-use crate::process::{Process, free_ports};
+use crate::ports::FreePorts;
+use crate::process::Process;
 use crate::wait;
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
@@ -22,6 +23,7 @@ pub struct Kafka {
     jars: PathBuf,
     address: String,
     folder: TempDir,
+    _ports: FreePorts<2>,
 }
 
 impl Kafka {
@@ -30,7 +32,8 @@ impl Kafka {
         let jars = backends::kafka()?.or_fail("a test against Kafka")?;
         let sources = backends::root().join("tests/backends/kafka");
         let folder = tempfile::tempdir()?;
-        let [broker, controller] = free_ports()?;
+        let ports = FreePorts::hold()?;
+        let [broker, controller] = ports.numbers;
         let properties = fs::read_to_string(sources.join("server.properties"))?
             .replace("{broker}", &broker.to_string())
             .replace("{controller}", &controller.to_string())
@@ -46,7 +49,7 @@ impl Kafka {
             Ok(()) => process.output().contains("Kafka Server started").then_some(Ok(())),
         };
         wait::until_within(PATIENCE, "Kafka to be ready", ready).await??;
-        Ok(Self { process, jars, address: format!("127.0.0.1:{broker}"), folder })
+        Ok(Self { process, jars, address: format!("127.0.0.1:{broker}"), folder, _ports: ports })
     }
 
     /// `host:port`.

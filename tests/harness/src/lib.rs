@@ -18,6 +18,7 @@ pub mod loki;
 pub mod memory;
 pub mod metrics;
 pub mod plugins;
+pub mod ports;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;

@@ -5,13 +5,14 @@ use crate::spans::{Generator, Made};
 use anyhow::{Result, bail};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What to send.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// Spans in all.
+    /// Spans in all; at least, where the end is told.
     pub spans: usize,
     /// Spans in a request.
     pub per_request: usize,
@@ -61,7 +62,13 @@ const LAST_RETRY: Duration = Duration::from_mins(1);
 
 /// Sends it all; an answer that is neither whole nor retryable is an error.
 pub async fn run(client: &Client, generator: Generator, load: Load) -> Result<Sent> {
-    let source = Arc::new(Mutex::new(Source { generator, load, made: 0, started: Instant::now() }));
+    run_until(client, generator, load, &Arc::new(AtomicBool::new(true))).await
+}
+
+/// Sends that and goes on until it is `over`.
+pub async fn run_until(client: &Client, generator: Generator, load: Load, over: &Arc<AtomicBool>) -> Result<Sent> {
+    let over = Arc::clone(over);
+    let source = Arc::new(Mutex::new(Source { generator, load, made: 0, started: Instant::now(), over }));
     let sent = Arc::new(Mutex::new(Sent::default()));
     let started = Instant::now();
     let mut senders = tokio::task::JoinSet::new();
@@ -81,12 +88,17 @@ struct Source {
     load: Load,
     made: usize,
     started: Instant,
+    over: Arc<AtomicBool>,
 }
 
 impl Source {
     /// The next request and when it is due.
     fn next(&mut self) -> Option<(Made, Instant)> {
-        let count = self.load.per_request.min(self.load.spans - self.made);
+        let count = if self.over.load(Ordering::Relaxed) {
+            self.load.per_request.min(self.load.spans.saturating_sub(self.made))
+        } else {
+            self.load.per_request
+        };
         let after = if self.load.rate == 0 { 0.0 } else { self.made as f64 / self.load.rate as f64 };
         self.made += count;
         (count > 0).then(|| (self.generator.request(count), self.started + Duration::from_secs_f64(after)))

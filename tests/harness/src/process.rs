@@ -91,15 +91,3 @@ fn tail(text: &str) -> &str {
     }
     &text[from..]
 }
-
-/// Ports that were free a moment ago, on loopback. Whoever needs them for sure retries.
-pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut held = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
-}

@@ -149,9 +149,9 @@ impl Proxy {
         found.with_context(|| format!("/plugins says {last:#}"))
     }
 
-    /// The generation of the chain.
+    /// The generation of the chain, once the status says so: all else that it says is of the same moment.
     pub async fn generation(&self) -> Result<u64> {
-        Ok(self.metrics().await?.sum("tracemill_chain_generation", &[]) as u64)
+        self.plugin_status().await?["generation"].as_u64().context("the status has a generation")
     }
 
     /// Waits for a later generation than `old`.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::panic::Location;
+use std::sync::LazyLock;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -183,6 +184,11 @@ fn endpoint(protocol: Protocol, address: std::net::SocketAddr) -> Endpoint {
     }
 }
 
+/// While `tracing` knows a single subscriber, it asks whichever thread comes by first what is wanted, and remembers its answer for all: one that wants
+/// nothing beside it has each thread asked.
+static OTHER: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
+
 /// What is logged on this thread from now on, on which the test's runtime runs.
 fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -201,6 +207,7 @@ fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
     let log: Arc<Mutex<Vec<u8>>> = Arc::default();
     let writer = Arc::clone(&log);
     let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Lines(Arc::clone(&writer))).finish();
+    LazyLock::force(&OTHER);
     (log, tracing::subscriber::set_default(lines))
 }
 

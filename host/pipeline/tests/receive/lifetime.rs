@@ -82,10 +82,10 @@ async fn a_connection_that_rests_too_long_is_closed() {
     })
     .await;
     let mut stream = connect(&server).await;
-    assert_eq!(post(&mut stream, PROTOBUF, &[], &request(100)).await.code, 200);
     let since = Instant::now();
+    assert_eq!(post(&mut stream, PROTOBUF, &[], &request(100)).await.code, 200);
     closed(&mut stream).await;
-    assert!(since.elapsed() >= SHORT / 2, "it was closed at once");
+    assert!(since.elapsed() >= SHORT, "it was closed at once");
 }
 
 async fn aging() -> Server {

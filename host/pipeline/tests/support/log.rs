@@ -1,10 +1,15 @@
 //! What is logged on the test's own thread, from warnings on: for tests of what operators are told.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
+
+/// While `tracing` knows a single subscriber, it asks whichever thread comes by first what is wanted, and remembers its answer for all: one that wants
+/// nothing beside it has each thread asked.
+static OTHER: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
 
 /// The log, for as long as it lives.
 pub struct Log {
@@ -14,6 +19,7 @@ pub struct Log {
 
 impl Log {
     pub fn listen() -> Self {
+        LazyLock::force(&OTHER);
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()

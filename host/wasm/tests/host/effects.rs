@@ -1,7 +1,7 @@
 //! What a call logs, counts and keeps beside its edits, and what becomes of it when the call fails.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,6 +10,11 @@ use tracemill_wasm::{StateLimits, StateStore};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::setup::{Plugin, answer, call};
+
+/// While `tracing` knows a single subscriber, it asks whichever thread comes by first what is wanted, and remembers its answer for all: one that wants
+/// nothing beside it has each thread asked.
+static OTHER: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
 
 /// What is logged by this thread.
 #[derive(Clone, Default)]
@@ -24,6 +29,7 @@ impl Log {
             .with_ansi(false)
             .without_time()
             .finish();
+        LazyLock::force(&OTHER);
         tracing::subscriber::set_default(subscriber)
     }
 

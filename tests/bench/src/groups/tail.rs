@@ -16,6 +16,7 @@ use crate::measure::{Figures, interleaved};
 use crate::peer::{Sampling, Side, Steps, Waits};
 use crate::report::{Table, must};
 use run::{Load, Outcome};
+pub use traffic::{PARTS, REQUEST};
 
 /// Spans a second.
 const RATE: usize = 40_000;
@@ -103,7 +104,7 @@ async fn side_by_side(cores: Cores, title: String, arguments: &Arguments) -> Res
         "{}, in {} requests one after the other where a trace has 20 spans; 1 % of the traces have an error, 1 % are slow, so that {:.1} % are to be kept. \
          Each run: {} s until as many traces are decided as come, {} s measured. Not taken: refused, or not sent because {} requests were under way.",
         run::request(),
-        traffic::PARTS,
+        PARTS,
         run::expected() * 100.0,
         WARM_UP.as_secs(),
         TIME.as_secs(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use harness::plugins;
-use harness::process::free_ports;
+use harness::ports::FreePorts;
 use harness::proxy::Setup;
 use serde_json::{Value, json};
 
@@ -88,7 +88,8 @@ impl Tail {
         });
         // Batches behind it: it makes small ones of its own.
         config["service"]["pipelines"]["traces"]["processors"] = json!(["tail_sampling", "batch"]);
-        let [port] = free_ports()?;
+        // Nothing else is started until it listens.
+        let [port] = FreePorts::hold()?.numbers;
         let reader = json!({ "pull": { "exporter": { "prometheus": { "host": "127.0.0.1", "port": port } } } });
         config["service"]["telemetry"]["metrics"] = json!({ "level": "normal", "readers": [reader] });
         Ok(format!("http://127.0.0.1:{port}/metrics"))

@@ -8,6 +8,7 @@ use crate::raw::grpc::{Call, Connection};
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
+use harness::load::quantile;
 use harness::{Behaviour, Compression, wait};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
@@ -33,7 +34,8 @@ async fn e5(subject: &Subject) -> Result<Found> {
     for (name, over) in BOTH {
         let Some(own) = start(subject, over).await? else { return not_applicable(WHY) };
         are_given_up(&own, vec![(format!("partial success over {name}"), Behaviour::Partial(1))]).await?;
-        ensure!(own.log().contains("told to reject"), "{name}: nothing is logged of it");
+        let logged = async || own.log().contains("told to reject").then_some(());
+        wait::until("the back end's words in the log", logged).await.context(name)?;
         own.stop().await?;
     }
     held("sent once over gRPC and over HTTP, and logged with the back end's words")
@@ -73,7 +75,9 @@ async fn e7(subject: &Subject) -> Result<Found> {
         let before = own.log().len();
         let plain = (format!("a response of {OVER} bytes over {name}"), Behaviour::Verbose(OVER, Compression::None));
         are_given_up(&own, vec![plain]).await?;
-        ensure!(own.log().len() > before, "{name}: nothing is logged of it");
+        wait::until("a word of it in the log", async || (own.log().len() > before).then_some(()))
+            .await
+            .context(name)?;
         seen.push(format!("{name}: plain"));
         // Only who says so must be answered compressed.
         let offers = own.sink.arrivals(|all| {
@@ -99,7 +103,7 @@ async fn e8(subject: &Subject) -> Result<Found> {
     let shape = Shape { second: true, retry: Some(SILENCE), ..Shape::default() };
     let Some(own) = subject.another(shape).await? else { return not_applicable(WHY) };
     let second = own.second.as_ref().context("a second sink")?;
-    let mut slowest = Duration::ZERO;
+    let mut times = Vec::new();
     let mut sent = Vec::new();
     for trouble in [Behaviour::Hang, Behaviour::Unavailable(None)] {
         own.sink.behave(trouble);
@@ -107,7 +111,7 @@ async fn e8(subject: &Subject) -> Result<Found> {
             let started = Instant::now();
             let ids = send_in(&own).await?;
             Subject::arrived(second, &ids).await?;
-            slowest = slowest.max(started.elapsed());
+            times.push(started.elapsed());
             sent.push(ids);
         }
     }
@@ -118,11 +122,13 @@ async fn e8(subject: &Subject) -> Result<Found> {
     }
     own.stop().await?;
     ensure!(early == 0, "the first destination was to have stopped");
-    ensure!(slowest < DELAYED, "beside a destination that had stopped, a span took {slowest:?}");
+    // One that delays others delays them all; a machine that rests for a moment does not.
+    let median = quantile(&times, 0.5);
+    ensure!(median < DELAYED, "beside a destination that had stopped, a span took {median:?}");
     held(format!(
-        "{} spans went by within {} ms each, and reached the stopped one later",
+        "{} spans went by, half of them within {} ms, and reached the stopped one later",
         sent.len(),
-        slowest.as_millis()
+        median.as_millis()
     ))
 }
 

@@ -83,8 +83,9 @@ async fn a_file_that_is_written_slowly_is_taken_once_it_is_whole() -> Result<()>
             let mut file = fs::File::create(proxy.plugins().join("20-stamp.wasm"))?;
             file.write_all(first)?;
             // Nobody can tell that more is to come once the file stands still: what is there is tried, and says what is wrong with it.
-            let why = failed(proxy, "stamp").await?;
-            assert!(why.contains("it is broken or not complete"), "{why}");
+            let is_refused =
+                |status: &_| error_of(status, "stamp").is_some_and(|why| why.contains("it is broken or not complete"));
+            proxy.plugin_status_that("half of it to be refused", is_refused).await?;
             assert_eq!(stamp_of(proxy, &sink, &mut generator).await?, Some(stamp(1)));
             assert_eq!(proxy.generation().await?, before, "half a file changed the chain");
             file.write_all(rest)?;

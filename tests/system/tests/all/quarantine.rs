@@ -17,7 +17,7 @@ async fn the_guilty_span_is_set_aside_as_it_was_shown_and_fails_again_when_it_is
         .plugin("10-enrich", "enrich")?
         .sidecar("10-enrich", &region)?
         .file("50-trouble.wasm", &fs::read(plugins::guest("trouble")?)?)?
-        .sidecar("50-trouble", &json!({ "settings": { "deed": "trap" }, "on_error": "drop" }))?;
+        .sidecar("50-trouble", &json!({ "settings": { "deed": "trap" }, "on_error": "drop", "deadline": "2s" }))?;
     setup
         .run(async |proxy| {
             let listed = async |proxy: &Proxy| fetch::json(&proxy.admin("/quarantine")).await;

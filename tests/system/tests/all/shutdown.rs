@@ -6,7 +6,6 @@ use harness::load::{self, Load};
 use harness::spans::Mix;
 use harness::{Behaviour, Generator, Profile, Proxy, Sink};
 use nix::sys::signal::Signal;
-use std::time::Duration;
 
 #[tokio::test]
 async fn what_is_held_at_sigterm_is_delivered() -> Result<()> {
@@ -90,15 +89,14 @@ async fn sigterm_under_load_loses_nothing_that_was_acknowledged() -> Result<()> 
 #[tokio::test]
 async fn a_proxy_without_traffic_ends_at_once() -> Result<()> {
     let sink = Sink::start().await?;
-    let setup = Proxy::setup()?.export_grpc("sink", &sink);
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).set("shutdown.timeout", "1h");
     setup
         .run(async |proxy| {
             let load = Load { spans: 100, per_request: 10, rate: 0, senders: 1 };
             load::run(&proxy.grpc(), Generator::new(Profile::Small, 74).mix(Mix::PLAIN), load).await?;
             proxy.settled().await?;
-            let started = std::time::Instant::now();
+            // Nobody waits for that hour here.
             assert!(proxy.stop().await?.success());
-            assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
             Ok(())
         })
         .await

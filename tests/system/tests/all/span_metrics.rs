@@ -194,7 +194,7 @@ fn request(service: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
 #[tokio::test]
 async fn services_are_joined_over_requests_and_databases_are_nodes() -> Result<()> {
     let sink = Sink::start().await?;
-    let setup = Proxy::setup()?.export_grpc("sink", &sink).set("service_graph", json!({ "wait": "2s" }));
+    let setup = Proxy::setup()?.export_grpc("sink", &sink).set("service_graph", json!({ "wait": "10s" }));
     setup
         .run(async |proxy| {
             let client = span(0xf1, 2, 1, SpanKind::Client, &[]);
@@ -206,7 +206,9 @@ async fn services_are_joined_over_requests_and_databases_are_nodes() -> Result<(
             let root = span(0xf1, 1, 0, SpanKind::Server, &[]);
             let mut server = Span { trace_state: "ot=th:c".into(), ..span(0xf1, 5, 2, SpanKind::Server, &[]) };
             server.status = Some(Status { code: StatusCode::Error as i32, ..Status::default() });
-            for (service, spans) in [("shop", vec![weighed, database, alone, root]), ("cart", vec![server])] {
+            for (service, spans) in
+                [("shop", vec![weighed, database, root]), ("cart", vec![server]), ("shop", vec![alone])]
+            {
                 assert!(proxy.grpc().send(&request(service, spans)).await?.is_whole());
             }
             let gone = async || {

@@ -2,7 +2,7 @@
 
 use crate::after::{SERVICE, all_there, settled};
 use anyhow::{Context as _, Result, ensure};
-use harness::process::free_ports;
+use harness::ports::FreePorts;
 use harness::proxy::Setup;
 use harness::sender::{App, Report};
 use harness::{BackEnd as _, Gate, Jaeger, Protocol, Proxy, Sender};
@@ -32,7 +32,8 @@ pub async fn quiet(app: App, protocol: Protocol) -> Result<()> {
 /// SIGTERM, and a start on the same ports once an export has met closed doors.
 pub async fn restart(app: App, protocol: Protocol) -> Result<()> {
     let jaeger = jaeger().await?;
-    let [grpc, http] = free_ports()?;
+    let ports = FreePorts::hold()?;
+    let [grpc, http] = ports.numbers;
     let setup = || {
         let listen = |port: u16| format!("127.0.0.1:{port}");
         anyhow::Ok(

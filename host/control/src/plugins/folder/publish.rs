@@ -37,14 +37,18 @@ impl Worker {
             // What counts again before anything else was published is in the chain already.
             self.went_live(self.state.generation);
         }
-        if reason.is_none() {
-            if self.state.refusing.is_some() {
+        let opens = reason.is_none() && (self.state.refusing.is_some() || !*self.open.borrow());
+        let refused = std::mem::replace(&mut self.state.refusing, reason).is_some();
+        self.state.settled = true;
+        if opens {
+            // Whoever hears of it and asks how things stand is told of what is open.
+            self.snapshot();
+            if refused {
                 tracing::info!("every required plugin is there, traffic is taken again");
                 self.ground.gate.open();
             }
             self.open.send_if_modified(|open| !std::mem::replace(open, true));
         }
-        (self.state.refusing, self.state.settled) = (reason, true);
     }
 
     fn publish_chain(&mut self, places: Vec<Place>) {

@@ -479,8 +479,9 @@ fn the_status_says_how_long_a_swap_took_and_a_whole_file_hardly_waits() {
         last = setup.until("a generation", |status, _| status.generation > last.generation);
         let took = last.stages[0].took.unwrap();
         assert_eq!(took.compile_ms, 7);
-        assert!(took.settle_ms >= 20 && took.total_ms >= took.settle_ms + took.wait_ms, "{took:?}");
-        took.settle_ms < 90
+        assert!(took.total_ms >= took.settle_ms + took.wait_ms, "{took:?}");
+        // Nor any that was found late, and had stood still long enough by then.
+        (20..90).contains(&took.settle_ms)
     });
     assert!(quick, "{:?}", last.stages[0].took);
 }

@@ -195,7 +195,7 @@ async fn what_a_drain_cannot_deliver_is_reported_and_counted() {
     }
     let late = bench.exports.reserve(Signal::Traces, parcel(30..40).body.len(), 10).unwrap();
     stuck.until(|seen| !seen.requests.is_empty()).await;
-    free.until(|seen| seen.taken.len() == 30).await;
+    until(async || bench.of("sent_spans_total", "free") == 30).await;
     let report = bench.exports.drain(Duration::from_millis(50)).await;
     assert_eq!(report.undelivered, [("stuck".to_owned(), Signal::Traces, 30)]);
     assert_eq!(bench.dropped("stuck", "shutdown"), 30);

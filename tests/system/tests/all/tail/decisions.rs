@@ -93,6 +93,7 @@ async fn late_spans_of_dropped_traces_are_dropped_and_counted_apart() -> Result<
             reached(proxy, DECISIONS, &[("plugin", SAMPLER), ("decision", "drop"), ("due", "root_seen")], 1.0).await?;
             // Even if they failed: the decision has been made.
             send(proxy, vec![Trace(1).error(7), Trace(1).span(8)]).await?;
+            reached(proxy, DROPPED, &[("plugin", SAMPLER)], 3.0).await?;
             let metrics = proxy.metrics().await?;
             assert_eq!(metrics.sum(DROPPED, &[("plugin", SAMPLER)]), 3.0);
             assert_eq!(metrics.sum(DROPPED, &[("plugin", "tail"), ("reason", "late")]), 2.0);

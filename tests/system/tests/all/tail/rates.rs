@@ -55,7 +55,7 @@ async fn a_rate_limit_holds_for_all_threads_together() -> Result<()> {
 async fn what_a_budget_keeps_stands_for_all_that_were_sent() -> Result<()> {
     const TRACES: u64 = 60_000;
     let sink = Sink::keeping(Keep::Requests).await?;
-    let budget = json!({ "per_second": 1000, "adjustment_interval": "1s" });
+    let budget = json!({ "per_second": 250, "adjustment_interval": "1s" });
     setup(&sink, &json!([{ "name": "budget", "type": "budget", "budget": budget }]))?
         .set("threads", THREADS)
         .run(async |proxy| {

@@ -74,9 +74,9 @@ async fn damaged_records_are_counted_and_the_others_are_sent() {
     let mut segments = std::fs::read_dir(after.path().join("traces")).unwrap().map(|entry| entry.unwrap().path());
     let segment = segments.find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
     let mut bytes = std::fs::read(&segment).unwrap();
-    // In the payload of one in the middle.
-    let at = bytes.len() / 2;
-    bytes[at] ^= 1;
+    // In the payload of one in the middle: records are not equally long.
+    let heads: Vec<usize> = memchr::memmem::find_iter(&bytes, b"tmR1").collect();
+    bytes[usize::midpoint(heads[5], heads[6])] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let sink = Sink::new([], Reply::Ok);
     let bench = Bench::new(vec![durable("back", &sink, after.path()).await]);
@@ -121,12 +121,11 @@ async fn filled(mode: Mode, policy: OnFull) {
         // What is written takes less of the queue than what is to be: a sender that outruns the writer finds room later.
         bench.spool(0).store().flush();
         // What is dropped is dropped by and by where it has to be read first; who is faster than that is refused room.
-        until(async || bench.of_traces("queue_bytes", "back") <= 100_000).await;
+        let accounted = || bench.of("held_spans", "back") + bench.dropped("back", "queue_full") + refused;
+        until(async || bench.of_traces("queue_bytes", "back") <= 100_000 && accounted() == (n as i64 + 1) * 10).await;
     }
     bench.assert_sum("back");
-    let dropped = bench.dropped("back", "queue_full");
     let held = bench.of("held_spans", "back");
-    assert_eq!(held + dropped + refused, 2000, "{policy:?}");
     assert!(held > 300 && held < 1500, "{policy:?} {held}");
     assert_eq!(refused > 0, policy == OnFull::Refuse);
     // What is left is what the policy means to keep.

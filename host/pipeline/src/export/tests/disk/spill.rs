@@ -66,6 +66,7 @@ async fn what_somebody_answers_for_is_synced_before_they_let_go_of_it() {
         bench.send(parcel(n * 10..n * 10 + 10)).unwrap();
     }
     until(async || unread(&bench) > 0).await;
+    bench.spool(0).store().flush();
     let fates = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&fates);
     let custody = Custody::new(move |fate| told.lock().push(fate));
