@@ -149,7 +149,7 @@ impl Proxy {
         found.with_context(|| format!("/plugins says {last:#}"))
     }
 
-    /// The generation of the chain, once the status says so: all else that it says is of the same moment.
+    /// The generation of the chain, once the status says so: what else the folder says there is of the same moment.
     pub async fn generation(&self) -> Result<u64> {
         self.plugin_status().await?["generation"].as_u64().context("the status has a generation")
     }

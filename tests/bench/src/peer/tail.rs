@@ -88,7 +88,7 @@ impl Tail {
         });
         // Batches behind it: it makes small ones of its own.
         config["service"]["pipelines"]["traces"]["processors"] = json!(["tail_sampling", "batch"]);
-        // Nothing else is started until it listens.
+        // Let go of at once: nothing else is started beside it, and the Collector's own two are hardly the same.
         let [port] = FreePorts::hold()?.numbers;
         let reader = json!({ "pull": { "exporter": { "prometheus": { "host": "127.0.0.1", "port": port } } } });
         config["service"]["telemetry"]["metrics"] = json!({ "level": "normal", "readers": [reader] });

@@ -103,10 +103,11 @@ async fn e8(subject: &Subject) -> Result<Found> {
     let shape = Shape { second: true, retry: Some(SILENCE), ..Shape::default() };
     let Some(own) = subject.another(shape).await? else { return not_applicable(WHY) };
     let second = own.second.as_ref().context("a second sink")?;
-    let mut times = Vec::new();
+    let mut slowest = Duration::ZERO;
     let mut sent = Vec::new();
     for trouble in [Behaviour::Hang, Behaviour::Unavailable(None)] {
         own.sink.behave(trouble);
+        let mut times = Vec::new();
         for _ in 0..SPANS {
             let started = Instant::now();
             let ids = send_in(&own).await?;
@@ -114,6 +115,8 @@ async fn e8(subject: &Subject) -> Result<Found> {
             times.push(started.elapsed());
             sent.push(ids);
         }
+        // One that delays others delays many of them; a machine that rests for a moment does not.
+        slowest = slowest.max(quantile(&times, 0.75));
     }
     let early = own.sink.spans();
     own.sink.behave(Behaviour::Accept);
@@ -122,13 +125,14 @@ async fn e8(subject: &Subject) -> Result<Found> {
     }
     own.stop().await?;
     ensure!(early == 0, "the first destination was to have stopped");
-    // One that delays others delays them all; a machine that rests for a moment does not.
-    let median = quantile(&times, 0.5);
-    ensure!(median < DELAYED, "beside a destination that had stopped, a span took {median:?}");
+    ensure!(
+        slowest < DELAYED,
+        "beside a destination that had stopped, a quarter of the spans took {slowest:?} or more"
+    );
     held(format!(
-        "{} spans went by, half of them within {} ms, and reached the stopped one later",
+        "{} spans went by, three in four within {} ms, and reached the stopped one later",
         sent.len(),
-        median.as_millis()
+        slowest.as_millis()
     ))
 }
 

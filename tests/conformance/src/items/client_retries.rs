@@ -78,10 +78,10 @@ async fn e3(subject: &Subject) -> Result<Found> {
     let waited = seen[1] - seen[0];
     ensure!(waited >= asked, "Retry-After: 1, and it came after {waited:?}");
     // A date knows whole seconds only: this one is between one and two away.
-    let start = Instant::now();
+    let asked_at = Instant::now();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let left = Duration::from_secs(now.as_secs() + 2).saturating_sub(now);
-    let due = start + left;
+    let due = asked_at + left;
     let date = UNIX_EPOCH + now + left;
     let seen = is_sent_again(&own, "a date", refuse(UNAVAILABLE, 503, Some(After::Date(date)))).await?;
     // Clocks of two processes on one machine are one clock, but for roundings.

@@ -19,7 +19,8 @@ fn generator(seed: u64) -> Generator {
 async fn a_destination_that_hangs_holds_nobody_up_while_its_queue_has_room() -> Result<()> {
     let (quick, stuck) = (Sink::start().await?, Sink::start().await?);
     stuck.behave(Behaviour::Hang);
-    let setup = Proxy::setup()?.export_grpc("quick", &quick).export_grpc("stuck", &stuck);
+    let setup =
+        Proxy::setup()?.export_grpc("quick", &quick).export_grpc("stuck", &stuck).set("export.stuck.timeout", "1h");
     setup
         .run(async |proxy| {
             let mut generator = generator(61);

@@ -1,6 +1,7 @@
 //! A plugin is replaced again and again under load: no span is lost, doubled or seen by two generations.
 //!
-//! A test program of its own, and one test at a time: the load has to keep its pace, which the other system tests would disturb.
+//! A test program of its own, and one test at a time: the load goes on at its pace while versions come and go, which the other system tests would
+//! disturb. What pace the proxy can keep is the bench's matter.
 
 use anyhow::{Context as _, Result, ensure};
 use backends::hex;
@@ -100,7 +101,6 @@ async fn swap_under_load(proxy: &Proxy, generator: Generator) -> Result<Sent> {
     assert_eq!(accounts.destination("back").map(|back| back.sent), Some(expected));
     let (count, p99) = (sent.acknowledged.len(), sent.latency(0.99));
     eprintln!("{count} spans at {:.0} spans/s, p99 {p99:?}, {} retries", sent.rate(), sent.retries);
-    ensure!(count >= 200_000, "{count} spans");
     Ok(sent)
 }
 

@@ -41,12 +41,12 @@ impl Worker {
         let refused = std::mem::replace(&mut self.state.refusing, reason).is_some();
         self.state.settled = true;
         if opens {
-            // Whoever hears of it and asks how things stand is told of what is open.
-            self.snapshot();
             if refused {
                 tracing::info!("every required plugin is there, traffic is taken again");
                 self.ground.gate.open();
             }
+            // Not said before it is so; and whoever hears of it and asks how things stand finds it said.
+            self.snapshot();
             self.open.send_if_modified(|open| !std::mem::replace(open, true));
         }
     }

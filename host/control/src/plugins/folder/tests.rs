@@ -253,6 +253,12 @@ impl Setup {
     fn until_chain(&self, stages: &[&str]) -> Arc<Status> {
         self.until(&format!("{stages:?}"), |status, chain| status.settled && names(chain) == stages)
     }
+
+    /// Receivers are told after the chain is live.
+    fn until_open(&self) {
+        let opened = self.running.opened();
+        wait::until(|| if *opened.borrow() { Ok(()) } else { Err("the receivers are not told".to_owned()) });
+    }
 }
 
 fn settings(folder: &Path, required: &[&str]) -> Settings {
@@ -285,7 +291,7 @@ fn the_first_chain_is_published_whole_and_in_order() {
     let setup = Setup::new(&[("20-b.wasm", "ok"), ("10-a.wasm", "ok"), ("30-c.wasm", "no"), ("_x.wasm", "ok")], &[]);
     let status = setup.until_chain(&["a", "b"]);
     assert_eq!(status.generation, 1);
-    assert!(*setup.running.opened().borrow());
+    setup.until_open();
     let failed = &status.stages[2];
     assert_eq!((failed.stage.as_str(), failed.state), ("c", State::Failed));
     assert_eq!(failed.error.as_ref().unwrap().step, Step::Check);
@@ -360,7 +366,8 @@ fn a_required_stage_that_is_missing_keeps_the_receivers_closed() {
     assert!(!*setup.running.opened().borrow());
     setup.put("20-scrub.wasm", "ok");
     setup.until("traffic", |status, _| status.refusing.is_none());
-    assert!(*setup.running.opened().borrow() && setup.gate.refuses().is_none());
+    assert!(setup.gate.refuses().is_none());
+    setup.until_open();
 }
 
 #[test]

@@ -84,9 +84,9 @@ impl Bench {
         }
     }
 
-    /// Bytes before one endpoint.
-    fn waiting_for(&self, host: &str) -> i64 {
-        self.value(&format!("endpoint_queue_bytes{{destination=\"test\",endpoint=\"http://{host}:1\"}}"))
+    /// Bytes before one endpoint, by its host and port.
+    fn waiting_for(&self, endpoint: &str) -> i64 {
+        self.value(&format!("endpoint_queue_bytes{{destination=\"test\",endpoint=\"http://{endpoint}\"}}"))
     }
 
     /// Waits until no queue is being moved any more.
@@ -131,7 +131,7 @@ async fn one_that_is_down_keeps_its_spans_and_holds_nobody_up() {
     let share = whole(&up);
     assert!((30..70).contains(&share.len()));
     assert_eq!(bench.of("held_spans", "test"), (100 - share.len() as i64) * SPANS as i64);
-    assert!(bench.waiting_for("down") > 0 && bench.waiting_for("up") == 0);
+    assert!(bench.waiting_for("down:1") > 0 && bench.waiting_for("up:1") == 0);
     until(async || bench.exports.status()[0].trouble.is_some()).await;
     let status = bench.exports.status();
     assert!(status[0].trouble.as_ref().unwrap().contains("http://down:1"), "{status:?}");
@@ -163,7 +163,7 @@ async fn a_full_queue_refuses_what_it_would_get_or_drops_by_its_policy() {
                 Ok(()) => sent += 10,
                 Err(refusal) => break Some(refusal),
             }
-            until(async || bench.waiting_for("up") == 0).await;
+            until(async || bench.waiting_for("up:1") == 0).await;
         };
         let theirs = up.seen().taken.len();
         if let Some(refusal) = refusal {
@@ -180,7 +180,7 @@ async fn a_full_queue_refuses_what_it_would_get_or_drops_by_its_policy() {
         } else {
             assert_eq!(on_full, OnFull::DropNewest);
             bench.take(traces(sent..sent + 50)).unwrap();
-            until(async || bench.waiting_for("up") == 0).await;
+            until(async || bench.waiting_for("up:1") == 0).await;
         }
         until(async || up.seen().order.len() > theirs).await;
         bench.assert_sum("test");
@@ -194,9 +194,9 @@ async fn what_waits_for_one_that_is_taken_out_goes_to_the_others_by_trace() {
     let hosts = [("one", &one), ("two", &two), ("gone", &gone), ("new", &new)];
     let bench = Bench::over(in_memory(&hosts), vec![routed(&["one", "gone", "two"])]);
     bench.take(traces(0..200)).unwrap();
-    until(async || bench.waiting_for("one") == 0 && bench.waiting_for("two") == 0).await;
+    until(async || bench.waiting_for("one:1") == 0 && bench.waiting_for("two:1") == 0).await;
     let before = [whole(&one), whole(&two)];
-    assert!(bench.waiting_for("gone") > 0);
+    assert!(bench.waiting_for("gone:1") > 0);
     bench.exports.reconfigure(vec![routed(&["one", "two"])]).unwrap();
     bench.until_quiet("test").await;
     bench.until_moved().await;
@@ -240,8 +240,8 @@ async fn one_queue_becomes_several_and_one_again_with_all_that_waits() {
     bench.until_moved().await;
     bench.exports.reconfigure(vec![routed(&["stuck", "two"])]).unwrap();
     bench.take(traces(100..200)).unwrap();
-    until(async || bench.waiting_for("two") == 0).await;
-    assert!(bench.waiting_for("stuck") > 0);
+    until(async || bench.waiting_for("two:1") == 0).await;
+    assert!(bench.waiting_for("stuck:1") > 0);
     let mut config = routed(&["one"]);
     config.endpoints.balance = Balance::Failover;
     bench.exports.reconfigure(vec![config]).unwrap();

@@ -113,5 +113,5 @@ fn receivers_stay_closed_while_a_folder_that_was_never_read_cannot_be() {
     fs::create_dir(&folder).unwrap();
     put(&folder, "10-a.wasm", "ok");
     setup.until_chain(&["a"]);
-    assert!(*setup.running.opened().borrow());
+    setup.until_open();
 }
