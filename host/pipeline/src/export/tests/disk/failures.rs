@@ -137,11 +137,10 @@ async fn filled(mode: Mode, policy: OnFull) {
     // The first is on its way from the beginning. Of the newest a single one may fit where those before it, a few bytes larger, have not.
     let (oldest, newest) =
         ((10..510).filter(|n| taken.contains_key(n)), (1500..2000).filter(|n| taken.contains_key(n)));
-    match policy {
-        OnFull::DropOldest => assert_eq!((oldest.count(), taken.contains_key(&1999)), (0, true)),
-        _ => {
-            assert_eq!(oldest.count(), 500, "{policy:?}");
-            assert!(newest.count() <= 10, "{policy:?}");
-        }
+    if policy == OnFull::DropOldest {
+        assert_eq!((oldest.count(), taken.contains_key(&1999)), (0, true));
+    } else {
+        assert_eq!(oldest.count(), 500, "{policy:?}");
+        assert!(newest.count() <= 10, "{policy:?}");
     }
 }
