@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::panic::Location;
-use std::sync::LazyLock;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -19,12 +18,15 @@ mod disk;
 mod endpoints;
 mod faults;
 mod life;
+#[path = "../../tests/support/log.rs"]
+mod logged;
 mod names;
 mod routing;
 mod secrets;
 mod signals;
 mod sink;
 
+use logged::Log;
 use sink::{Reply, Sink};
 
 /// A parcel of spans with these numbers, each of about `bytes` bytes.
@@ -182,33 +184,6 @@ fn endpoint(protocol: Protocol, address: std::net::SocketAddr) -> Endpoint {
         Protocol::Grpc => Endpoint::grpc(&url).unwrap(),
         Protocol::Http | Protocol::Kafka => Endpoint::http(&url).unwrap(),
     }
-}
-
-/// While `tracing` knows a single subscriber, it asks whichever thread comes by first what is wanted, and remembers its answer for all: one that wants
-/// nothing beside it has each thread asked.
-static OTHER: LazyLock<tracing::Dispatch> =
-    LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
-
-/// What is logged on this thread from now on, on which the test's runtime runs.
-fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let log: Arc<Mutex<Vec<u8>>> = Arc::default();
-    let writer = Arc::clone(&log);
-    let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Lines(Arc::clone(&writer))).finish();
-    LazyLock::force(&OTHER);
-    (log, tracing::subscriber::set_default(lines))
 }
 
 /// Hosts that are reached within this process.

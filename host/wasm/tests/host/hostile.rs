@@ -1,7 +1,7 @@
 //! Guests that break the contract or take more than they are given: each ends in words an author can use, and the process
 //! lives.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use otlp::edit::{Edit, Rows};
 use pipeline::chain::stage::{Call, Fault, FaultKind, Program};
@@ -16,10 +16,12 @@ fn fault(verb: &str) -> Fault {
 #[test]
 fn an_endless_loop_ends_at_its_deadline() {
     let mut instance = Plugin::default().instance("spins");
+    let before = Instant::now();
     let fault = instance.call(Call { deadline: Duration::from_millis(20), ..call(1, &[]) }).expect_err("a fault");
     assert_eq!(fault.kind, FaultKind::Deadline);
     assert!(fault.message.starts_with("it was stopped after "), "{fault}");
     assert!(fault.message.contains("its deadline is 20 ms; in "), "{fault}");
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
 }
 
 #[test]

@@ -8,7 +8,6 @@ use crate::raw::grpc::{Call, Connection};
 use crate::trace::{self, Ids};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use harness::load::quantile;
 use harness::{Behaviour, Compression, wait};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
@@ -107,16 +106,13 @@ async fn e8(subject: &Subject) -> Result<Found> {
     let mut sent = Vec::new();
     for trouble in [Behaviour::Hang, Behaviour::Unavailable(None)] {
         own.sink.behave(trouble);
-        let mut times = Vec::new();
         for _ in 0..SPANS {
             let started = Instant::now();
             let ids = send_in(&own).await?;
             Subject::arrived(second, &ids).await?;
-            times.push(started.elapsed());
+            slowest = slowest.max(started.elapsed());
             sent.push(ids);
         }
-        // One that delays others delays many of them; a machine that rests for a moment does not.
-        slowest = slowest.max(quantile(&times, 0.75));
     }
     let early = own.sink.spans();
     own.sink.behave(Behaviour::Accept);
@@ -125,12 +121,9 @@ async fn e8(subject: &Subject) -> Result<Found> {
     }
     own.stop().await?;
     ensure!(early == 0, "the first destination was to have stopped");
-    ensure!(
-        slowest < DELAYED,
-        "beside a destination that had stopped, a quarter of the spans took {slowest:?} or more"
-    );
+    ensure!(slowest < DELAYED, "beside a destination that had stopped, a span took {slowest:?}");
     held(format!(
-        "{} spans went by, three in four within {} ms, and reached the stopped one later",
+        "{} spans went by within {} ms each, and reached the stopped one later",
         sent.len(),
         slowest.as_millis()
     ))

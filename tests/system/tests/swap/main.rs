@@ -101,6 +101,7 @@ async fn swap_under_load(proxy: &Proxy, generator: Generator) -> Result<Sent> {
     assert_eq!(accounts.destination("back").map(|back| back.sent), Some(expected));
     let (count, p99) = (sent.acknowledged.len(), sent.latency(0.99));
     eprintln!("{count} spans at {:.0} spans/s, p99 {p99:?}, {} retries", sent.rate(), sent.retries);
+    ensure!(count >= 200_000, "{count} spans");
     Ok(sent)
 }
 

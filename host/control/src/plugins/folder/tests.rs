@@ -26,6 +26,7 @@ mod trust;
 
 use super::*;
 use crate::plugins::make::{AsLive, Job, Ready};
+use crate::plugins::settle::QUIET;
 use crate::plugins::shelf::Files;
 use crate::plugins::sidecar::{self, Sidecar};
 use crate::plugins::status::{Failure, State, Step};
@@ -482,12 +483,14 @@ fn the_status_says_how_long_a_swap_took_and_a_whole_file_hardly_waits() {
     let mut last = setup.until_chain(&["a"]);
     // A busy machine may hold up any one of them.
     let quick = (1..50).any(|version| {
+        let put = Instant::now();
         setup.put("10-a.wasm", &format!("ok {version}"));
         last = setup.until("a generation", |status, _| status.generation > last.generation);
         let took = last.stages[0].took.unwrap();
         assert_eq!(took.compile_ms, 7);
-        assert!(took.total_ms >= took.settle_ms + took.wait_ms, "{took:?}");
-        // Nor any that was found late, and had stood still long enough by then.
+        // One that is found late has stood still long enough by then.
+        let has_stood = took.settle_ms >= 20 || put.elapsed() >= QUIET;
+        assert!(has_stood && took.total_ms >= took.settle_ms + took.wait_ms, "{took:?}");
         (20..90).contains(&took.settle_ms)
     });
     assert!(quick, "{:?}", last.stages[0].took);

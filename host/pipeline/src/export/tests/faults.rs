@@ -43,7 +43,7 @@ async fn permanent_failures_are_counted_and_never_tried_again() {
 #[tokio::test]
 async fn e5_partial_success_is_logged_and_counted_and_never_tried_again() {
     for protocol in BOTH {
-        let (log, _listening) = log();
+        let log = Log::listen();
         let sink = Sink::new([Reply::Partial(3), Reply::Partial(1000), Reply::Partial(0)], Reply::Ok);
         let bench = Bench::new(vec![quick("back", endpoint(protocol, sink.listen().await))]);
         for n in 0..3 {
@@ -54,7 +54,7 @@ async fn e5_partial_success_is_logged_and_counted_and_never_tried_again() {
         assert_eq!(bench.of("rejected_spans_total", "back"), 3 + 10);
         assert_eq!(bench.of("sent_spans_total", "back"), 7 + 10);
         assert_eq!(bench.of_traces("retries_total", "back"), 0);
-        let log = String::from_utf8(log.lock().clone()).unwrap();
+        let log = log.text();
         let line = log.lines().find(|line| line.contains("in part")).expect("a line in the log");
         assert!(line.contains("rejected=3") && line.contains("not these"), "{line}");
     }
